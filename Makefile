@@ -41,9 +41,14 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Driftgauge needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 78; }
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing Driftgauge and its packages into it (one to three minutes, once) …"
+	@{ $(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test]'; \
+	echo $$? > $(VENV)/.pip; } | awk '/^Collecting/ && ++n % 10 == 0 { print "  " n " packages, now " $$2; fflush() } \
+	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 	@touch $(READY)
+	@echo "Installed: $(VENV)/bin/driftgauge --help shows the commands."
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

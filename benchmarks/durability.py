@@ -5,13 +5,15 @@ and by `publish_mode`.
 
 `bulk`: a few callers publish 500 events at a time, as POST /events does. `single`: 64 callers
 publish one event and wait until it is safe, as POST /predict does. A caller waits until its events
-are in Redis (`ack`) or on disk (`spool_first`); the rate counts what Redis has acknowledged.
-Publisher and callers share a process.
+are in Redis (`ack`), on a replica too (`replicated`), or on disk (`spool_first`); the rate counts
+what Redis has acknowledged. Publisher and callers share a process, and the servers its machine.
 """
 
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +27,7 @@ from driftgauge.producer.supervision import Supervisor
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import new_manifest
 from driftgauge.shared.settings import Settings, read_settings
@@ -32,15 +35,23 @@ from driftgauge.shared.settings import Settings, read_settings
 CALLERS = {"bulk": (4, 500), "single": (64, 1)}
 """Callers, and the events of each call."""
 FEATURES = 18
+HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Choice:
     appendfsync: str
-    publish_mode: Literal["ack", "spool_first"]
+    publish_mode: Literal["ack", "spool_first", "replicated"]
+    replicas: int = 0
 
 
-CHOICES = (Choice("everysec", "ack"), Choice("always", "ack"), Choice("everysec", "spool_first"))
+CHOICES = (
+    Choice("everysec", "ack"),
+    Choice("always", "ack"),
+    Choice("everysec", "spool_first"),
+    Choice("everysec", "ack", 1),
+    Choice("everysec", "replicated", 1),
+)
 
 
 def events(count: int) -> list[Prediction]:
@@ -83,11 +94,26 @@ async def load(
     return publisher.published / elapsed, waits
 
 
+@contextmanager
+def replica(primary: EmbeddedRedis, folder: Path) -> Iterator[None]:
+    """Run a replica of a private server, which begins when it has all its data."""
+    port = processes.free_port(21_500)
+    with EmbeddedRedis(folder) as server, connect(primary.url) as first, connect(server.url) as own:
+        first.config_set("port", port)
+        first.config_set("repl-diskless-sync-delay", 0)
+        own.replicaof(HOST, str(port))
+        while own.info("replication")["master_link_status"] != "up":
+            time.sleep(0.01)
+        yield
+
+
 def measure(choice: Choice, name: str, seconds: float, folder: Path) -> ResultRow:
     callers, each = CALLERS[name]
-    with EmbeddedRedis(folder / "redis") as server:
+    with EmbeddedRedis(folder / "redis") as server, ExitStack() as replicas:
         with connect(server.url) as client:
             client.config_set("appendfsync", choice.appendfsync)
+        for number in range(choice.replicas):
+            replicas.enter_context(replica(server, folder / f"replica{number}"))
         settings = read_settings(
             redis_url=server.url,
             data_dir=folder,
@@ -99,6 +125,7 @@ def measure(choice: Choice, name: str, seconds: float, folder: Path) -> ResultRo
     return {
         "appendfsync": choice.appendfsync,
         "publish_mode": choice.publish_mode,
+        "replicas": choice.replicas,
         "callers": f"{callers} x {each}",
         "events_per_s": round(rate),
         "wait_p50_ms": round(float(p50), 2),

@@ -1,9 +1,8 @@
 """The worker: finds the models, and runs a counting stage for each partition and a judging stage
 for each model.
 
-A further thread for each model writes the reports, and one for all makes the references that the
-API asks for. Each stage has a thread and a connection of its own. Any number of workers may run:
-leases decide who owns what.
+However many models there are, it has a few threads and connections: `running/` lets the stages take
+their turns. Any number of workers may run: leases decide who owns what.
 """
 
 import logging
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 import redis
 
@@ -23,6 +22,10 @@ from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
+from driftgauge.consumer.running.duty import Duty
+from driftgauge.consumer.running.leases import Leases
+from driftgauge.consumer.running.roster import Pool, Roster
+from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
@@ -31,7 +34,7 @@ from driftgauge.consumer.stages.reporting import Reports
 from driftgauge.consumer.stages.retraining import Hook, Retraining, hook_of
 from driftgauge.consumer.stages.sharing import Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
-from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.consumer.stages.versions import PublishedVersions, shapes
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
@@ -42,8 +45,15 @@ from driftgauge.shared.stamps import Stamps
 
 log = logging.getLogger("driftgauge.worker")
 
-DISCOVERY_S = 1.0
-WRITER_PATIENCE_S = 5.0
+DISCOVERY_S: Final = 1.0
+WRITER_PATIENCE_S: Final = 5.0
+COUNTING: Final = Pool("counting", 4)
+"""Counting and judging: they wait for Redis and use the processor in turn."""
+REPORTING: Final = Pool("reporting", 2, daemon=True)
+RETRAINING: Final = Pool("retraining", 8)
+"""Each hook has its thread until it ends."""
+MODELS_AT_ONCE: Final = 100
+"""Models that are added in one round trip, while leases wait."""
 
 
 class Worker:
@@ -66,11 +76,15 @@ class Worker:
         self._policies = policies(settings.policy_file)
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
+        self._unshared = Unshared("", settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
-        self._clients: dict[str, redis.Redis] = {}
         self._connection = Connection()
         self._evicts: str | None = None
-        self._threads: dict[str, threading.Thread] = {}
+        self._models: set[str] = set()
+        self._unreadable: set[str] = set()
+        self._shared = 0
+        self._roster = Roster()
+        self._leases = Leases(self._roster, settings.lease_ms)
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
         self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
@@ -78,28 +92,32 @@ class Worker:
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
         keys = Keys(self.settings.key_prefix)
-        discovered = -DISCOVERY_S
+        discovered, beaten = -DISCOVERY_S, -self.sharing.beat_s
         self._start_writer("proposing", partial(self._proposer.run, self.stop))
+        waiters = [self._start_waiter(name) for name in ("near", "far")]
         try:
             while not self.stop.is_set():
-                if time.monotonic() - discovered >= DISCOVERY_S:
-                    discovered = time.monotonic()
-                    self._guarded(lambda: self._check_eviction(keys))
+                now = time.monotonic()
+                if now - discovered >= DISCOVERY_S:
+                    discovered = now
+                    self._guarded(lambda: self._check_memory(keys))
                     self._guarded(lambda: self._discover(keys))
-                self._guarded(lambda: self._beat(keys))
-                self._start_threads()
+                if now - beaten >= self.sharing.beat_s:
+                    beaten = now
+                    self._guarded(lambda: self._beat(keys))
+                self._guarded(self._leases.keep)
                 self._stamps.save()
-                self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
+                self.stop.wait(min(DISCOVERY_S, self._leases.look_s))
         finally:
             self.stop.set()
-            self._start_threads()  # so that all can be joined
-            for thread in self._threads.values():
-                thread.join()
+            self._roster.end(WRITER_PATIENCE_S)
             self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
+            for thread in waiters:
+                thread.join()
             for thread in self._writers:
                 thread.join(WRITER_PATIENCE_S)
-            self._forget_clients()
+            self._nodes.close()
 
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and SIGINT.
@@ -118,43 +136,51 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: asked.put(number))
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], bool | None]) -> None:
         """Do a step, and log if Redis does not answer, is full or read-only, or a slot has moved;
-        the next round repeats it.
+        the next round repeats it. A step that asks Redis nothing returns False.
         """
         asked_at = time.monotonic()
         try:
-            step()
-            self._connection.back(asked_at)
+            if step() is not False:
+                self._connection.back(asked_at)
         except UNAVAILABLE as error:
             self._connection.lost(error)
-            self._forget_clients()
+            self._nodes.forget()
         except MOVED:
-            self._forget_clients()
+            self._nodes.forget()
         except redis.RedisError as error:
             code = refusal(error)
             if code:
                 self._connection.refused(code, error)
             else:
                 log.error("Redis answered %s; trying again", error)  # noqa: TRY400  it says all
-            self._forget_clients()  # the primary may be another server by now
+            self._nodes.forget()  # the primary may be another server by now
 
-    def _check_eviction(self, keys: Keys) -> None:
-        """Check that Redis evicts no keys.
+    def _check_memory(self, keys: Keys) -> None:
+        """Check that Redis evicts no keys, and make room in a server that is nearly full.
 
         Raises
         ------
         ConfigurationError
-            If it may, at the first check; later it is logged once.
+            If it may evict, at the first check; later it is logged once.
         """
-        try:
-            memory: Any = self._client(keys.workers).info("memory")
-        except redis.exceptions.NoPermissionError:
-            memory = {}
-        policy = str(memory.get("maxmemory_policy", ""))
-        if not policy and self._evicts is None:
-            log.warning("Redis does not tell its maxmemory-policy. See to it that it is noeviction")
-        found = eviction(int(memory.get("maxmemory", 0)), policy)
+        for client in {self._client(keys.workers), *self._nodes.servers()}:
+            try:
+                memory: Any = client.info("memory")
+            except redis.exceptions.NoPermissionError:
+                memory = {}
+            limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
+            policy = str(memory.get("maxmemory_policy", ""))
+            if not policy and self._evicts is None:
+                log.warning(
+                    "Redis does not tell its maxmemory-policy. See to it that it is noeviction"
+                )
+            self._check_eviction(eviction(limit, policy))
+            if limit and used > self.settings.max_memory_share * limit:
+                self._roster.make_room(client)
+
+    def _check_eviction(self, found: str) -> None:
         if found and self._evicts is None:
             raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
         if found and found != self._evicts:
@@ -164,115 +190,104 @@ class Worker:
     def _beat(self, keys: Keys) -> None:
         """Show that we are alive; that is a write, so it also shows whether Redis takes any."""
         asked_at = time.monotonic()
-        self.sharing.beat(self._client(keys.workers), len(self._threads))
+        self.sharing.beat(self._client(keys.workers), self._shared)
         self._connection.wrote(asked_at)
 
     def _client(self, key: str) -> redis.Redis:
-        """Return the worker's own client for a key."""
-        if key not in self._clients:
-            self._clients[key] = self._nodes.client(key)
-        return self._clients[key]
-
-    def _forget_clients(self) -> None:
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
+        """Return the client of a key's server, which all threads share."""
+        return raw_reads(self._nodes.shared(key))
 
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
-        for model in model_names(names):
-            if f"judging {model}" not in self._threads:
-                self._add_model(keys, model)
+        new = [name for name in model_names(names) if name not in self._models]
+        for start in range(0, len(new), MODELS_AT_ONCE):
+            part = new[start : start + MODELS_AT_ONCE]
+            for model, shape in shapes(self._client, keys, part).items():
+                if shape is not None:
+                    self._add_model(keys.salted(shape.salts), model, shape.partitions)
+                elif model not in self._unreadable:
+                    self._unreadable.add(model)
+                    log.error(
+                        "A version of %s in %s cannot be read; the model is not counted until it "
+                        "is published again.",
+                        model,
+                        keys.versions(model),
+                    )
 
-    def _add_model(self, keys: Keys, model: str) -> None:
-        published = PublishedVersions(self._client(keys.versions(model)), keys, model).all()
-        if not published:
-            return
-        manifest = next(iter(published.values())).manifest
-        keys = keys.salted(manifest.salts)
-        for partition in range(manifest.partitions):
-            name = f"counting {model}.{partition}"
-            self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
-        self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
+    def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
+        self._models.add(model)
+        for partition in range(partitions):
+            make = partial(self._counting, keys, model, partition, partitions)
+            self._add(f"counting {model}.{partition}", make, COUNTING)
+        self._add(f"judging {model}", partial(self._judging, keys, model, partitions), COUNTING)
         self._proposer.add(model)
-        hook = hook_of(self.settings, f"retraining {model}")
+        name = f"retraining {model}"
+        hook = hook_of(self.settings, name)
         if hook is not None:
-            self._add(f"retraining {model}", partial(self._retraining, keys, model, hook))
+            self._add(name, partial(self._retraining, keys, model, hook), RETRAINING)
         if self.settings.reports_kept:
-            self._write_reports(model, partial(self._reporting, keys, model, manifest.partitions))
+            make = partial(self._reporting, keys, model, partitions)
+            self._add(f"reporting {model}", make, REPORTING, self._unshared)
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
         if self._nodes.is_cluster:
-            versions = PublishedVersions(self._nodes.client(keys.versions(model)), keys, model)
+            versions = PublishedVersions(self._client(keys.versions(model)), keys, model)
         policy = counting_policy(self.settings, partition, partitions)
-        client = self._stage_client(keys.count(model, partition))
+        client = self._client(keys.count(model, partition))
         return CountingStage(client, self.settings, model, policy, keys=keys, published=versions)
 
     def _judging(self, keys: Keys, model: str, partitions: int) -> Stage:
         readers = None
         if self._nodes.is_cluster:
-            readers = [
-                self._stage_client(keys.panes(model, partition)) for partition in range(partitions)
-            ]
+            readers = [self._client(keys.panes(model, place)) for place in range(partitions)]
         policy = self._policies.apply(judging_policy(self.settings, partitions), model)
-        client = self._stage_client(keys.judge(model))
+        client = self._client(keys.judge(model))
         return JudgingStage(
             client, self.settings, model, partitions, policy, keys=keys, readers=readers
         )
 
     def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
-        client = self._stage_client(keys.alerts(model))
+        client = self._client(keys.alerts(model))
         sink = Retraining(client, self.settings, model, hook, self.stop)
         return Follower(client, self.settings, keys, model, keys.alerts(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
-        logs = [self._nodes.client(keys.count(model, place)) for place in range(partitions)]
-        client = self._stage_client(keys.snapshots(model))
+        logs = [self._client(keys.count(model, place)) for place in range(partitions)]
+        client = self._client(keys.snapshots(model))
         sink = Reports(client, self.settings, model, keys=keys, logs=logs)
         return Follower(client, self.settings, keys, model, keys.snapshots(model), sink)
 
-    def _stage_client(self, key: str) -> redis.Redis:
-        return raw_reads(self._nodes.client(key, single_connection_client=True))
+    def _add(
+        self, name: str, make: Callable[[], Stage], pool: Pool, sharing: Sharing | None = None
+    ) -> None:
+        """Add a stage; without a `sharing` of its own it is shared with the other workers."""
+        self._shared += sharing is None
 
-    def _add(self, name: str, make: Callable[[], Stage]) -> None:
-        self._threads[name] = threading.Thread(
-            target=self._run_stage, args=(make, self.sharing), name=name
-        )
+        def stamped() -> Stage:
+            stage = make()
+            stage.checkpoint.stamps = self._stamps
+            return stage
 
-    def _write_reports(self, model: str, make: Callable[[], Stage]) -> None:
-        """Start the thread that writes a model's reports."""
-        unshared = Unshared("", self.settings.lease_ms)
-        self._start_writer(f"reporting {model}", partial(self._run_stage, make, unshared))
+        mine = sharing or self.sharing
+        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
+        self._roster.add(duty, pool)
+
+    def _start_waiter(self, name: str) -> threading.Thread:
+        reach = NEAR if name == "near" else FAR
+        waiter = Waiter(reach, self._roster, self._nodes, self._connection, self.stop)
+        thread = threading.Thread(target=waiter.run, name=f"waiting {name}")
+        thread.start()
+        return thread
 
     def _start_writer(self, name: str, work: Callable[[], None]) -> None:
-        """Start a daemon thread for work that must not keep the worker from ending: a disk may
-        hang, a calibration take a minute.
+        """Start a daemon thread for work that must not keep the worker from ending: a calibration
+        may take a minute.
         """
         thread = threading.Thread(target=work, name=name, daemon=True)
         self._writers.append(thread)
         thread.start()
-
-    def _start_threads(self) -> None:
-        """Start new stages once this worker's part is known."""
-        for thread in self._threads.values():
-            if thread.ident is None:
-                thread.start()
-
-    def _run_stage(self, make: Callable[[], Stage], sharing: Sharing) -> None:
-        """Run a stage; build it again when its slot may have moved."""
-        while not self.stop.is_set():
-            try:
-                stage = make()
-            except (*UNAVAILABLE, *MOVED) as error:
-                self._connection.lost(error)
-                self.stop.wait(DISCOVERY_S)
-                continue
-            stage.may_move = self._nodes.is_cluster
-            stage.checkpoint.stamps = self._stamps
-            stage.run(self.stop, self._connection, sharing)
-            stage.close()
 
 
 def _check_detectors(names: tuple[str, ...]) -> None:

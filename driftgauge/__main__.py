@@ -11,29 +11,52 @@ from driftgauge.shared.wording.visible import visible
 if TYPE_CHECKING:
     import click
 
-COMMANDS: Final = {
-    "alerts": "consumer.commands.alerts",
-    "backtest": "consumer.commands.backtest",
-    "calibrate": "consumer.commands.calibrate",
-    "compare": "consumer.commands.compare",
-    "demo": "models.demo.commands",
-    "demo-retrain": "models.demo.commands",
-    "doctor": "producer.commands.doctor",
-    "drift-test": "models.drift.commands",
-    "keys": "producer.commands.keys",
-    "labels": "producer.commands.labels",
-    "models": "consumer.commands.models",
-    "predict": "producer.commands.predict",
-    "reference": "consumer.commands.references",
-    "replay": "producer.commands.replay",
-    "report": "consumer.commands.report",
-    "serve": "producer.commands.serve",
-    "simulate": "models.drift.commands",
-    "status": "producer.commands.status",
-    "up": "models.demo.commands",
-    "worker": "consumer.commands.worker",
+SECTIONS: Final = {
+    "Run": {
+        "demo": "models.demo.commands",
+        "up": "models.demo.commands",
+        "serve": "producer.commands.serve",
+        "worker": "consumer.commands.worker",
+    },
+    "Look": {
+        "status": "producer.commands.status",
+        "alerts": "consumer.commands.alerts",
+        "report": "consumer.commands.report",
+    },
+    "Models and references": {
+        "models": "consumer.commands.models",
+        "reference": "consumer.commands.references",
+        "calibrate": "consumer.commands.calibrate",
+    },
+    "Predictions and labels": {
+        "predict": "producer.commands.predict",
+        "replay": "producer.commands.replay",
+        "labels": "producer.commands.labels",
+    },
+    "Compare and try out": {
+        "compare": "consumer.commands.compare",
+        "backtest": "consumer.commands.backtest",
+        "simulate": "models.drift.commands",
+    },
+    "Operate": {
+        "doctor": "producer.commands.doctor",
+        "keys": "producer.commands.keys",
+    },
+    "Develop": {
+        "drift-test": "models.drift.commands",
+        "demo-retrain": "models.demo.commands",
+    },
 }
-"""The module of each command, below this package; only the one that is called is imported."""
+"""The commands in the groups of `--help`, each with its module below this package; only that of the
+one that is called is imported.
+"""
+COMMANDS: Final = {
+    name: module for commands in SECTIONS.values() for name, module in commands.items()
+}
+"""The module of each command."""
+
+WHOLE: Final = 1000
+"""Most characters of a command's line in `--help`: its first sentence, which is folded, not cut."""
 
 
 def cli() -> "click.Group":
@@ -50,6 +73,19 @@ def cli() -> "click.Group":
             module = import_module(f"driftgauge.{COMMANDS[cmd_name]}")
             found: click.Command = getattr(module, cmd_name.replace("-", "_"))
             return found
+
+        def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            for section, names in SECTIONS.items():
+                found = {name: self.get_command(ctx, name) for name in names}
+                with formatter.section(section):
+                    formatter.write_dl(
+                        [
+                            (name, command.get_short_help_str(WHOLE))
+                            for name, command in found.items()
+                            if command is not None
+                        ],
+                        col_max=max(map(len, COMMANDS)),
+                    )
 
     root = Commands(
         help="Driftgauge watches machine-learning models in production.",

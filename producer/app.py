@@ -15,6 +15,7 @@ from driftgauge.producer.dashboard import routes as dashboard
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
+from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
@@ -85,9 +86,11 @@ def create_app(settings: Settings) -> FastAPI:
         title="Driftgauge",
         summary="Predictions in, events out; alerts, drift and reports.",
         lifespan=lifespan,
+        redirect_slashes=False,  # it would name any host; ours does not
         openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
     )
     app.router.route_class = Guarded
+    app.router.default = SlashRedirect(app.router)
     app.state.parts = parts
     for router in ROUTERS:
         made = router(parts)

@@ -3,16 +3,20 @@ becomes an answer.
 """
 
 import logging
+from typing import Final
 
 import redis
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from driftgauge.producer.dashboard.error_page import error_answer
 from driftgauge.producer.http import headers
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem, invalid
 from driftgauge.shared.reference.schema import FieldError, pointer
+
+CLOSED_BY_CLIENT: Final = 499
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -24,6 +28,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(redis.ConnectionError, _redis_away)
     app.add_exception_handler(redis.TimeoutError, _redis_away)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -59,6 +64,13 @@ async def _validation(request: Request, error: Exception) -> Response:
 async def _redis_away(request: Request, _: Exception) -> Response:
     detail = "Redis does not answer, so this cannot be read now. Predictions go on."
     return error_answer(request, Problem(503, detail, (), RETRY_AFTER))
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Note in log and metrics that the client left before its request was whole; nobody reads
+    it.
+    """
+    return Response(status_code=CLOSED_BY_CLIENT)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

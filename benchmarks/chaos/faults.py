@@ -16,6 +16,7 @@ from contextlib import suppress
 import httpx
 import numpy as np
 
+from benchmarks.chaos.clients import hanging_model, slow_loris
 from benchmarks.chaos.plant import ENDED, Plant, Process, wait_for
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 
@@ -69,6 +70,8 @@ class Injector:
             "SIGSTOP of a worker past its lease": self._stop_worker,
             "SIGSTOP of Redis": self._stop_redis,
             "CLIENT KILL of all connections": self._client_kill,
+            "half-sent requests to an API": self._slow_loris,
+            "a model that hangs": self._hanging_model,
         }
 
     def run(self, seconds: float, meanwhile: Callable[[float], None] = lambda _: None) -> None:
@@ -157,6 +160,20 @@ class Injector:
         api = self._some(self._plant.apis)
         api.kill()
         api.start()
+
+    def _slow_loris(self) -> bool:
+        """Send an API more half requests than it has room for connections."""
+        url = self._plant.urls[int(self._random.integers(len(self._plant.urls)))]
+        self._in(1.0, 3.0, slow_loris(url, 2 * self._plant.settings.max_connections))
+        return True
+
+    def _hanging_model(self) -> bool:
+        """Let a model hang in every API for longer than a call may take."""
+        if self._plant.gate.exists():
+            return False
+        hang_s = self._plant.settings.model_timeout_seconds
+        self._in(2 * hang_s, 6 * hang_s, hanging_model(self._plant.gate, self._plant.urls))
+        return True
 
     def _ring_is_owed(self) -> bool:
         """Return whether an API has not yet sent again what Redis may have forgotten.

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import redis
 
+from benchmarks.chaos.clients import register_gate
 from benchmarks.chaos.model import BOTH, PREFIX, VERSION, keys_of, published
 from benchmarks.chaos.power import PowerMeter
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
@@ -39,8 +40,10 @@ QUICK: dict[str, Any] = {
     "window_events": 600,
     "min_window_rows": 300,
     "expected_events_per_day": 5000,
+    "model_timeout_seconds": 0.5,
+    "max_connections": 64,
 }
-"""Settings with many commits, panes and alerts, and quick take-overs."""
+"""Settings with many commits, panes and alerts, quick take-overs, and little room for clients."""
 
 
 def wait_for(true: Callable[[], Any], patience_s: float) -> bool:
@@ -174,6 +177,7 @@ class Plant:
             default_model="plant",
             **QUICK,
         )
+        self.gate = folder / "gate"
         self.versions = {name: published(name, partitions) for name, partitions in models.items()}
         self.urls: list[str] = []
         self.apis = [self._api(number, api_command) for number in range(apis)]
@@ -200,6 +204,7 @@ class Plant:
 
     def close(self) -> None:
         """End every process."""
+        self.gate.unlink(missing_ok=True)
         for process in [*self.apis, *self.workers]:
             process.signal(signal.SIGCONT)
             process.kill()
@@ -292,6 +297,7 @@ class Plant:
             registry.register(version)
             registry.promote(name, VERSION, actor="benchmark")
             self.versions[name] = registry.load(name, VERSION)  # as it was registered
+        register_gate(registry, self.gate)
         for process in [*self.apis, *self.workers]:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):

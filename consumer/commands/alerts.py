@@ -30,6 +30,7 @@ PAUSE_S: Final = 1.0
 """Pause (s) before a stream that ended is opened again."""
 
 Show = Callable[[dict[str, Any]], None]
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 
 
 @click.group(invoke_without_command=True)
@@ -71,9 +72,10 @@ def alerts(
 @click.argument("fingerprint")
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
 @url_option
-def acknowledge(fingerprint: str, url: str, *, note: str) -> None:
+@_json_option
+def acknowledge(fingerprint: str, url: str, *, note: str, as_json: bool) -> None:
     """Mark an open alert as seen: no more reminders of it."""
-    asyncio.run(_command(url, fingerprint, "acknowledge", {"note": note}))
+    asyncio.run(_command(url, fingerprint, "acknowledge", {"note": note}, as_json=as_json))
 
 
 @alerts.command()
@@ -87,17 +89,23 @@ def acknowledge(fingerprint: str, url: str, *, note: str) -> None:
 )
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
 @url_option
-def silence(fingerprint: str, url: str, *, time_: str, note: str) -> None:
+@_json_option
+def silence(fingerprint: str, url: str, *, time_: str, note: str, as_json: bool) -> None:
     """Send no notifications of an open alert for a time; its transitions are still recorded."""
     said = {"note": note, "minutes": minutes_of(time_)}
-    asyncio.run(_command(url, fingerprint, "silence", said))
+    asyncio.run(_command(url, fingerprint, "silence", said, as_json=as_json))
 
 
-async def _command(url: str, fingerprint: str, name: str, said: dict[str, Any]) -> None:
+async def _command(
+    url: str, fingerprint: str, name: str, said: dict[str, Any], *, as_json: bool
+) -> None:
     """Ask the API for a command to an alert, which the worker will apply."""
     path = f"/alerts/{quote(fingerprint, safe='')}/{name}"
     async with api_client(url, located_settings()) as client:
         answer = await ask(client, "POST", path, json={**said, "who": current_user()})
+    if as_json:
+        click.echo(msgspec.json.encode(answer))
+        return
     click.echo(
         f"Asked of {answer['model']}; `driftgauge alerts --all --follow` shows it when the worker "
         "has applied it."

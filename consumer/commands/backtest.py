@@ -50,8 +50,7 @@ SHOWN = 20
     help="Policy file to try beside today's.",
 )
 @click.option(
-    "--csv",
-    "csv_path",
+    "--data",
     type=click.Path(path_type=Path),
     help="Judge this file's rows, not the stored panes.",
 )
@@ -69,7 +68,7 @@ def backtest(
     model: str,
     since: str,
     policy_path: Path | None,
-    csv_path: Path | None,
+    data: Path | None,
     time_column: str | None,
     prediction_column: str | None,
     per_day: float | None,
@@ -79,10 +78,10 @@ def backtest(
     **said: Any,
 ) -> None:
     """Judge the stored panes again, under today's policy and another one."""
-    if csv_path is None and (
+    if data is None and (
         time_column or prediction_column or per_day or version or any(said.values())
     ):
-        raise click.UsageError("Columns, pace, version and format of a file belong to --csv.")
+        raise click.UsageError("Columns, pace, version and format of a file belong to --data.")
     settings = located_settings()
     from driftgauge.consumer.worker import judging_policy, policies
 
@@ -93,13 +92,13 @@ def backtest(
             tried.append(policies(policy_path).apply(judged, model))
         except ConfigurationError as error:
             raise BadData(str(error).replace("DRIFTGAUGE_POLICY_FILE", "--policy")) from error
-    if csv_path is None:
+    if data is None:
         found = _of_panes(model, round(minutes_of(since) * 60_000), tried)
     else:
         from driftgauge.consumer.offline.backtesting import FileRows
 
         key = settings.pii_key.get_secret_value() if settings.pii_key is not None else None
-        rows = FileRows(csv_path, time_column, prediction_column, key)
+        rows = FileRows(data, time_column, prediction_column, key)
         pace = per_day or settings.expected_events_per_day
         found = _of_file(settings, model, version, rows, tried, pace, said)
     if as_json:

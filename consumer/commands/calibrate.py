@@ -10,7 +10,7 @@ import click
 
 from driftgauge.consumer.commands.tables import printable
 from driftgauge.shared.local.finding import located_settings
-from driftgauge.shared.tables.options import file_options, form_of
+from driftgauge.shared.tables.options import file_options, form_of, names_option
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.calibrating import TimedRows
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 @click.option("--time-column", help="Column of the time, with --data.")
 @click.option("--prediction-column", help="Column of the predictions, with --data.")
 @file_options
-@click.option("--watch", help="Functions of the clock that are judged nevertheless, with commas.")
+@names_option(
+    "--watch",
+    help="Function of the clock that is judged nevertheless; repeatable, or with commas.  "
+    "[default: as before]",
+)
 @click.option(
     "--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the plot to this file too."
 )
@@ -41,7 +45,7 @@ def calibrate(
     data: Path | None,
     time_column: str | None,
     prediction_column: str | None,
-    watch: str | None,
+    watch: tuple[str, ...],
     png: Path | None,
     *,
     as_json: bool,
@@ -58,16 +62,20 @@ def calibrate(
         if data is not None and time_column is not None
         else None
     )
-    names = None if watch is None else [name.strip() for name in watch.split(",") if name.strip()]
     made = calibrate_version(
-        ModelRegistry(located_settings().registry_dir), model, version, rows, names, said
+        ModelRegistry(located_settings().registry_dir),
+        model,
+        version,
+        rows,
+        list(watch) or None,
+        said,
     )
     show(made, as_json=as_json)
     if png is not None:
         from driftgauge.consumer.offline.calibration_plot import draw_png
 
         draw_png(made, f"{model} {version}", png)
-        click.echo(png)
+        click.echo(png.absolute())
 
 
 def calibrate_version(

@@ -56,8 +56,8 @@ def list_models(*, as_json: bool) -> None:
         show_table(names, [(*row[:-1], _metrics(row[-1])) for row in rows])
     else:
         click.echo(
-            f"No model is registered in {registry.folder}. Register one with `driftgauge models "
-            f"register`."
+            f"No model is registered in {registry.folder.absolute()}. Register one with "
+            f"`driftgauge models register`."
         )
 
 
@@ -130,12 +130,16 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
 @models.command()
 @click.argument("name")
 @click.argument("version", required=False)
-def verify(name: str, version: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON.")
+def verify(name: str, version: str | None, *, as_json: bool) -> None:
     """Compare every file with its checksum; exit code 1 if one differs."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(located_settings().registry_dir)
     faults = registry.verify(name, version)
+    if as_json:
+        click.echo(msgspec.json.encode({"model": name, "sound": not faults, "faults": faults}))
+        sys.exit(1 if faults else 0)
     for fault in faults:
         click.echo(printable(fault), err=True)
     if faults:

@@ -1,4 +1,4 @@
-"""`driftgauge models validate, promote, rollback, archive`: the gates of a version, and the
+"""`driftgauge models validate`, `promote`, `rollback`, `archive`: the gates of a version, and the
 changes of its stage.
 """
 

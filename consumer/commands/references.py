@@ -2,10 +2,12 @@
 history.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.connection import connected
@@ -28,6 +30,7 @@ version_option = click.option("--version", help="Of the model; default: the one 
 reason_option = click.option(
     "--reason", required=True, help="Why; stands in the history and in the alerts that end."
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
@@ -47,7 +50,10 @@ def reference() -> None:
 @version_option
 @reason_option
 @actor_option
-def accept(model: str, window: str, version: str | None, reason: str, actor: str) -> None:
+@json_option
+def accept(
+    model: str, window: str, version: str | None, reason: str, actor: str, *, as_json: bool
+) -> None:
     """Make a new reference of what was counted in production."""
     from driftgauge.shared.registry.reference_publishing import publish
 
@@ -58,6 +64,10 @@ def accept(model: str, window: str, version: str | None, reason: str, actor: str
     store = _store(registry, published)
     history = store.accept(made, who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
     publish(settings.redis_url, _keys(settings), published.manifest, store)
+    if as_json:
+        counted = {"rows": made.profile.rows, "start": _iso(made.start), "end": _iso(made.end)}
+        _tell(published, history.number, counted | {"panes": made.resolution})
+        return
     parts = ", ".join(
         f"{count} {name}{'s' if count != 1 else ''}" for name, count in made.resolution.items()
     )
@@ -65,7 +75,7 @@ def accept(model: str, window: str, version: str | None, reason: str, actor: str
         f"{model} {made.version} is held against reference {history.number} from here on: "
         f"{made.profile.rows:,} rows of "
         f"{_day(made.start)} to {_day(made.end)} UTC ({parts}). Alerts of the one before resolve; "
-        f"`driftgauge reference undo {model}` goes back to it."
+        f"`driftgauge reference undo {model} --reason WHY` goes back to it."
     )
     if made.calibration is not None and made.calibration.realised is None and _ordered(made):
         click.echo(
@@ -79,7 +89,8 @@ def accept(model: str, window: str, version: str | None, reason: str, actor: str
 @version_option
 @reason_option
 @actor_option
-def undo(model: str, version: str | None, reason: str, actor: str) -> None:
+@json_option
+def undo(model: str, version: str | None, reason: str, actor: str, *, as_json: bool) -> None:
     """Go back to the reference before the one in use."""
     from driftgauge.shared.registry.reference_publishing import publish
 
@@ -89,6 +100,9 @@ def undo(model: str, version: str | None, reason: str, actor: str) -> None:
     store = _store(registry, published)
     history = store.undo(who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
     publish(settings.redis_url, _keys(settings), published.manifest, store)
+    if as_json:
+        _tell(published, history.number)
+        return
     what = (
         f"reference {history.number}"
         if history.number
@@ -100,15 +114,13 @@ def undo(model: str, version: str | None, reason: str, actor: str) -> None:
 @reference.command(name="list")
 @click.argument("model")
 @version_option
-@click.option("--json", "as_json", is_flag=True, help="The changes as JSON.")
+@json_option
 def list_(model: str, version: str | None, *, as_json: bool) -> None:
     """Show every change of a version's reference, oldest first."""
     registry, published = _version(located_settings(), model, version)
     store = _store(registry, published)
     history = store.history()
     if as_json:
-        import msgspec
-
         click.echo(msgspec.json.encode(history))
         return
     if not history.changes:
@@ -144,7 +156,8 @@ def list_(model: str, version: str | None, *, as_json: bool) -> None:
 @reference.command(name="publish")
 @click.argument("model")
 @version_option
-def publish_(model: str, version: str | None) -> None:
+@json_option
+def publish_(model: str, version: str | None, *, as_json: bool) -> None:
     """Publish the last change again, after Redis lost it or `accept` was interrupted; else it
     changes nothing.
     """
@@ -157,6 +170,9 @@ def publish_(model: str, version: str | None) -> None:
         settings.redis_url, _keys(settings), published.manifest, _store(registry, published)
     )
     number = change.number if change is not None else 0
+    if as_json:
+        _tell(published, number)
+        return
     click.echo(f"{model} {published.manifest.version}: reference {number} is published.")
 
 
@@ -204,6 +220,19 @@ def _ordered(made: "AcceptedReference") -> bool:
     return made.calibration is not None and any(
         feature.order == "ordered" for feature in made.calibration.features
     )
+
+
+def _tell(
+    published: "PublishedVersion", number: int, more: Mapping[str, object] | None = None
+) -> None:
+    """Print the reference that a version is held against from here on; 0 is the registered one."""
+    manifest = published.manifest
+    told = {"model": manifest.model, "version": manifest.version, "reference": number}
+    click.echo(msgspec.json.encode(told | dict(more or {})))
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
 def _day(ms: int) -> str:

@@ -18,6 +18,7 @@ from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.tables.options import names_option
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -51,24 +52,23 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
-@click.option("--exclude", default="", help="Columns left out of drift, with commas.")
-@click.option(
+@names_option("--exclude", help="Column that is left out of drift; repeatable, or with commas.")
+@names_option(
     "--segment",
     "segments",
-    multiple=True,
-    help="Categorical feature by whose values drift and performance are told apart; up to 3.",
+    help="Categorical feature by whose values drift and performance are told apart; up to 3, "
+    "repeatable, or with commas.",
 )
-@click.option(
+@names_option(
     "--classes",
-    default="",
-    help="Labels in the order of the probabilities, with commas; where no artifact knows them.",
+    help="Labels in the order of the probabilities, where no artifact knows them; repeatable, or "
+    "with commas.",
 )
-@click.option(
+@names_option(
     "--probability-column",
-    "probabilities",
-    multiple=True,
+    "probability_columns",
     help="Column of a class's probability, in the order of the classes; of two, the second's "
-    "alone will do. Repeatable.",
+    "alone will do. Repeatable, or with commas.",
 )
 @table_options
 @click.option(
@@ -140,8 +140,8 @@ def register(
     prediction_column: str | None,
     target_column: str | None,
     time_column: str | None,
-    exclude: str,
-    classes: str,
+    exclude: tuple[str, ...],
+    classes: tuple[str, ...],
     schema_file: Path | None,
     written: Path | None,
     partitions: int,
@@ -153,7 +153,7 @@ def register(
     methods: tuple[str, ...],
     features_module: str,
     segments: tuple[str, ...],
-    probabilities: tuple[str, ...],
+    probability_columns: tuple[str, ...],
     actor: str,
     *,
     labels: bool,
@@ -185,8 +185,8 @@ def register(
         prediction_column,
         target_column,
         time_column,
-        _listed(exclude),
-        _listed(classes),
+        exclude,
+        classes,
         schema_file,
         partitions,
         _read_metrics(metrics),
@@ -196,7 +196,7 @@ def register(
         features_module,
         located_settings().pii_secret,
         segments,
-        probabilities,
+        probability_columns,
         choices_of(table),
     )
     registry = ModelRegistry(located_settings().registry_dir)
@@ -243,7 +243,7 @@ def _document(folder: Path, published: "PublishedVersion", found: "Recognised") 
     return {
         "model": published.manifest.model,
         "version": published.manifest.version,
-        "folder": str(folder),
+        "folder": str(folder.absolute()),
         "rows": published.reference.rows,
         "columns": found.rows,
         "remarks": found.remarks,
@@ -277,10 +277,6 @@ def _calibrate(
         click.echo(said)
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
     """Read metrics from JSON files and from NAME=NUMBER."""
     metrics: dict[str, float] = {}
@@ -307,7 +303,7 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
     what = f"{manifest.task}, {manifest.artifact}" if manifest.artifact else "monitored"
     click.echo(
         f"{manifest.model} {manifest.version} ({what}): {len(schema.features)} features ({told}), "
-        f"{rows:,} reference rows, stored in {folder}."
+        f"{rows:,} reference rows, stored in {folder.absolute()}."
     )
     if left_out:
         click.echo(f"Left out of drift: {', '.join(map(printable, left_out))}.")

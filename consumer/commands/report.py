@@ -49,7 +49,7 @@ def report(
         *([write_picture(snapshot, png)] if png else []),
     ]
     for path in paths:
-        click.echo(path)
+        click.echo(path.absolute())
     if paths:
         return
     if as_json:

@@ -103,8 +103,8 @@ def output_of(
     if estimator is not None:
         kind: Kind = "numeric" if task == "regression" else "categorical"
         return Output(kind, () if task == "regression" else class_labels(estimator)), ()
-    if submission.prediction is None:
-        if submission.probabilities or submission.task not in {None, "monitor"}:
+    if submission.prediction_column is None:
+        if submission.probability_columns or submission.task not in {None, "monitor"}:
             raise BadData(
                 "There is a task, or there are probabilities, but no predictions: name their "
                 "column with --prediction-column."
@@ -126,7 +126,7 @@ def _monitored_output(
             raise BadData("A regression has no classes: leave --classes out, or correct --task.")
         output = Output("numeric")
     elif classes or task in {"binary", "multiclass"} or feature.kind == "boolean":
-        answers = (submission.prediction, submission.target)
+        answers = (submission.prediction_column, submission.target_column)
         found = classes or classes_in([table.frame[name] for name in answers if name is not None])
         if task == "binary" and len(found) != 2:
             raise BadData(

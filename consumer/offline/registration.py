@@ -72,7 +72,8 @@ def register_version(
     found = _prepared(registry, submission, tell)
     task, estimator, schema = found.task, found.estimator, found.schema
     frame, columns = found.table.frame, found.columns
-    predicted = frame[submission.prediction] if submission.prediction is not None else None
+    named = submission.prediction_column
+    predicted = frame[named] if named is not None else None
     predictions = _predictions(predicted, schema, estimator, columns)
     stream = counted(
         schema, columns_of(found.features, schema, submission.pii_key), found.table.events_ms
@@ -85,7 +86,7 @@ def register_version(
             task,
             partitions=submission.partitions,
             metrics=dict(submission.metrics),
-            feature_engineering=submission.feature_engineering,
+            feature_engineering=submission.features_module,
             trained=_modified(submission.artifact),
             git_revision=git_revision(),
             libraries=library_versions(estimator) if submission.artifact else {},
@@ -244,7 +245,7 @@ def _schema(
             for name in map(str, features)
         ),
         prediction=output.kind,
-        target=submission.target or "",
+        target=submission.target_column or "",
         classes=output.classes,
         segments=submission.segments,
         table=table.choices.table,
@@ -288,24 +289,24 @@ def _performance(
     layout = Layout.of(schema, reference)
     known = [column for column in stream if column is not None]
     if (
-        submission.target is None
+        submission.target_column is None
         or len(known) < len(stream)
         or layout is None
         or schema.prediction is None
     ):
         return None
-    labels = answers_of(frame[submission.target], schema)
+    labels = answers_of(frame[submission.target_column], schema)
     given = None
     if layout.scored and estimator is not None:
         given = probabilities(schema, estimator, columns)
-    elif submission.probabilities:
+    elif submission.probability_columns:
         given = _probabilities(frame, submission, schema)
     return PerformanceReference.of_version(schema, reference, known, labels, given)
 
 
 def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) -> Floats:
     """Return the probabilities that the reference has, shape (rows, classes)."""
-    names, classes = submission.probabilities, schema.classes
+    names, classes = submission.probability_columns, schema.classes
     if not classes:
         raise BadData("Probabilities are of classes: name them with --task or --classes.")
     if len(names) != len(classes) and not (len(names) == 1 and len(classes) == 2):

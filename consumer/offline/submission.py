@@ -29,7 +29,7 @@ class Submission:
         File of the fitted model; None for a model that is only monitored.
     task
         What is predicted; None to ask the fitted model, or else to tell by the predictions.
-    prediction, target, time
+    prediction_column, target_column, time_column
         Names of columns that are not features; all must exist. Without a column of predictions the
         artifact makes them.
     exclude
@@ -48,7 +48,9 @@ class Submission:
         Gates before production; None for the default ones.
     pii_key
         Key of the hashes of personal features, if the schema has any.
-    probabilities
+    features_module
+        Dotted name of the module that makes the features.
+    probability_columns
         Columns with the probability of each class, in their order; or of the second of two.
     choices
         What is said of the types of columns, and of how they are written.
@@ -59,9 +61,9 @@ class Submission:
     version: str | None = None
     artifact: Path | None = None
     task: Task | None = None
-    prediction: str | None = None
-    target: str | None = None
-    time: str | None = None
+    prediction_column: str | None = None
+    target_column: str | None = None
+    time_column: str | None = None
     exclude: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     schema_file: Path | None = None
@@ -70,16 +72,18 @@ class Submission:
     gates: Gates | None = None
     labels: bool = False
     batch_counts: bool = False
-    feature_engineering: str = ""
+    features_module: str = ""
     pii_key: str | None = None
     segments: tuple[str, ...] = ()
-    probabilities: tuple[str, ...] = ()
+    probability_columns: tuple[str, ...] = ()
     choices: Choices = field(default_factory=Choices)
 
     @property
     def special(self) -> Special:
         """The columns that are no features."""
-        return Special(self.prediction, self.target, self.time, self.probabilities)
+        return Special(
+            self.prediction_column, self.target_column, self.time_column, self.probability_columns
+        )
 
 
 def schema_from(file: Path) -> Schema:

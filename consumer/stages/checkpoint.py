@@ -66,12 +66,14 @@ class Checkpoint:
     ) -> None:
         self._client = client
         self.key = key
-        self._owner_key = owner_key
+        self.owner_key = owner_key
         self._epoch_key = epoch_key
-        self._lease_ms = lease_ms
-        self._token = b""
+        self.lease_ms = lease_ms
+        self.token = b""
+        """Value of the lease while it is ours, and of the last one afterwards."""
         self._number = 0
-        self._server = ""
+        self.server = ""
+        """Identity of the server that the state was loaded from; it changes at each start."""
         self._checksum = Checksum({})
         self.stamps: Stamps | None = None
         """How far the worker has seen its checkpoints; None compares none."""
@@ -85,23 +87,19 @@ class Checkpoint:
         token = secrets.token_hex(16).encode()
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(self._owner_key)
-                if pipe.get(self._owner_key) is not None:
+                pipe.watch(self.owner_key)
+                if pipe.get(self.owner_key) is not None:
                     return False
                 pipe.multi()
-                pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
+                pipe.set(self.owner_key, token, nx=True, px=self.lease_ms)
                 pipe.incr(self._epoch_key)
                 taken = bool(pipe.execute()[0])
             except (
                 redis.WatchError
             ):  # somebody was quicker, or the connection was lost: redis-py says the same of both
                 return False
-        self._token = token if taken else b""
+        self.token = token if taken else b""
         return taken
-
-    def is_free(self) -> bool:
-        """Return whether nobody has the lease."""
-        return not self._client.exists(self._owner_key)
 
     def load(self) -> dict[bytes, bytes]:
         """Read all fields, and remember the commit number.
@@ -112,7 +110,7 @@ class Checkpoint:
             If another version of Driftgauge wrote it in another format, it is damaged, or the key
             is not a checkpoint.
         """
-        self._server = _server(self._client)
+        self.server = server_id(self._client)
         try:
             fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
         except redis.ResponseError as error:
@@ -182,8 +180,8 @@ class Checkpoint:
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(self._owner_key, self.key)
-                if pipe.get(self._owner_key) != self._token:
+                pipe.watch(self.owner_key, self.key)
+                if pipe.get(self.owner_key) != self.token:
                     raise OwnershipLost(f"Another worker owns {self.key} now.")
                 pipe.multi()
                 noted: dict[Any, Any] = {name: value}
@@ -229,7 +227,7 @@ class Checkpoint:
                 if self.later:
                     noted: dict[Any, Any] = dict(self.later)
                     pipe.hset(self.key, mapping=noted)
-                pipe.pexpire(self._owner_key, self._lease_ms)
+                pipe.pexpire(self.owner_key, self.lease_ms)
                 pipe.execute()
             except redis.WatchError as error:
                 raise OwnershipLost(f"The lease of {self.key} was lost.") from error
@@ -239,10 +237,10 @@ class Checkpoint:
         """Give the lease back if it is still ours, so that another worker need not wait."""
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(self._owner_key)
-                if pipe.get(self._owner_key) == self._token:
+                pipe.watch(self.owner_key)
+                if pipe.get(self.owner_key) == self.token:
                     pipe.multi()
-                    pipe.delete(self._owner_key)
+                    pipe.delete(self.owner_key)
                     pipe.execute()
             except redis.RedisError:
                 # it expires by itself; what was read since the last commit is read again by the
@@ -250,13 +248,13 @@ class Checkpoint:
                 pass
 
     def _watch(self, pipe: Pipeline) -> None:
-        pipe.watch(self._owner_key, self.key)
-        if pipe.get(self._owner_key) != self._token:
+        pipe.watch(self.owner_key, self.key)
+        if pipe.get(self.owner_key) != self.token:
             raise OwnershipLost(f"Another worker owns {self.key} now.")
         number: Any = pipe.hget(self.key, "commit")
         if int(number or 0) != self._number:
             raise OwnershipLost(f"{self.key} is at another commit than this worker.")
-        if _server(pipe) != self._server:  # a pooled connection is made anew without a word
+        if server_id(pipe) != self.server:  # a pooled connection is made anew without a word
             raise OwnershipLost(
                 f"{self.key} is on another server than before: what was read there may be gone."
             )
@@ -271,7 +269,7 @@ class Checkpoint:
         pipe.hset(self.key, mapping=written)
         if gone:
             pipe.hdel(self.key, *gone)
-        pipe.pexpire(self._owner_key, self._lease_ms)
+        pipe.pexpire(self.owner_key, self.lease_ms)
 
     def _check(self, replies: list[Any]) -> None:
         """Check each reply, because an error of one command does not undo the others."""
@@ -282,7 +280,7 @@ class Checkpoint:
             )
 
 
-def _server(client: redis.Redis) -> str:
+def server_id(client: redis.Redis) -> str:
     """Return the server's `run_id`, which changes at each start; empty if unknown."""
     try:
         details: Any = client.info("server")

@@ -1,7 +1,9 @@
 """Counting one partition: entries of the log in, panes out, exactly once."""
 
+import math
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +25,7 @@ from driftgauge.consumer.counting.state import (
 )
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.pending_store import PendingStore
-from driftgauge.consumer.stages.reader import LogReader
+from driftgauge.consumer.stages.reader import READ_COUNT, LogReader
 from driftgauge.consumer.stages.room import Room
 from driftgauge.consumer.stages.stage import CommitClock, Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
@@ -41,7 +43,11 @@ from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
 
-IDLE_TICK_S = 5.0
+IDLE_TICK_S, LONGEST_IDLE_S = 5.0, 600.0
+"""Shortest and longest time (s) without entries, after which time passes by a tick. Between them it
+is the time for which there was no event: what waits for the time waits at most twice as long, and a
+thousand silent models cost nothing.
+"""
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
@@ -54,7 +60,7 @@ class CountingStage(Stage):
     Parameters
     ----------
     client
-        Redis client of the partition's slot, for this stage only.
+        Redis client of the partition's slot.
     keys
         Key names with the model's salts.
     published
@@ -108,8 +114,6 @@ class CountingStage(Stage):
 
     def load(self) -> None:
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
-        if self._room.is_due():  # an attempt that fails again and again has no turns
-            self.make_room()
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", BEGINNING.encode())
         with self.checkpoint.reading():
@@ -128,8 +132,8 @@ class CountingStage(Stage):
         self._rollups_out: list[tuple[Span, RollUp]] = []
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
-        self._last_entry = self._last_room = time.monotonic()
-        self._reader.reset()
+        self._last_event = self._last_entry = self._last_room = time.monotonic()
+        self._early = 1.0
         self._readers_known = 0.0
         self._check_panes()
         self._prepare_log(offset)
@@ -193,30 +197,46 @@ class CountingStage(Stage):
         last: bytes = details["last-generated-id"]
         if EntryId.parse(last) < EntryId.parse(offset):
             self.client.execute_command("XSETID", self._log, offset)
+        elif last == offset != BEGINNING.encode():  # silent already, before this worker came
+            silent_ms = server_ms(self.client) - EntryId.parse(last).ms
+            self._last_event -= max(0, silent_ms) / 1000
+            self._early = random.uniform(0.5, 1.0)  # not with all others that load now
 
-    def turn(self) -> None:
-        entries = self._reader.read(self._offset, self._clock.left_ms)
+    @property
+    def positions(self) -> Mapping[str, str]:
+        """The log, and the id of the last entry that was read."""
+        return {self._log: self._offset.decode()}
+
+    @property
+    def due_at(self) -> float:
+        """When the next commit or the next tick is due."""
+        return min(self._clock.due_at, self._tick_at)
+
+    def turn(self) -> bool:
+        self._learn_changes()
+        entries = self._reader.read(self._offset)
         for part in self.attempts.parts(entries) if entries else ():
             self._count(part)
             if self._clock.due or self.attempts.aside(part) is not None:
                 self._commit()  # else the next failure would throw away what was set aside
-        self._tick_if_stuck()
-        self._learn_changes()
+        if time.monotonic() >= self._tick_at:
+            self._tick()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
         elif self._clock.renewal_due:
             self.checkpoint.renew()
-            self._clock.reset()
-        if self._room.is_due():
-            self.make_room()
+            self._clock.renewed()
+        return len(entries) == READ_COUNT
+
+    def renewed(self) -> None:
+        self._clock.renewed()
+
+    def rest(self) -> None:
+        self._reader.rest()
 
     def finish(self) -> None:
         if self._clock.pending:
             self._commit()
-
-    def close(self) -> None:
-        self._reader.reset()
-        super().close()
 
     def _count(self, entries: Sequence[columns.Entry]) -> None:
         usual, aside = self._cell_maps.get(self._usual_version), self.attempts.aside(entries)
@@ -238,6 +258,8 @@ class CountingStage(Stage):
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
+        if batch.predictions:
+            self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
             self._last_entry = now
         if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
@@ -265,17 +287,28 @@ class CountingStage(Stage):
         open_pane = self._state.pane
         return open_pane is not None and open_pane.events >= self.policy.pane_events
 
-    def _tick_if_stuck(self) -> None:
-        """Append a tick to the log when no entries come, or when a full pane does not close because
-        event time stands still. This uses the monotonic clock, so that clock jumps do not delay
-        panes.
+    @property
+    def _tick_at(self) -> float:
+        """When a tick is due, by the monotonic clock (s), so that clock jumps do not delay panes:
+        when no entries come, when the open pane is old enough to close, or when a full one does not
+        close because event time stands still.
         """
-        now = time.monotonic()
-        if now - self._last_entry >= IDLE_TICK_S or (
-            self._full and now - self._last_room >= FULL_PANE_TICK_S
-        ):
-            self.client.xadd(self._log, {b"t": TICK})
-            self._last_entry = self._last_room = now
+        if self._state.position.clock.entry and not self._state.counters.events:
+            return math.inf  # one tick told judging that there was no event; others say the same
+        silent_s = self._early * min(self._last_entry - self._last_event, LONGEST_IDLE_S)
+        pause_s = max(IDLE_TICK_S, silent_s)
+        open_pane, clock = self._state.pane, self._state.position.clock
+        if open_pane is not None:
+            age_ms = clock.logical - open_pane.start
+            left_s = self.policy.pane_seconds - age_ms / 1000
+            pause_s = max(IDLE_TICK_S, min(pause_s, left_s))
+        at = self._last_entry + pause_s
+        return min(at, self._last_room + FULL_PANE_TICK_S) if self._full else at
+
+    def _tick(self) -> None:
+        """Append a tick to the log; it is read like any other entry."""
+        self.client.xadd(self._log, {b"t": TICK})
+        self._last_entry = self._last_room = time.monotonic()
 
     # -- commit ------------------------------------------------------------------------------------
 

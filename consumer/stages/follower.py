@@ -12,8 +12,10 @@ its own, so that none waits for another, and with a sink that does the work. The
   the same name, a message with the same key.
 """
 
+import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -29,6 +31,9 @@ from driftgauge.shared.settings import Settings
 
 OFFSET: Final = b"offset"
 STATE: Final = b"state"
+
+WAIT_S: Final = 0.5
+"""Time (s) after which a sink that waits for a time is called again."""
 
 Event = tuple[bytes, bytes]
 """Id of an entry, and its field `e`, a CloudEvent; empty if it has none."""
@@ -84,9 +89,14 @@ class Sink(ABC):
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
         """Process the next entries; each yielded `Done` is committed before the next step.
 
-        It is also called without entries while none come. Entries that no `Done` covers are not
-        passed again before the sink is loaded again.
+        It is also called without entries: once after `load`, and while `waits`. Entries that no
+        `Done` covers are not passed again before the sink is loaded again.
         """
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is work that waits for a time, not for an entry."""
+        return False
 
     def close(self) -> None:  # noqa: B027  a sink may hold nothing
         """Release its resources."""
@@ -98,7 +108,7 @@ class Follower(Stage):
     Parameters
     ----------
     client
-        Redis client of the model's slot for this stage only, with raw replies to XREAD.
+        Redis client of the model's slot, with raw replies to XREAD.
     keys
         The key names, with the model's salts.
     stream
@@ -128,6 +138,7 @@ class Follower(Stage):
         )
         self._stream = stream
         self._sink = sink
+        self._turned = 0.0
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
@@ -147,7 +158,17 @@ class Follower(Stage):
         if self._offset != known:
             self._commit(Done(self._offset))
 
-    def turn(self) -> None:
+    @property
+    def positions(self) -> Mapping[str, str]:
+        """The stream, and the id of the last entry that was passed on."""
+        return {self._stream: self._offset.decode()}
+
+    @property
+    def due_at(self) -> float:
+        """When a sink that waits for a time looks at it again."""
+        return self._turned + WAIT_S if self._sink.waits else math.inf
+
+    def turn(self) -> bool:
         """Pass on new entries, and commit what the sink has finished."""
         events = self._read()
         with closing(self._sink.take(events, self.hold)) as steps:
@@ -156,6 +177,11 @@ class Follower(Stage):
         if events:
             self._offset = events[-1][0]
         self.hold()
+        self._turned = time.monotonic()
+        return len(events) == self._sink.entries
+
+    def renewed(self) -> None:
+        self._clock.renewed()
 
     def finish(self) -> None:
         """Do nothing, since what the sink finishes is committed at once."""
@@ -168,11 +194,10 @@ class Follower(Stage):
         """Renew the lease if that is due."""
         if self._clock.renewal_due:
             self.checkpoint.renew()
-            self._clock.reset()
+            self._clock.renewed()
 
     def _read(self) -> list[Event]:
-        positions = {self._stream: self._offset.decode()}
-        found = read_streams(self.client, positions, self._clock.left_ms, self._sink.entries)
+        found = read_streams(self.client, self.positions, self._sink.entries)
         return [
             (entry_id, dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e", b""))
             for _, entries in found

@@ -4,7 +4,7 @@ out, exactly once.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,7 +37,6 @@ log = logging.getLogger("driftgauge.worker")
 
 SNAPSHOTS_KEPT = 1000
 DEAD_PANES_KEPT = 1000
-CLUSTER_PAUSE_MS = 50
 
 
 class Read(NamedTuple):
@@ -54,7 +53,7 @@ class JudgingStage(Stage):
     Parameters
     ----------
     client
-        Redis client of the model's slot, for this stage only.
+        Redis client of the model's slot.
     keys
         Key names with the model's salts.
     readers
@@ -88,7 +87,6 @@ class JudgingStage(Stage):
         self._streams = {keys.panes(model, partition): partition for partition in range(partitions)}
         self._commands = keys.commands(model)
         self._readers = readers
-        self._turns = 0
         self._dead = keys.judge_dead(model)
         self._alerts, self._snapshots, self._current = (
             keys.alerts(model),
@@ -149,14 +147,20 @@ class JudgingStage(Stage):
         last: bytes = details["last-generated-id"]
         return last.decode()
 
-    def turn(self) -> None:
-        offsets = self._state.progress.offsets
-        positions = {
-            stream: offsets.get(partition, BEGINNING)
+    @property
+    def positions(self) -> Mapping[str, str]:
+        """The people's commands, and the panes of the partitions that are read now."""
+        progress = self._state.progress
+        panes = {
+            stream: progress.offsets.get(partition, BEGINNING)
             for stream, partition in self._streams.items()
             if not self._state.merge.is_full(partition)
         }
-        found = self._read(positions)
+        return {self._commands: progress.commands, **panes}
+
+    def turn(self) -> bool:
+        self._learn_changes()
+        found = self._read(self.positions)
         asked = [
             (entry_id.decode(), _field(fields, commands.FIELD))
             for stream, part in found
@@ -169,47 +173,32 @@ class JudgingStage(Stage):
             if (name := stream.decode()) != self._commands
             for entry_id, fields in part
         ]
-        self._learn_changes()
         if entries or asked:
             for part in self.attempts.parts(entries) if entries else ([],):
                 self._judge(part, asked)
                 asked = []
         elif self._clock.renewal_due:
             self.checkpoint.renew()
-            self._clock.reset()
+            self._clock.renewed()
+        return any(len(part) >= self._pace.entries for _, part in found)
+
+    def renewed(self) -> None:
+        self._clock.renewed()
 
     def _reader_of(self, stream: str) -> redis.Redis:
-        return self._readers[self._streams[stream]] if self._readers else self.client
+        if self._readers is None or stream not in self._streams:
+            return self.client
+        return self._readers[self._streams[stream]]
 
-    def _read(self, positions: dict[str, str]) -> list[tuple[bytes, list[Entry]]]:
-        """Read panes and commands with one XREAD; on a cluster with one for each slot, then wait on
-        one of them if all were empty.
-        """
-        asked = {self._commands: self._state.progress.commands}
+    def _read(self, positions: Mapping[str, str]) -> list[tuple[bytes, list[Entry]]]:
+        """Read panes and commands with one XREAD; on a cluster with one for each slot."""
         if self._readers is None:
-            return read_streams(
-                self.client, {**positions, **asked}, self._clock.left_ms, self._pace.entries
-            )
-        found = read_streams(self.client, asked, None)
-        for stream, offset in positions.items():
-            found += read_streams(
-                self._reader_of(stream), {stream: offset}, None, self._pace.entries
-            )
-        if not found and positions:
-            self._turns += 1
-            stream = list(positions)[self._turns % len(positions)]
-            found = read_streams(
-                self._reader_of(stream),
-                {stream: positions[stream]},
-                CLUSTER_PAUSE_MS,
-                self._pace.entries,
-            )
-        return found
-
-    def close(self) -> None:
-        for reader in self._readers or ():
-            reader.close()
-        super().close()
+            return read_streams(self.client, positions, self._pace.entries)
+        return [
+            found
+            for stream, offset in positions.items()
+            for found in read_streams(self._reader_of(stream), {stream: offset}, self._pace.entries)
+        ]
 
     def finish(self) -> None:
         """Do nothing, since every turn commits what it judged."""

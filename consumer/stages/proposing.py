@@ -7,14 +7,17 @@ nothing in Redis. If that worker dies, the user makes the request again.
 
 import logging
 import threading
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import redis
 
 from driftgauge.consumer.offline.referencing import propose
 from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.connections.bulk import ask_all
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract import proposals
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import ANSWER_KEPT_S, Answer
@@ -40,7 +43,6 @@ class Proposer:
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._nodes = Nodes(settings.redis_url)
-        self._clients: dict[str, redis.Redis] = {}
         self._models: list[str] = []
         self._refused: dict[str, str] = {}
 
@@ -53,47 +55,53 @@ class Proposer:
         full memory) do not end the thread.
         """
         while not stop.wait(POLL_S):
-            for model in list(self._models):
-                try:
-                    self._answer(model)
-                except (*UNAVAILABLE, *MOVED):
-                    self._forget(model)
-                except redis.RedisError as error:
-                    if self._refused.get(model) != str(error):  # once, and not twice a second
-                        log.warning(
-                            "Requests for references of %s cannot be answered: %s.", model, error
-                        )
-                    self._refused[model] = str(error)
-                    self._forget(model)  # the primary may be another server by now
-        for model in list(self._clients):
-            self._forget(model)
+            try:
+                self._answer_all(list(self._models))
+            except (*UNAVAILABLE, *MOVED):
+                self._nodes.forget()
+            except redis.RedisError as error:
+                self._complain("a model", error)
+                self._nodes.forget()
+        self._nodes.close()
 
-    def _answer(self, model: str) -> None:
-        """Take one request and answer it; one that cannot be read was written by hand and is
-        dropped.
-        """
-        client = self._client(model)
-        packed: Any = client.lpop(self._keys.proposals(model))
-        if packed is None:
-            return
+    def _answer_all(self, models: Sequence[str]) -> None:
+        """Take one request of each model, in one round trip to each server, and answer them."""
+        servers: dict[redis.Redis, list[str]] = {}
+        for model in models:
+            client = self._nodes.shared(self._keys.proposals(model))
+            servers.setdefault(client, []).append(model)
+        for client, names in servers.items():
+            replies = ask_all(client, [("LPOP", self._keys.proposals(name)) for name in names])
+            for name, reply in zip(names, replies, strict=True):
+                if isinstance(reply, Exception):
+                    self._complain(name, reply)
+                    if isinstance(reply, MOVED) or refusal(reply):
+                        self._nodes.forget()  # the primary may be another server by now
+                elif reply is not None:
+                    self._answer(client, name, reply)
+
+    def _complain(self, model: str, error: Exception) -> None:
+        """Log an error once, and not twice a second."""
+        if self._refused.get(model) != str(error):
+            log.warning("Requests for references of %s cannot be answered: %s.", model, error)
+        self._refused[model] = str(error)
+
+    def _answer(self, client: redis.Redis, model: str, packed: bytes) -> None:
+        """Answer a request; one that cannot be read was written by hand and is dropped."""
         try:
             request = proposals.decode_request(packed)
         except UNREADABLE as error:
             log.warning("A request for a reference of %s cannot be read: %s.", model, error)
             return
-        answer = self._made(model, request.version, request.window_ms)
+        answer = self._made(client, model, request.version, request.window_ms)
         client.set(
             self._keys.proposed(model, request.id), proposals.encode(answer), ex=ANSWER_KEPT_S
         )
 
-    def _made(self, model: str, version: str, window_ms: int) -> Answer:
+    def _made(self, client: redis.Redis, model: str, version: str, window_ms: int) -> Answer:
         """Make the reference; the answer holds the fault if that fails."""
         try:
-            published = (
-                PublishedVersions(self._client(model), self._keys, model)
-                .fetch({version})
-                .get(version)
-            )
+            published = PublishedVersions(client, self._keys, model).fetch({version}).get(version)
             if published is None:
                 return Answer(
                     fault=f"{model} {version} was never published, so nothing was counted of it."
@@ -110,13 +118,3 @@ class Proposer:
             return Answer(
                 fault=f"The worker failed at it ({type(error).__name__}); its log says where."
             )
-
-    def _client(self, model: str) -> redis.Redis:
-        if model not in self._clients:
-            self._clients[model] = self._nodes.client(self._keys.proposals(model))
-        return self._clients[model]
-
-    def _forget(self, model: str) -> None:
-        client = self._clients.pop(model, None)
-        if client is not None:
-            client.close()

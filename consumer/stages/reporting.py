@@ -1,8 +1,8 @@
 """Writing reports: each snapshot of a model's stream becomes one HTML and one JSON file in the
 folder of reports.
 
-It has a thread, a connection and a lease of its own, so a slow or full disk delays reports and
-never judging; the snapshots wait in their stream. The offset advances when a report's files are
+Reports have threads and leases of their own, so a slow or full disk delays reports and never
+judging; the snapshots wait in their stream. The offset advances when a report's files are
 complete, so a report that was interrupted is written again under the same name.
 """
 
@@ -83,10 +83,6 @@ class Reports(Sink):
         for entry_id, event in events:
             self._write(entry_id, event)
             yield Done(entry_id)
-
-    def close(self) -> None:
-        for reader, _, _ in self._pipeline:
-            reader.close()
 
     def _write(self, entry_id: bytes, event: bytes) -> None:
         try:

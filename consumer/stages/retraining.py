@@ -3,8 +3,8 @@ are.
 
 The run is committed before it starts and after it ended. If a worker dies, is stopped or loses its
 lease while the hook runs, the next owner runs it again with the same id. At most one attempt runs
-at a time, since losing the lease ends the command. Judging has a thread and a connection of its own
-and never waits for this.
+at a time, since losing the lease ends the command. Hooks have threads of their own, so judging
+never waits for one.
 """
 
 import logging
@@ -73,6 +73,11 @@ class Retraining(Sink):
         self._state = (
             msgspec.json.decode(state, type=RetrainingState) if state else RetrainingState()
         )
+
+    @property
+    def waits(self) -> bool:
+        """Whether an alert waits for the end of the cooldown."""
+        return bool(self._state.waiting)
 
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
         """Read alerts, and run the hook to its end for each that asks for retraining."""

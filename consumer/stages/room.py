@@ -7,7 +7,6 @@ spools.
 """
 
 import logging
-import time
 from typing import Any
 
 import redis
@@ -16,8 +15,6 @@ from driftgauge.shared.contract.entry_id import EntryId
 
 log = logging.getLogger("driftgauge.worker")
 
-CHECK_S, UNLIMITED_CHECK_S = 1.0, 30.0
-"""Seconds between two checks of the memory, with a `maxmemory` and without."""
 GIVEN_UP = 0.25
 """Share of the log, by its time, that is deleted at once."""
 
@@ -36,24 +33,17 @@ class Room:
     def __init__(self, stream: str, share: float) -> None:
         self._stream = stream
         self._share = share
-        self._checked_at, self._pause_s = -CHECK_S, CHECK_S
         self._told = False
         self._passed_over: list[str] = []
 
-    def is_due(self) -> bool:
-        """Return whether the last check was long enough ago."""
-        return time.monotonic() - self._checked_at >= self._pause_s
-
     def keep_from(self, client: redis.Redis) -> int:
         """Return the entry time (ms) from which entries are kept; 0 keeps all."""
-        self._checked_at = time.monotonic()
         try:
             memory: Any = client.info("memory")
         except redis.exceptions.NoPermissionError:  # the server does not tell
             memory = {}
         limit = int(memory.get("maxmemory", 0))
         used = int(memory.get("used_memory", 0))
-        self._pause_s = CHECK_S if limit else UNLIMITED_CHECK_S
         if not limit or used <= self._share * limit:
             self._told = False
             return 0

@@ -1,39 +1,33 @@
-"""A stage: take the lease, load the checkpoint, then read → advance → commit until stopped. After
-any error the state in memory is discarded and the checkpoint loaded again, so that entries that
-were read and not committed are read again.
+"""A stage: load the checkpoint, then read → advance → commit, turn by turn, whenever something
+waits or is due. After any error the state in memory is discarded and the checkpoint loaded again,
+so that entries that were read and not committed are read again.
+
+A stage has neither a thread nor a connection of its own: `consumer/running` says when it is its
+turn, under which lease.
 """
 
 import logging
 import math
-import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-import msgspec
 import redis
 
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.stages.attempts import Attempts
 from driftgauge.consumer.stages.checkpoint import Checkpoint
-from driftgauge.consumer.stages.reader import READ_COUNT, block_bounds
-from driftgauge.consumer.stages.sharing import Sharing
-from driftgauge.shared.connections.nodes import MOVED
-from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
-from driftgauge.shared.connections.refusals import ADVICE, refusal
-from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
+from driftgauge.consumer.stages.reader import READ_COUNT
+from driftgauge.shared.connections.refusals import ADVICE
+from driftgauge.shared.errors import BadData
 
 log = logging.getLogger("driftgauge.worker")
 
-BACKOFF_S = (0.1, 5.0)
-"""First and longest pause (s) while Redis does not answer."""
 SETTLED_S = 1.0
 """Time (s) without an accepted write, after which Redis is said to refuse writes."""
-POLLS_PER_LEASE = 10
 PACE_START = 256
 """Initial batch size in entries; each reload divides it by 8, and so does the first load."""
 
@@ -117,18 +111,14 @@ class Backoff:
 
 
 class Stage(ABC):
-    """A stage of one partition or model, run in a thread of its own."""
+    """A stage of one partition or model."""
 
     name: str
     client: redis.Redis
     checkpoint: Checkpoint
     lease_ms: int
-    may_move: bool = False
-    """Whether the slot of its keys may move to another server (on a cluster)."""
-    retry_s: tuple[float, float] = (1.0, 1.0)
+    retry_s: ClassVar[tuple[float, float]] = (1.0, 1.0)
     """First and longest pause after a fault that is not Redis's."""
-    _free_since: float | None = None
-    _told = ""
 
     @cached_property
     def attempts(self) -> Attempts[Any]:
@@ -140,151 +130,56 @@ class Stage(ABC):
         found: bytes = entry[0]
         return found.decode()
 
+    @property
+    @abstractmethod
+    def positions(self) -> Mapping[str, str]:
+        """The streams that the stage reads, each with the id behind which it reads on."""
+
+    @property
+    def due_at(self) -> float:
+        """When the stage has something to do although nothing came, by the monotonic clock (s);
+        infinity if never.
+        """
+        return math.inf
+
     @abstractmethod
     def load(self) -> None:
         """Load the state from the checkpoint."""
 
     @abstractmethod
-    def turn(self) -> None:
-        """Read once, advance, and commit if one is due."""
+    def turn(self) -> bool:
+        """Read what is there, advance, and commit if that is due; return whether there may be
+        more.
+        """
 
     @abstractmethod
     def finish(self) -> None:
         """Commit what is not committed yet."""
 
-    def run(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
-        """Run until stopped. On a cluster, return when the slot may have moved, since the stage
-        must be built again then.
-        """
-        away, self._faults = Backoff(*BACKOFF_S), Backoff(*self.retry_s)
-        while not stop.is_set():
-            try:
-                self._attempt(stop, connection, sharing)
-                away.reset()
-            except OwnershipLost as error:
-                log.info("%s: %s Loading again.", self.name, error)
-                stop.wait(BACKOFF_S[0])
-            except UNAVAILABLE as error:
-                connection.lost(error)
-                # the other ones are dead too, and must not look like a second loss
-                self.client.connection_pool.disconnect()
-                stop.wait(away.next())
-                if self.may_move:
-                    return
-            except MOVED as error:
-                log.info("%s: the slot is elsewhere now (%s).", self.name, error)
-                stop.wait(BACKOFF_S[0])
-                return
-            except Exception as error:  # noqa: BLE001  whatever it is, nothing was committed
-                if refusal(error):
-                    self._refused(error, connection)
-                    stop.wait(away.next())
-                    if self.may_move:
-                        return
-                else:
-                    self._failed(error)
-                    stop.wait(self._faults.next())
+    def renewed(self) -> None:  # noqa: B027  most stages renew no lease themselves
+        """Take note that the lease was renewed meanwhile."""
 
-    def _failed(self, error: Exception) -> None:
-        """Log what stops the stage; an error of Driftgauge only once, since the attempt is
-        repeated.
-        """
-        if not isinstance(error, DriftgaugeError):
-            log.error(
-                "%s failed; nothing was committed, trying again from the last commit",
-                self.name,
-                exc_info=error,
-            )
-        elif str(error) != self._told:
-            log.error("%s stopped: %s", self.name, error)
-            self._told = str(error)
-
-    def _refused(self, error: Exception, connection: Connection) -> None:
-        """Log once that Redis refuses to write, and free memory if this stage can. Connections are
-        opened again, since the primary may be another server by now.
-        """
-        connection.refused(refusal(error), error)
-        self.client.connection_pool.disconnect()
-        try:
-            self.make_room()
-        except redis.RedisError as failed:  # it is tried again at the next attempt
-            log.debug("%s: no room could be made (%s)", self.name, failed)
+    def rest(self) -> None:  # noqa: B027  most stages hold nothing
+        """Give back what the stage holds from turn to turn; it may not get the next one soon."""
 
     def make_room(self) -> None:  # noqa: B027  most stages keep nothing that could go
         """Delete data of the stage that is only kept while there is room, whoever owns the
         stage.
         """
 
-    def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
-        """Take the lease if it is free and within this worker's part, and run; else wait a
-        little.
-        """
-        now = time.monotonic()
-        free = self.checkpoint.is_free()
-        connection.back(now)
-        self._free_since = (self._free_since or now) if free else None
-        try:
-            if (
-                self._free_since
-                and sharing.may_take(self.name, now - self._free_since)
-                and self.checkpoint.acquire()
-            ):
-                self._free_since = None
-                self._own(stop, sharing)
-                return
-        finally:
-            sharing.dropped(self.name)
-        stop.wait(self.lease_ms / 1000 / POLLS_PER_LEASE * random.uniform(0.8, 1.2))
-
-    def _own(self, stop: threading.Event, sharing: Sharing) -> None:
-        """Run as the owner; a fault is written beside the checkpoint before it is left."""
-        try:
-            self.load()
-            self.attempts.adopt(self.checkpoint.fault)
-            log.info("%s: owned", self.name)
-            while not stop.is_set() and not sharing.leaves(self.name):
-                self.turn()
-                self._told = ""
-                self._faults.reset()
-                self._note_recovery()
-            self.finish()
-        except (OwnershipLost, *UNAVAILABLE, *MOVED):
-            raise
-        except Exception as error:
-            if not refusal(error):  # what Redis refuses is no fault of an entry
-                self._note_fault(error)
-            raise
-        finally:
-            self.checkpoint.release()
-
-    def _note_fault(self, error: Exception) -> None:
-        """Write down what failed, for the watchdog; without that the stage tries again all the
-        same.
-        """
-        try:
-            now_ms = server_ms(self.client)
-        except redis.RedisError:
-            now_ms = 0
-        fault = self.attempts.failed(error, now_ms)
-        with suppress(redis.RedisError, DriftgaugeError):
-            self.checkpoint.note(FAULT, msgspec.json.encode(fault))
-
-    def _note_recovery(self) -> None:
-        recovered = self.attempts.recovered()
-        if recovered is not None:
-            self.checkpoint.later[FAULT] = msgspec.json.encode(recovered)
-
     def close(self) -> None:
-        """Give the lease back and close the connections."""
+        """Give the lease back, and release what the stage holds. Its client is others' too."""
+        self.rest()
         self.checkpoint.release()
-        self.client.close()
 
     def check_types(self, wanted: str, *keys: str, client: redis.Redis | None = None) -> None:
         """Refuse keys of another type before a transaction, in which their error would not undo the
         other commands.
         """
+        pipe = (client or self.client).pipeline(transaction=False)
         for key in keys:
-            kind: bytes = (client or self.client).type(key)  # type: ignore[assignment]  # bytes, not str
+            pipe.type(key)
+        for key, kind in zip(keys, pipe.execute(), strict=True):
             if kind.decode() not in {wanted, "none"}:
                 raise BadData(
                     f"{key} is a {kind.decode()} in Redis, not a {wanted}. Move it away, or use "
@@ -293,16 +188,13 @@ class Stage(ABC):
 
 
 def read_streams(
-    client: redis.Redis, positions: dict[str, str], block_ms: int | None, count: int = READ_COUNT
+    client: redis.Redis, positions: Mapping[str, str], count: int = READ_COUNT
 ) -> list[tuple[bytes, list[Entry]]]:
     """Read the next raw entries of some streams after the given ids, at most `count` of each;
-    return (stream, entries).
-
-    With `block_ms` None it does not wait.
+    return (stream, entries). It does not wait.
     """
-    wait = () if block_ms is None else ("BLOCK", block_bounds(block_ms))
     reply: Any = client.execute_command(
-        "XREAD", "COUNT", count, *wait, "STREAMS", *positions, *positions.values()
+        "XREAD", "COUNT", count, "STREAMS", *positions, *positions.values()
     )
     return reply or []
 
@@ -343,22 +235,27 @@ class CommitClock:
         self._seconds = min(commit_ms, lease_ms / 3) / 1000
         self._renew_seconds = lease_ms / 3000
         self._events = events
-        self._last = time.monotonic()
+        self._committed = self._renewed = time.monotonic()
         self.pending = 0
 
     def reset(self) -> None:
-        self._last = time.monotonic()
+        """Begin anew after a commit, which renews the lease too."""
+        self._committed = self._renewed = time.monotonic()
         self.pending = 0
 
+    def renewed(self) -> None:
+        """Take note that the lease was renewed without a commit."""
+        self._renewed = time.monotonic()
+
     @property
-    def left_ms(self) -> int:
-        """Return the time (ms) until the next commit or renewal."""
-        return int((self._last + self._seconds - time.monotonic()) * 1000)
+    def due_at(self) -> float:
+        """Time of the next commit, by the monotonic clock (s); infinity if nothing is pending."""
+        return self._committed + self._seconds if self.pending else math.inf
 
     @property
     def due(self) -> bool:
-        return self.pending > 0 and (self.pending >= self._events or self.left_ms <= 0)
+        return self.pending >= self._events or time.monotonic() >= self.due_at
 
     @property
     def renewal_due(self) -> bool:
-        return time.monotonic() - self._last >= self._renew_seconds
+        return time.monotonic() - self._renewed >= self._renew_seconds

@@ -6,11 +6,15 @@ events that name it become dead letters; other versions are not affected.
 
 import logging
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import redis
 
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.connections.bulk import Command, ask_all
+from driftgauge.shared.connections.nodes import MOVED
+from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Measures
 from driftgauge.shared.reference.accepted import AcceptedReference, check_fits
@@ -19,7 +23,7 @@ from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.registry import PublishedVersion
-from driftgauge.shared.unpacking import UNREADABLE
+from driftgauge.shared.unpacking import UNREADABLE, gunzip
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -27,6 +31,48 @@ RECHECK_S = 10.0
 """Interval (s) at which known versions are compared with Redis, since a calibration can be made
 again.
 """
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Number and salts of a model's partitions, which all of its versions share."""
+
+    partitions: Partitions = 1
+    salts: tuple[Salt, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_salts(self.partitions, self.salts)
+
+
+class _Shaped(msgspec.Struct):
+    """The part of a published version that tells the shape of its model."""
+
+    manifest: Shape
+
+
+def shapes(
+    client_of: Callable[[str], redis.Redis], keys: Keys, models: Sequence[str]
+) -> dict[str, Shape | None]:
+    """Return the shapes of those models that have a published version, None if it cannot be read;
+    by one round trip to each server.
+    """
+    servers: dict[redis.Redis, list[str]] = {}
+    for model in models:
+        servers.setdefault(client_of(keys.versions(model)), []).append(model)
+    found: dict[str, Shape | None] = {}
+    for client, names in servers.items():
+        commands: list[Command] = [
+            ("HRANDFIELD", keys.versions(name), 1, "WITHVALUES") for name in names
+        ]
+        for name, reply in zip(names, ask_all(client, commands), strict=True):
+            if isinstance(reply, MOVED):
+                raise reply
+            if isinstance(reply, Exception):
+                found[name] = None
+            elif reply:
+                found[name] = None
+                with suppress(*UNREADABLE):
+                    found[name] = msgspec.json.decode(gunzip(reply[1]), type=_Shaped).manifest
+    return found
 
 
 class PublishedVersions:

@@ -302,7 +302,7 @@ def command(model: DemoModel) -> click.Command:
             if isinstance(error, GateFailed):
                 click.echo("The version is stored, in stage none.", err=True)
             raise SystemExit(error.exit_code) from error
-        click.echo(f"Stored in {folder}, now in production.")
+        click.echo(f"Stored in {folder.absolute()}, now in production.")
 
     return train
 

@@ -3,41 +3,64 @@
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
 from driftgauge.shared.connections.redis_client import connect, require, shown
 from driftgauge.shared.settings import read_settings
 
+if TYPE_CHECKING:
+    from driftgauge.shared.local.deployment import Deployment
+
 
 @click.command()
 @click.option("--port", type=int, help="Port of the API; the next free one if it is in use.")
-def up(port: int | None) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print where everything is as one line of JSON."
+)
+def up(port: int | None, *, as_json: bool) -> None:
     """Run Redis, API and worker on this machine until Ctrl-C."""
+    from rich.console import Console
+
     from driftgauge.shared.local.deployment import Deployment
-    from driftgauge.shared.local.running import FILE
 
     _stop_on_signals()
-    with Deployment(read_settings(port=port)) as running:
-        folder = running.settings.data_dir.absolute()
-        click.echo(f"Dashboard {running.url}/")
-        click.echo(f"API       {running.url}/docs")
-        click.echo(
-            f"Redis     {running.server['kind']} {running.server['version']} at "
-            f"{shown(running.settings.redis_url)}"
-        )
-        click.echo(f"Models    {running.settings.registry_dir.absolute()}")
-        click.echo(f"Logs      {folder}/serve.log, worker.log")
-        if running.settings.port != running.wanted_port:
-            click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
-        click.echo(f"The other commands find it by {folder}/{FILE}: try `driftgauge status`.")
-        click.echo("Ctrl-C stops everything; what was counted stays.")
+    with ExitStack() as stack:
+        with Console(stderr=True).status("starting Redis, API and worker …"):
+            running = stack.enter_context(Deployment(read_settings(port=port)))
+        _show_places(running, as_json=as_json)
         while True:
             for said in running.keep_running():
                 click.echo(said, err=True)
             time.sleep(0.2)
+
+
+def _show_places(running: "Deployment", *, as_json: bool) -> None:
+    """Say where everything is, the dashboard first."""
+    from driftgauge.shared.local.running import FILE
+
+    if as_json:
+        told = {"dashboard": f"{running.url}/", **msgspec.to_builtins(running.running)}
+        click.echo(msgspec.json.encode(told))
+        return
+    folder = running.settings.data_dir.absolute()
+    click.echo(f"Dashboard {running.url}/")
+    click.echo(f"API       {running.url}/docs")
+    click.echo(
+        f"Redis     {running.server['kind']} {running.server['version']} at "
+        f"{shown(running.settings.redis_url)}"
+    )
+    click.echo(f"Models    {running.settings.registry_dir.absolute()}")
+    click.echo(f"Logs      {folder}/serve.log, worker.log")
+    if running.settings.port != running.wanted_port:
+        click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
+    click.echo(f"The other commands find it by {folder}/{FILE}: try `driftgauge status`.")
+    click.echo("Ctrl-C stops everything; what was counted stays.")
 
 
 @click.command()
@@ -141,7 +164,6 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
     """Show the retraining hook: the concept changes, an alert fires, a new version is trained,
     validated and staged.
     """
-    import msgspec
     from rich.console import Console
 
     from driftgauge.models.catalogue import MODELS

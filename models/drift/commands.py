@@ -111,7 +111,7 @@ def simulate(
     simulated = run_shown(plan, located_settings(), url, console)
     conclude(simulated.record, console)
     for path in keep(simulated, output, console):
-        click.echo(path, err=as_json)
+        click.echo(path.absolute(), err=as_json)
     if as_json:
         click.echo(msgspec.json.encode(simulated.record))
     sys.exit(0 if simulated.record.found else 1)

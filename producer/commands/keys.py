@@ -60,13 +60,18 @@ def keys() -> None:
     metavar="TIME",
     help="How long it is good for: 90d, 12h, 30m.  [default: ever]",
 )
-def create(name: str, scopes: tuple[KeyScope, ...], expires: timedelta | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print name, scopes, end and key as JSON.")
+def create(
+    name: str, scopes: tuple[KeyScope, ...], expires: timedelta | None, *, as_json: bool
+) -> None:
     """Make a key called NAME and print it, this once."""
-    path = located_settings().keys_path
+    path = located_settings().keys_path.absolute()
     until = None if expires is None else datetime.now(UTC).replace(microsecond=0) + expires
-    text = create_key(path, name, tuple(scope for scope in SCOPES if scope in scopes), until)
+    allowed = tuple(scope for scope in SCOPES if scope in scopes)
+    text = create_key(path, name, allowed, until)
     click.echo(f"This is the only time that the key is shown. {path} holds its hash.", err=True)
-    click.echo(text)
+    told = {"name": name, "scopes": allowed, "expires": until, "key": text}
+    click.echo(msgspec.json.encode(told) if as_json else text)
 
 
 @keys.command("list")
@@ -108,10 +113,14 @@ def list_keys(*, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("name")
-def revoke(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the revoked key as JSON.")
+def revoke(name: str, *, as_json: bool) -> None:
     """Make the key called NAME useless, and end its sessions."""
     key = revoke_key(located_settings().keys_path, name)
-    click.echo(f"Revoked {key.name} ({key.id}).")
+    if as_json:
+        click.echo(msgspec.json.encode({"revoked": _without_digest(key)}))
+    else:
+        click.echo(f"Revoked {key.name} ({key.id}).")
 
 
 def _without_digest(key: Key) -> dict[str, Any]:

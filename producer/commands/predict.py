@@ -110,4 +110,4 @@ def _summary(found: Counter[str], output: Path, seconds: float) -> str:
         if found["dropped"]
         else ""
     )
-    return f"Predicted {found['ok']} rows in {seconds:.1f} s into {output}.{more}"
+    return f"Predicted {found['ok']} rows in {seconds:.1f} s into {output.absolute()}.{more}"

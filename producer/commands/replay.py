@@ -15,7 +15,7 @@ from rich.text import Text
 from driftgauge.shared.connections.api_client import authorization, fetch_schema
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.local.finding import located_settings, url_option
-from driftgauge.shared.tables.options import file_options, form_of
+from driftgauge.shared.tables.options import file_options, form_of, names_option
 
 if TYPE_CHECKING:
     from driftgauge.producer.commands import replaying
@@ -38,12 +38,11 @@ if TYPE_CHECKING:
     "--id-column",
     help="Column of the predictions' ids, each different.  [default: made by the API]",
 )
-@click.option(
+@names_option(
     "--probability-column",
     "probability_columns",
-    multiple=True,
-    help="Columns of the classes' probabilities, in their order; repeatable. Of two classes the "
-    "second's is enough.",
+    help="Column of a class's probability, in the order of the classes; of two, the second's "
+    "alone will do. Repeatable, or with commas.",
 )
 @click.option(
     "--per-day",
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
 @file_options
 @url_option
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def replay(
     file: Path,
     model: str,
@@ -84,6 +84,8 @@ def replay(
     rate: float,
     url: str,
     limit: int | None,
+    *,
+    as_json: bool,
     **said: Any,
 ) -> None:
     """Post the rows of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API, after a check
@@ -118,7 +120,7 @@ def replay(
             if way == "events" and (time_column is None or shuffle is not None):
                 pace = per_day or settings.expected_events_per_day
                 click.echo(await _pace(client, model, plan, pace), err=True)
-            answers = await _post(client, plan, way, rate)
+            answers = await _post(client, plan, way, rate, as_json=as_json)
             if output is not None:
                 replaying.answered(frame, plan, answers, columns).to_csv(output, index=False)
             replaying.check_taken(answers)
@@ -154,7 +156,12 @@ async def _pace(
 
 
 async def _post(
-    client: httpx.AsyncClient, plan: "replaying.Plan", way: "replaying.Way", rate: float
+    client: httpx.AsyncClient,
+    plan: "replaying.Plan",
+    way: "replaying.Way",
+    rate: float,
+    *,
+    as_json: bool,
 ) -> list[dict[str, Any]]:
     from driftgauge.producer.commands import replaying
 
@@ -171,6 +178,11 @@ async def _post(
             client, plan.requests, way, rate, lambda events: progress.advance(task, events)
         )
     seconds = time.monotonic() - started
+    if as_json:
+        refused = sum("reason" in one for one in answers)
+        told = {"posted": len(answers), "refused": refused, "seconds": round(seconds, 3)}
+        click.echo(msgspec.json.encode(told))
+        return answers
     click.echo(
         f"Posted {len(plan.requests)} events in {seconds:.1f} s "
         f"({len(plan.requests) / seconds:.0f} a second)."

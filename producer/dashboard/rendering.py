@@ -69,9 +69,9 @@ def page(
     shown
         Variables of the template.
     """
-    found = ENVIRONMENT.get_template(template)
+    found, asked = ENVIRONMENT.get_template(template), request.headers.get("HX-Target", "")
     context = found.new_context({**_frame(request, model), **shown})
-    block = found.blocks.get(request.headers.get("HX-Target", ""))
+    block = None if asked in FRAME else found.blocks.get(asked)
     text = "".join((block or found.root_render_func)(context))
     headers = {"Content-Security-Policy": policy, "Vary": vary}
     return Response(text, status, headers, media_type="text/html; charset=utf-8")
@@ -146,3 +146,5 @@ def _environment() -> Environment:
 
 
 ENVIRONMENT: Final = _environment()
+FRAME: Final = frozenset(ENVIRONMENT.get_template("frame.html.j2").blocks)
+"""Blocks that every page has: none is an element that htmx replaces."""

@@ -10,10 +10,10 @@ by the reply to its own XADD. Theory of operation:
 - After every connect the known versions are published before any event, since a worker cannot read
   an event whose version it does not know. They are looked for every few seconds, and published
   again if they are gone.
-- Once a second the server is asked what it is. One that takes no writes is left, and found anew by
-  its name or its Sentinels: a replica (it was the primary before), a server that is nearly full,
-  whose rest of memory is for the worker's commits that make room, and, if events must be
-  `replicated`, one whose replicas are away.
+- Once a second the server is asked what it is. One that is to get no writes is left, and found anew
+  by its name or its Sentinels: a replica (it was the primary before, or the Sentinels say so), a
+  server that is nearly full, whose rest of memory is for the worker's commits that make room, and,
+  if events must be `replicated`, one whose replicas are away.
 - A server that has another identity than before (it restarted, or a replica took over), or lost the
   versions, may have lost the events that were acknowledged last: they are sent again, after the
   versions.
@@ -48,6 +48,7 @@ from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.shared.connections.redis_client import connect_async, shown
 from driftgauge.shared.connections.refusals import eviction, refusal
+from driftgauge.shared.connections.sentinels import FoundAsync
 from driftgauge.shared.settings import Settings
 
 GROUP = 1000
@@ -177,7 +178,7 @@ class Sender:
         except redis.exceptions.NoPermissionError:
             server = Server(b"")  # a refused write says the same, later
         self.evicts = eviction(server.limit, server.policy)
-        if server.replica:
+        if server.replica or (isinstance(connection, FoundAsync) and await connection.is_left()):
             raise redis.exceptions.ReadOnlyError("it is a replica now")
         if self._wait_ms and server.identity and not server.prompt:
             raise redis.ResponseError(NO_REPLICA)

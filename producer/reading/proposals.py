@@ -63,7 +63,8 @@ async def proposed_reference(
         504,
         f"The reference was not made within {MADE_S:.0f} s, so nothing has changed. Choose a "
         f"shorter window, or run "
-        f"`driftgauge reference accept {model} --version {version}`, which has no limit.",
+        f"`driftgauge reference accept {model} --version {version} --reason WHY`, which has no "
+        f"limit.",
     )
 
 

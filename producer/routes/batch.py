@@ -5,7 +5,6 @@ from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from driftgauge.producer.access.control import needs
@@ -27,7 +26,6 @@ FORMS: Final[dict[str, Form]] = {
     "application/vnd.apache.arrow.stream": "arrow",
 }
 WILD: Final[dict[str, AnswerForm | None]] = {"*/*": None, "text/*": "csv", "application/*": "json"}
-CLOSED_BY_CLIENT: Final = 499
 
 ROWS: Final = {
     "type": "array",
@@ -103,12 +101,7 @@ def router(parts: Parts) -> APIRouter:
         answers = form_of_answer(request.headers.get("accept", "*/*"), form)
         asked = request.query_params.get
         beside = RowColumns(asked("id_column"), asked("time_column"))
-        try:
-            batch = await parts.batches.take(
-                request, form, asked("model"), asked("version"), beside
-            )
-        except ClientDisconnect:  # before anything was scored; nobody reads this answer
-            return Response(status_code=CLOSED_BY_CLIENT)
+        batch = await parts.batches.take(request, form, asked("model"), asked("version"), beside)
         return BatchResponse(
             batch, CsvText(batch.served.schema.classes) if answers == "csv" else JsonText()
         )

@@ -19,7 +19,7 @@ from driftgauge.producer.reading import prediction_log
 from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter
 from driftgauge.producer.routes.judged.alerts import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.producer.scoring.answers import harmless, table
+from driftgauge.producer.scoring.answers import table
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.reference.schema import FieldError, Schema
 
@@ -125,7 +125,7 @@ async def _csv(
     """
     names = () if schema is None else schema.names
     schemas: dict[str, Schema | None] = {}
-    yield table([[*COLUMNS, *(harmless(f"feature {name}") for name in names)]])
+    yield table([[*COLUMNS, *(f"feature {name}" for name in names)]])
     block: list[list[object]] = []
     async for row in rows:
         version = row.event.version
@@ -139,7 +139,7 @@ async def _csv(
 
 
 def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[object]:
-    """Return a row of the table; what a spreadsheet would run as a formula is only text there."""
+    """Return a row of the table."""
     event = row.event
     given = {} if schema is None else dict(zip(schema.names, event.features, strict=False))
     found = [
@@ -151,10 +151,7 @@ def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[obje
         row.label,
         event.latency_ms,
     ]
-    return [
-        harmless(cell) if isinstance(cell, str) else cell
-        for cell in (*found, *(given.get(name) for name in names))
-    ]
+    return [*found, *(given.get(name) for name in names)]
 
 
 def moment(time_ms: int) -> str:

@@ -13,8 +13,17 @@ import msgspec
 
 from driftgauge.producer.scoring.batch import RowAnswer
 
-RUN: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Characters that begin a formula in a spreadsheet, full-width forms included."""
+UNSEEN: Final = (
+    '\x00-\x08\x0b\x0c\x0e-\x20"\x7f-\xa0\xad\u061c\u180e\u2000-\u200f\u2028-\u202f'
+    "\u205f-\u206f\u3000\ufeff\ufff9-\ufffb"
+)
+"""What spreadsheets may leave out before a formula: controls, blanks, quotes, zero-width marks."""
+FORMULA: Final = re.compile(
+    rf"(\A(?=[\t\r\n])|(?:\A|[;,|\t\r\n])(?=[{UNSEEN}]*[=+\-@\uff1d\uff0b\uff0d\uff20]))"
+)
+"""Where a cell begins like a formula: at its beginning, or after what another spreadsheet takes for
+the end of a cell. It looks at each character once, so it takes time in proportion to the text.
+"""
 NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 """A number has one reading only, so that matching takes time in proportion to the text."""
 COLUMNS: Final = ("row", "line", "status", "id", "prediction", "event", "error")
@@ -88,33 +97,38 @@ class CsvText:
         faults = "; ".join(
             f"{fault.field.lstrip('/')} {fault.message}".strip() for fault in answer.errors
         )
-        made = answer.prediction
         return [
             answer.row,
             answer.line,
             answer.status,
             answer.id,
-            harmless(made) if isinstance(made, str) else made,
+            answer.prediction,
             answer.event,
-            harmless(faults),
+            faults,
             *(answer.probabilities or self._blank),
         ]
 
 
 def harmless(text: str) -> str:
-    """Return text as a cell that no spreadsheet runs: what begins like a formula, and is no number,
-    gets a quote before it.
+    r"""Return text as a cell that no spreadsheet runs: what begins like a formula, and is no
+    number, gets a quote before it.
 
     Examples
     --------
     >>> harmless("=1+1"), harmless("-1.5e3"), harmless("-a"), harmless("a=1")
     ("'=1+1", '-1.5e3', "'-a", 'a=1')
+    >>> harmless("a;=1+1"), harmless("\ufeff=1")
+    ("a;'=1+1", "'\ufeff=1")
     """
-    return f"'{text}" if text.startswith(RUN) and not NUMBER.fullmatch(text) else text
+    if FORMULA.search(text) is None or NUMBER.fullmatch(text):
+        return text
+    return FORMULA.sub(r"\1'", text)
 
 
 def table(rows: Sequence[Sequence[object]]) -> bytes:
-    """Return rows as CSV (RFC 4180); untrusted text must be `harmless` already."""
+    """Return rows as CSV (RFC 4180), in which every text is `harmless`."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows(
+        [harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+    )
     return text.getvalue().encode()

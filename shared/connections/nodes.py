@@ -1,10 +1,11 @@
 """Finding the Redis server of a key: the only one, or the node of a Redis Cluster with its slot.
 
-On a cluster, each stage of the worker has a plain client of one node. redis-py's cluster client is
-not used, because it would repeat a transaction on a new connection without its WATCH. When a slot
-has moved, or its node does not answer, the stage is built again with a new client.
+On a cluster there is a plain client for each node. redis-py's cluster client is not used, because
+it would repeat a transaction on a new connection without its WATCH. When a slot has moved, or its
+node does not answer, the nodes are asked again, and who worked there is built again.
 """
 
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,9 @@ class Nodes:
         self._parts = urlsplit(url or "")
         self.is_cluster = self._parts.scheme in CLUSTER_SCHEMES
         self._seeds = [self._first()] if self.is_cluster else []
+        self._lock = threading.Lock()
+        self._owners: dict[tuple[int, int], str] = {}
+        self._shared: dict[str | None, redis.Redis] = {}
 
     def client(self, key: str, **options: Any) -> redis.Redis:
         """Make a client for a key and all keys of its slot; `options` are redis-py's.
@@ -43,10 +47,57 @@ class Nodes:
         redis.ConnectionError
             If no node of the cluster answers.
         """
-        return connect(self._owner(slot_of(key)) if self.is_cluster else self._url, **options)
+        with self._lock:
+            url = self._owner(slot_of(key)) if self.is_cluster else self._url
+        return connect(url, **options)
+
+    def shared(self, key: str) -> redis.Redis:
+        """Return the client that all threads share for a key's server; its pool has as many
+        connections as are in use at the same time.
+
+        Raises
+        ------
+        redis.ConnectionError
+            If no node of the cluster answers.
+        """
+        with self._lock:
+            url = self._owner(slot_of(key)) if self.is_cluster else self._url
+            if url not in self._shared:
+                self._shared[url] = connect(url)
+            return self._shared[url]
+
+    def servers(self) -> list[redis.Redis]:
+        """Return the shared clients that were asked for so far, one for each server."""
+        with self._lock:
+            return list(self._shared.values())
+
+    def forget(self) -> None:
+        """Ask for the owners of the slots again, and open idle connections anew: a node did not
+        answer, or does not have a slot any more.
+        """
+        with self._lock:
+            self._owners = {}
+            for client in self._shared.values():
+                client.connection_pool.disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        """Close the shared clients."""
+        with self._lock:
+            for client in self._shared.values():
+                client.close()
+            self._shared = {}
 
     def _owner(self, slot: int) -> str:
-        """Ask the known nodes one after the other for the address of a slot's owner."""
+        """Return the address of a slot's owner, as the nodes told it last."""
+        self._owners = self._owners or self._told()
+        for (first, last), url in self._owners.items():
+            if first <= slot <= last:
+                return url
+        self._owners = {}
+        raise redis.exceptions.ClusterDownError(f"no node of the cluster owns slot {slot}")
+
+    def _told(self) -> dict[tuple[int, int], str]:
+        """Ask the known nodes, one after the other, who owns which slots."""
         lost: Exception | None = None
         for seed in self._seeds:
             client = connect(seed)
@@ -63,10 +114,7 @@ class Nodes:
                 for first, last, node, *_ in ranges
             }
             self._seeds = sorted({*owners.values(), *self._seeds})
-            for (first, last), url in owners.items():
-                if first <= slot <= last:
-                    return url
-            raise redis.exceptions.ClusterDownError(f"no node of the cluster owns slot {slot}")
+            return owners
         raise redis.ConnectionError(f"no node of the cluster answers ({lost})")
 
     def _named(self, host: bytes | None, port: int, seed: str) -> str:

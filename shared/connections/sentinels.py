@@ -95,7 +95,7 @@ class Sentinels:
         own = self._of_sentinels(options)
         known = redis.asyncio.sentinel.Sentinel(self.nodes, sentinel_kwargs=own)
         return redis.asyncio.ConnectionPool(
-            connection_class=_SecureFoundAsync if self.tls else _FoundAsync,
+            connection_class=_SecureFoundAsync if self.tls else FoundAsync,
             find=lambda: known.discover_master(self.service),
             **options,
             **self.options,
@@ -129,7 +129,7 @@ class _SecureFound(_Found, redis.SSLConnection):
     """The same with TLS."""
 
 
-class _FoundAsync(redis.asyncio.Connection):
+class FoundAsync(redis.asyncio.Connection):
     """`_Found` for asyncio."""
 
     def __init__(self, *, find: Callable[[], Awaitable[tuple[str, int]]], **options: Any) -> None:
@@ -140,8 +140,15 @@ class _FoundAsync(redis.asyncio.Connection):
         self.host, self.port = await self._find()
         return await super()._connect()  # type: ignore[no-untyped-call]  # redis-py's
 
+    async def is_left(self) -> bool:
+        """Tell whether the Sentinels name another primary by now; while they are away, none."""
+        try:
+            return await self._find() != (self.host, self.port)
+        except (redis.ConnectionError, redis.TimeoutError):
+            return False
 
-class _SecureFoundAsync(_FoundAsync, redis.asyncio.SSLConnection):
+
+class _SecureFoundAsync(FoundAsync, redis.asyncio.SSLConnection):
     """The same with TLS."""
 
 

@@ -220,10 +220,10 @@ def salts_for(model: str, partitions: int) -> tuple[str, ...]:
 
 
 def slot_of(key: str) -> int:
-    """Return the slot of a key with a hash tag (CRC-16/XMODEM of the tag, as Redis Cluster
-    specifies).
+    """Return the slot of a key (CRC-16/XMODEM of its hash tag, or of all of it if it has none, as
+    Redis Cluster specifies).
     """
-    return crc_hqx(key.partition("{")[2].partition("}")[0].encode(), 0) % SLOTS
+    return crc_hqx((key.partition("{")[2].partition("}")[0] or key).encode(), 0) % SLOTS
 
 
 def _salt(model: str, partition: int, partitions: int) -> str:

@@ -44,9 +44,9 @@ class ValidationData:
     ----------
     frame
         One column per feature, and one with the true values.
-    target
+    target_column
         Column of the true values; empty uses the target of the schema.
-    prediction
+    prediction_column
         Column of the predictions; only needed for a model that is only monitored.
     digest
         SHA-256 (hex) of the file; empty computes one of the rows.
@@ -58,8 +58,8 @@ class ValidationData:
     """
 
     frame: pd.DataFrame
-    target: str = ""
-    prediction: str = PREDICTION
+    target_column: str = ""
+    prediction_column: str = PREDICTION
     digest: str = ""
 
     def __post_init__(self) -> None:
@@ -222,22 +222,22 @@ def _labelled(
     It is None if the rows have no true values, or the schema has no prediction.
     """
     schema = published.schema
-    target = data.target or schema.target
+    target = data.target_column or schema.target
     if schema.prediction is None:
         return None
     if estimator is not None:
         predictions = predict(schema, estimator, columns)
         chances, classes = probabilities(schema, estimator, columns), class_labels(estimator)
-    elif data.prediction in data.frame.columns:
+    elif data.prediction_column in data.frame.columns:
         predictions, chances, classes = (
-            answers_of(data.frame[data.prediction], schema),
+            answers_of(data.frame[data.prediction_column], schema),
             None,
             (),
         )
     elif published.manifest.gates.metrics:
         raise BadData(
-            f"The model is only monitored, and the rows have no column {data.prediction!r} of its "
-            f"predictions."
+            f"The model is only monitored, and the rows have no column "
+            f"{data.prediction_column!r} of its predictions."
         )
     else:
         return None
@@ -246,7 +246,7 @@ def _labelled(
     if target not in data.frame.columns:
         raise BadData(f"The rows have no column {target!r} of true values; name it as the target.")
     truth = answers_of(data.frame[target], schema)
-    for name, values in ((target, truth), (data.prediction, predictions)):
+    for name, values in ((target, truth), (data.prediction_column, predictions)):
         if any(value is None or value != value for value in values):  # noqa: PLR0124  NaN is missing
             raise BadData(f"{name} is missing in some rows; remove them.")
     return scores.Outcomes(truth, predictions, chances, classes)

@@ -2,7 +2,9 @@
 reference was.
 """
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -30,6 +32,23 @@ TEXT_OPTIONS: Final = (
     click.option("--encoding", help="Of text files.  [default: as the reference has it, or utf-8]"),
 )
 Command = Callable[..., Any]
+
+
+def _parted(
+    context: click.Context,  # noqa: ARG001  click's signature
+    option: click.Parameter,  # noqa: ARG001
+    given: Sequence[str],
+) -> tuple[str, ...]:
+    """Part what a repeatable option was given at its commas; a name with commas is quoted."""
+    parts = (part.strip() for row in csv.reader(given, skipinitialspace=True) for part in row)
+    return tuple(part for part in parts if part)
+
+
+names_option = partial(click.option, multiple=True, callback=_parted)
+"""Makes an option that takes names: it may be repeated, and a text may have several, with commas.
+
+`--exclude a --exclude b`, `--exclude a,b`, and `--exclude '"a,b"'` for one column of that name.
+"""
 
 
 def with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:

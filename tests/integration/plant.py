@@ -19,7 +19,14 @@ import numpy as np
 import redis
 
 from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.running.duty import Duty
+from driftgauge.consumer.running.leases import Leases
+from driftgauge.consumer.running.roster import Pool, Roster
+from driftgauge.consumer.running.waiter import NEAR, Waiter
+from driftgauge.consumer.stages.sharing import Unshared
+from driftgauge.consumer.stages.stage import Connection, Stage
 from driftgauge.consumer.worker import Worker
+from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
@@ -121,6 +128,32 @@ def worker_thread(settings: dict[str, Any]) -> Iterator[Worker]:
         worker.stop.set()
         thread.join(60)
         assert not thread.is_alive()
+
+
+@contextmanager
+def stage_thread(stage: Stage, url: str, lease_ms: int = 300) -> Iterator[threading.Event]:
+    """Run a single stage as a worker would, until the context ends or its event is set."""
+    stop, connection, nodes, roster = threading.Event(), Connection(), Nodes(url), Roster()
+    sharing = Unshared("", lease_ms)
+    roster.add(Duty(stage.name, lambda: stage, sharing, stop, connection, nodes), Pool("stage", 1))
+    leases, waiter = Leases(roster, lease_ms), Waiter(NEAR, roster, nodes, connection, stop)
+
+    def keep() -> None:
+        while not stop.wait(leases.look_s):
+            leases.keep()
+
+    threads = [threading.Thread(target=keep), threading.Thread(target=waiter.run)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        roster.end(60)
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        nodes.close()
 
 
 def worker_process(settings: dict[str, Any], log: Path) -> "subprocess.Popen[bytes]":

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from driftgauge.consumer import worker as worker_module
 from driftgauge.consumer.stages import reporting
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.reporting import Reports
-from driftgauge.consumer.stages.sharing import Unshared
-from driftgauge.consumer.stages.stage import Connection, raw_reads
+from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
@@ -32,6 +30,7 @@ from tests.integration.plant import (
     judged_all,
     publish,
     settings_of,
+    stage_thread,
     wait_for,
     worker_thread,
 )
@@ -62,21 +61,6 @@ def stage(redis_url: str, keys: Keys, folder: Path, model: str = MODEL, **more: 
     client = raw_reads(connect(redis_url))
     sink = Reports(client, settings, model, keys=keys, logs=[connect(redis_url)])
     return Follower(client, settings, keys, model, keys.snapshots(model), sink)
-
-
-@contextmanager
-def written_by(one: Follower) -> Iterator[threading.Event]:
-    """Run a stage in a thread until the context ends."""
-    stop = threading.Event()
-    thread = threading.Thread(target=one.run, args=(stop, Connection(), Unshared("", 300)))
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(60)
-        one.close()
-        assert not thread.is_alive()
 
 
 def reports(folder: Path) -> list[str]:
@@ -153,7 +137,7 @@ def test_a_writer_that_died_leaves_no_gap_and_no_double(
             one.turn()
         one.close()
     assert len(reports(tmp_path)) == 4
-    with written_by(stage(redis_url, keys, tmp_path)):
+    with stage_thread(stage(redis_url, keys, tmp_path), redis_url):
         wait_for(lambda: len(reports(tmp_path)) == 6, "all reports")
         wait_for(
             lambda: (
@@ -249,13 +233,13 @@ def test_two_writers_share_without_doubles(
     for number in range(20):
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(number))})
     here, there = tmp_path / "here", tmp_path / "there"
-    with written_by(stage(redis_url, keys, here)):
+    with stage_thread(stage(redis_url, keys, here), redis_url):
         wait_for(lambda: len(reports(here)) == 20, "the first reports")
-        with written_by(stage(redis_url, keys, there)) as stop:
+        with stage_thread(stage(redis_url, keys, there), redis_url) as stop:
             client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(20))})
             wait_for(lambda: len(reports(here)) == 21, "the next report")
             stop.set()
-    with written_by(stage(redis_url, keys, there)):
+    with stage_thread(stage(redis_url, keys, there), redis_url):
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(21))})
         wait_for(lambda: len(reports(there)) == 1, "the other one's report")
     assert len(reports(here)) == 21
@@ -270,7 +254,7 @@ def test_old_reports_and_broken_entries(
     for number in range(12):
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(number))})
         client.xadd(keys.snapshots(MODEL), {"e": "{"} if number % 2 else {"other": "1"})
-    with written_by(stage(redis_url, keys, tmp_path, reports_kept=3)):
+    with stage_thread(stage(redis_url, keys, tmp_path, reports_kept=3), redis_url):
         wait_for(
             lambda: (
                 client.hget(keys.follower(MODEL, "reports"), "offset")

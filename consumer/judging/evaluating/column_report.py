@@ -3,7 +3,7 @@
 import msgspec
 
 from driftgauge.consumer.judging.evaluating.category_names import vanished
-from driftgauge.consumer.judging.evaluating.evaluation import RARE, Evaluation
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
@@ -92,10 +92,10 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
         or not evaluation.version.is_exchangeable(column)
     ):
         return statistic
-    policy, rare = evaluation.policy, evaluation.rare_psi.get(column)
+    policy, part = evaluation.policy, evaluation.part_psi.get(column)
     return msgspec.structs.replace(
         statistic,
-        note="" if rare is None else f"{RARE}: {rare:.3f}",
+        note="" if part is None else f"{evaluation.version.parts[column].words}: {part:.3f}",
         warning=evaluation.psi_threshold(column, policy.psi_warning),
         critical=evaluation.psi_threshold(column, policy.psi_critical),
     )

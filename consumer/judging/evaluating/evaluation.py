@@ -28,7 +28,6 @@ from driftgauge.shared.statistics.psi import PSI
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
 
-RARE = "PSI among rare categories"
 NOT_THIS_RULE = "a new calibration judges this column by another rule"
 
 
@@ -79,12 +78,14 @@ class Evaluation:
         return self.version.bins_for(self.rows).psi(self.cells, self.rows)
 
     @cached_property
-    def rare_psi(self) -> dict[int, float]:
-        """The PSI due to rare categories of every column that has buckets of them."""
+    def part_psi(self) -> dict[int, float]:
+        """The PSI of the part of a column that is judged by itself, of every column that has one
+        (`JudgedVersion.parts`).
+        """
         if self.lacking:
             return {}
         return {
-            column: rare.psi(self.cells, self.rows) for column, rare in self.version.rare.items()
+            column: part.psi(self.cells, self.rows) for column, part in self.version.parts.items()
         }
 
     def psi_threshold(self, column: int, floor: float, rows: int | None = None) -> float:
@@ -95,13 +96,14 @@ class Evaluation:
         bins = int(self.version.bins_for(m).sizes[column])
         return threshold(floor, self._psi_level(column), bins, self.version.reference.rows, m)
 
-    def rare_threshold(self, column: int, floor: float) -> float:
-        """Return the same of the PSI due to the column's rare categories."""
-        return self.version.rare[column].threshold(floor, self._psi_level(column), self.rows)
+    def part_threshold(self, column: int, floor: float) -> float:
+        """Return the same of the column's part."""
+        level = self._psi_level(column)
+        return self.version.parts[column].threshold(floor, level, self.cells, self.rows)
 
     def _psi_level(self, column: int) -> float:
-        """Return the significance of one test: a column with rare categories has two of them."""
-        return self.level.psi / 2 if column in self.version.rare else self.level.psi
+        """Return the significance of one test: a column with a part has two of them."""
+        return self.level.psi / 2 if column in self.version.parts else self.level.psi
 
     def psi_quiet(self, column: int) -> bool:
         """Return whether PSI is well below its threshold, or there is none."""
@@ -112,8 +114,10 @@ class Evaluation:
         share, floor = self.policy.resolve_below, self.policy.psi_warning
         if self.psi[column] >= share * self.psi_threshold(column, floor):
             return False
-        rare = self.rare_psi.get(column, 0.0)
-        return not rare or rare < share * self.rare_threshold(column, floor)
+        value = self.part_psi.get(column, 0.0)
+        if value and not self.version.parts[column].may_be_critical:
+            floor = self.policy.psi_critical
+        return not value or value < share * self.part_threshold(column, floor)
 
     def readings(
         self, watching: set[tuple[int, str]]
@@ -158,7 +162,7 @@ class Evaluation:
             return
         floor = self.policy.psi_warning
         high = (self.psi > floor).tolist()
-        for column, value in self.rare_psi.items():
+        for column, value in self.part_psi.items():
             high[column] = high[column] or value > floor
         for column in self.version.watched:
             if not self.version.is_exchangeable(column):
@@ -345,21 +349,38 @@ class Evaluation:
         return 0 if self.version.is_exchangeable(column) else WEEK - 1
 
     def _psi(self, column: int) -> tuple[Reading, Evidence]:
-        """Alarm when PSI, over the bins or due to rare categories, is above its floor by more than
-        chance explains.
+        """Alarm when PSI, over the bins or of the part that is judged by itself, is above its floor
+        by more than chance explains.
         """
         bins = int(self.version.bins_for(self.rows).sizes[column])
         expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
         severity, summary, evidence = self._judged(
             PSI.upper(), float(self.psi[column]), partial(self.psi_threshold, column), expected
         )
-        if column in self.rare_psi:
-            rare = self._judged(
-                RARE, self.rare_psi[column], partial(self.rare_threshold, column), 0.0
-            )
-            if rank(rare[0] or "") < rank(severity or ""):
-                severity, summary, evidence = rare
+        if column in self.part_psi:
+            part, limit = self.version.parts[column], partial(self.part_threshold, column)
+            if part.may_be_critical:
+                found = self._judged(part.words, self.part_psi[column], limit, 0.0)
+            else:
+                found = self._warned(part.words, self.part_psi[column], limit)
+            if rank(found[0] or "") < rank(severity or ""):
+                severity, summary, evidence = found
         return Reading(severity, quiet=self.psi_quiet(column), summary=summary), evidence
+
+    def _warned(
+        self, name: str, value: float, limit: Callable[[float], float]
+    ) -> tuple[AlertSeverity | None, str, Evidence]:
+        """Hold a PSI that is at most a WARNING against the limit of the critical floor."""
+        floor = self.policy.psi_critical
+        bound = limit(floor)
+        summary = f"{name} {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
+        if value <= bound:
+            return (
+                None,
+                f"{name} {value:.3f} is not above {bound:.3f}",
+                Evidence(PSI, value, bound, 0.0),
+            )
+        return "warning", summary, Evidence(PSI, value, bound, 0.0)
 
     def _judged(
         self, name: str, value: float, limit: Callable[[float], float], expected: float

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from driftgauge.consumer.judging.evaluating.beside_atom import BesideAtom
 from driftgauge.consumer.judging.evaluating.bins import PooledBins
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck, checks_of
 from driftgauge.consumer.judging.evaluating.rare_categories import RareCategories
@@ -144,11 +145,16 @@ class JudgedVersion:
         return cells[offsets[column] : offsets[column + 1]]
 
     @cached_property
-    def rare(self) -> dict[int, RareCategories]:
-        """The rare categories of each column whose PSI is judged, where there are enough."""
+    def parts(self) -> dict[int, RareCategories | BesideAtom]:
+        """The part of each column that is judged by itself beside the column, where PSI is judged:
+        its rare categories, or what stands beside its commonest value.
+        """
         columns = [place for place in self.watched if self.is_exchangeable(place)]
-        found = {place: RareCategories.of(self.reference, place) for place in columns}
-        return {place: rare for place, rare in found.items() if rare is not None}
+        found = {
+            place: RareCategories.of(self.reference, place) or BesideAtom.of(self.reference, place)
+            for place in columns
+        }
+        return {place: part for place, part in found.items() if part is not None}
 
     @cached_property
     def checks(self) -> list[IntegrityCheck]:

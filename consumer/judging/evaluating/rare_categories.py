@@ -58,7 +58,7 @@ class RareCategories:
     >>> window = np.bincount(column.cells(half), minlength=len(column.counts))
     >>> rare.groups(len(half)), 0.9 < rare.psi(window, len(half)) < 1.2
     (512, True)
-    >>> rare.psi(window, len(half)) > rare.threshold(0.25, 1e-6, len(half))
+    >>> rare.psi(window, len(half)) > rare.threshold(0.25, 1e-6, window, len(half))
     True
     """
 
@@ -66,6 +66,9 @@ class RareCategories:
     rows: int
     reference: Ints
     pairs: Ints
+
+    words = "PSI among rare categories"
+    may_be_critical = True
 
     @classmethod
     def of(cls, profile: ReferenceProfile, place: int) -> "RareCategories | None":
@@ -112,7 +115,7 @@ class RareCategories:
         value, freedom, _ = two_sample(self.reference.reshape(groups, -1).sum(axis=1), window)
         return max(value - freedom, 0.0) * self._scale(m) / self._resolution(groups)
 
-    def threshold(self, floor: float, alpha: float, m: int) -> float:
+    def threshold(self, floor: float, alpha: float, _cells: Ints, m: int) -> float:
         """Return the estimate that is exceeded with probability alpha when the true one is
         `floor`.
         """

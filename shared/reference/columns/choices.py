@@ -19,7 +19,7 @@ class Choices(msgspec.Struct, frozen=True):
         How the cells are written.
     date_format
         How times are written as text, as of `strptime`; empty is recognised.
-    unit
+    time_unit
         Of times that are numbers; None is recognised by their size.
     timezone
         Of times that name none.
@@ -28,13 +28,13 @@ class Choices(msgspec.Struct, frozen=True):
     types: Mapping[str, ColumnType] = {}
     table: TableFormat = TableFormat()
     date_format: str = ""
-    unit: TimeUnit | None = None
+    time_unit: TimeUnit | None = None
     timezone: str = "UTC"
 
     @property
     def time(self) -> TimeFormat:
         """What was said of times."""
-        return TimeFormat(self.unit, self.date_format, self.timezone)
+        return TimeFormat(self.time_unit, self.date_format, self.timezone)
 
 
 class Circumstances(NamedTuple):

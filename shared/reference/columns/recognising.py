@@ -246,7 +246,7 @@ def _epoch(column: ColumnCells) -> _Told | None:
     values = column.numeric
     if column.odd or not len(values) or not _TIME_NAME.search(_snake(column.name)):
         return None
-    unit = column.choices.unit or unit_of(values)
+    unit = column.choices.time_unit or unit_of(values)
     ms = to_ms(values, unit)
     if not (ms.min() >= EPOCHS_MS[0] and ms.max() < EPOCHS_MS[1]):
         return None
@@ -334,7 +334,7 @@ def _chosen_time(column: ColumnCells, chosen: ColumnType) -> _Told:
     if column.typed is not None and pd.api.types.is_datetime64_any_dtype(column.typed.dtype):
         form = TimeFormat(timezone=choices.timezone)
     elif not column.odd and column.present and not choices.date_format:
-        unit = choices.unit or unit_of(column.numeric)
+        unit = choices.time_unit or unit_of(column.numeric)
         form = TimeFormat(unit=unit, timezone=choices.timezone)
     elif column.present:
         form = _time_format(column, list(column.counts))

@@ -56,7 +56,7 @@ def write(frame: pd.DataFrame, form: str, path: Path) -> Path:
 def registered(folder: Path, path: Path, time: str | None) -> PublishedVersion:
     registry = ModelRegistry(folder / "registry")
     _, published = register_version(
-        registry, Submission("plant", path, prediction="made", time=time)
+        registry, Submission("plant", path, prediction_column="made", time_column=time)
     )
     return published
 
@@ -81,7 +81,7 @@ def test_the_same_version_and_the_same_log(form: str, frame: pd.DataFrame, tmp_p
 def test_rows_without_times_have_the_same_times_everywhere(
     frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """What `replay` posts and what `backtest --csv` judges have the same times, row for row."""
+    """What `replay` posts and what `backtest --data` judges have the same times, row for row."""
     path = write(frame.drop(columns="when"), "csv", tmp_path / "rows.csv")
     version = registered(tmp_path, path, None)
     columns = replaying.Columns("made")

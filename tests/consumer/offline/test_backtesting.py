@@ -102,7 +102,7 @@ def test_verdicts_side_by_side(file: Path, tmp_path: Path, monkeypatch: pytest.M
     policy.write_text("[models.plant]\npsi_warning = 5.0\npsi_critical = 9.0\n")
     asked = [
         "plant",
-        "--csv",
+        "--data",
         str(file),
         "--time-column",
         "when",

@@ -120,7 +120,7 @@ def test_a_time_is_judged_by_its_age_where_the_rows_have_times(registered: Any) 
     """
     cells = columns() | {"at": [START + 60 * row for row in range(ROWS)]}
     cells["created_at"] = [int(one) * 10**9 for one in cells["since"]]
-    published, told = registered(cells, time="at")
+    published, told = registered(cells, time_column="at")
     features = {feature.name: feature for feature in published.schema.features}
     assert features["created_at"].time == TimeFormat(unit="ns")
     assert not features["created_at"].excluded
@@ -247,7 +247,12 @@ def test_a_classifier_that_is_only_monitored(registered: Any, written: str, said
     }
     classes = tuple(said.split(",")) if said else ()
     published, told = registered(
-        cells, prediction="pred", target="truth", task="binary", classes=classes, labels=True
+        cells,
+        prediction_column="pred",
+        target_column="truth",
+        task="binary",
+        classes=classes,
+        labels=True,
     )
     schema = published.schema
     assert schema.prediction == "categorical"
@@ -268,17 +273,17 @@ def test_a_classifier_that_is_only_monitored(registered: Any, written: str, said
 def test_classes_without_a_task_are_asked_about(registered: Any) -> None:
     """Predictions of 0 and 1 without a task are numbers, and the table asks whether they are."""
     cells = {"x": columns()["load"], "pred": [0, 1, 1, 0] * (ROWS // 4)}
-    published, told = registered(cells, prediction="pred")
+    published, told = registered(cells, prediction_column="pred")
     assert published.schema.prediction == "numeric"
     assert told["pred"].warnings == (
         "taken as numbers, a regression: if these are classes, say --task binary",
     )
-    quiet, told = registered(cells, prediction="pred", task="regression")
+    quiet, told = registered(cells, prediction_column="pred", task="regression")
     assert (quiet.schema.prediction, told["pred"].warnings) == ("numeric", ())
     with pytest.raises(BadData, match="needs two classes, not 3"):
-        registered({**cells, "pred": [0, 1, 2, 0] * 100}, prediction="pred", task="binary")
+        registered({**cells, "pred": [0, 1, 2, 0] * 100}, prediction_column="pred", task="binary")
     with pytest.raises(BadData, match="has no classes: leave --classes out"):
-        registered(cells, prediction="pred", task="regression", classes=("0", "1"))
+        registered(cells, prediction_column="pred", task="regression", classes=("0", "1"))
     with pytest.raises(BadData, match="no predictions: name their column"):
         registered(cells, task="binary")
 
@@ -296,9 +301,15 @@ def test_probabilities_of_the_reference_make_estimates(registered: Any) -> None:
         "p1": share,
         "p0": (1 - share).round(4),
     }
-    named = {"prediction": "pred", "target": "truth", "task": "binary", "labels": True}
+    named = {
+        "prediction_column": "pred",
+        "target_column": "truth",
+        "task": "binary",
+        "labels": True,
+    }
     found = [
-        registered(cells, probabilities=names, **named)[0] for names in (("p1",), ("p0", "p1"))
+        registered(cells, probability_columns=names, **named)[0]
+        for names in (("p1",), ("p0", "p1"))
     ]
     for published in found:
         assert published.performance is not None
@@ -312,7 +323,7 @@ def test_probabilities_of_the_reference_make_estimates(registered: Any) -> None:
         (("x",), "Probabilities in row .*: must be numbers from 0 to 1"),
     ):
         with pytest.raises(BadData, match=message):
-            registered(cells, probabilities=names, **named)
+            registered(cells, probability_columns=names, **named)
 
 
 def test_a_model_that_is_monitored_ignores_further_fields(registered: Any) -> None:
@@ -327,7 +338,7 @@ def test_a_backtest_reads_times_as_the_version_does(registered: Any, tmp_path: P
     their own size.
     """
     published, _ = registered(
-        {"x": columns()["load"], "at": [START + row for row in range(ROWS)]}, time="at"
+        {"x": columns()["load"], "at": [START + row for row in range(ROWS)]}, time_column="at"
     )
     later = tmp_path / "later.csv"
     pd.DataFrame({"x": [1.0, 2.0], "at": [START + 86_400, START + 86_460]}).to_csv(
@@ -434,7 +445,7 @@ def test_a_special_column_has_no_type(registered: Any) -> None:
     """The type of predictions and times is said by their own options."""
     cells = {"x": columns()["load"], "pred": [0, 1] * (ROWS // 2)}
     with pytest.raises(BadData, match="no feature: what the predictions are is said by --task"):
-        registered(cells, prediction="pred", choices=Choices({"pred": "categorical"}))
+        registered(cells, prediction_column="pred", choices=Choices({"pred": "categorical"}))
 
 
 def test_a_report_says_what_is_judged_of_a_column() -> None:

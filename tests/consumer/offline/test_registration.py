@@ -63,7 +63,7 @@ def dumped(estimator: Any, folder: Path) -> Path:
 
 
 def submission(csv: Path, **more: Any) -> Submission:
-    return Submission("houses", csv, **{"target": "price", "time": "day", **more})
+    return Submission("houses", csv, **{"target_column": "price", "time_column": "day", **more})
 
 
 def stored(registry: ModelRegistry, given: Submission) -> tuple[Manifest, Schema, ReferenceProfile]:
@@ -112,11 +112,13 @@ def test_a_pipeline_of_categories_and_classes(
         LogisticRegression(),
     )
     fitted = steps.fit(FRAME[["b", "a", "city"]], FRAME["grade"])
-    given = submission(csv, artifact=dumped(fitted, tmp_path), target="grade", exclude=("price",))
+    given = submission(
+        csv, artifact=dumped(fitted, tmp_path), target_column="grade", exclude=("price",)
+    )
     with pytest.raises(BadData, match="Cannot exclude price"):  # the model knows no such column
         register_version(registry, given)
     manifest, schema, reference = stored(
-        registry, submission(csv, artifact=given.artifact, target="grade", exclude=("b",))
+        registry, submission(csv, artifact=given.artifact, target_column="grade", exclude=("b",))
     )
     assert (manifest.task, schema.prediction, schema.classes) == (
         "binary",
@@ -138,7 +140,7 @@ def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> No
     given = submission(
         csv,
         artifact=tmp_path / "model.txt",
-        target="grade",
+        target_column="grade",
         classes=("bad", "good"),
     )
     manifest, schema, _ = stored(registry, given)
@@ -171,7 +173,7 @@ def test_a_monitored_model(registry: ModelRegistry, csv: Path) -> None:
     """
     given = submission(
         csv,
-        prediction="grade",
+        prediction_column="grade",
         labels=True,
         batch_counts=True,
         partitions=2,
@@ -205,7 +207,7 @@ def test_segments_are_counted_and_measured(
     given = submission(
         csv,
         artifact=dumped(fitted, tmp_path),
-        target="grade",
+        target_column="grade",
         segments=("city",),
         labels=True,
     )
@@ -243,7 +245,9 @@ def test_segments_are_counted_and_measured(
         with pytest.raises(BadData, match=message):
             register_version(
                 registry,
-                submission(csv, artifact=given.artifact, target="grade", segments=(wrong_one,)),
+                submission(
+                    csv, artifact=given.artifact, target_column="grade", segments=(wrong_one,)
+                ),
             )
 
 
@@ -255,7 +259,7 @@ def test_a_schema_file_is_written_and_read(
     """
     file = tmp_path / "schema.json"
     artifact = dumped(LogisticRegression().fit(FRAME[["b", "a"]], FRAME["grade"]), tmp_path)
-    given = submission(csv, artifact=artifact, target="grade", schema_file=file)
+    given = submission(csv, artifact=artifact, target_column="grade", schema_file=file)
     with pytest.raises(BadData, match="--write-schema"):
         register_version(registry, given)
     inferred = write_schema(registry, dataclasses.replace(given, schema_file=None), file)
@@ -298,7 +302,10 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     small = tmp_path / "small.csv"
     FRAME[["b", "price", "day"]].to_csv(small, index=False)
     cases: list[tuple[Submission, str]] = [
-        (submission(csv, target="cost", artifact=linear), "has no column cost; it has: b, a, city"),
+        (
+            submission(csv, target_column="cost", artifact=linear),
+            "has no column cost; it has: b, a, city",
+        ),
         (submission(tmp_path / "absent.csv"), "There is no file"),
         (submission(csv, task="regression"), "no predictions: name their column"),
         (submission(csv, artifact=tmp_path / "absent.joblib"), "absent.joblib cannot be read"),
@@ -323,7 +330,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     assert registry.registered() == []
     manifest, _, _ = stored(
         registry,
-        submission(csv, artifact=margins, target="grade", gates=Gates(methods=("predict",))),
+        submission(csv, artifact=margins, target_column="grade", gates=Gates(methods=("predict",))),
     )
     assert manifest.gates.methods == ("predict",)
 
@@ -352,7 +359,11 @@ def test_a_fitted_model_gets_its_own_types_however_columns_are_judged(
     frame.assign(y=truth).to_csv(path, index=False)
     choices = Choices({"code": "categorical", "flag": "boolean"})
     given = submission(
-        path, artifact=dumped(fitted, tmp_path), target="y", time=None, choices=choices
+        path,
+        artifact=dumped(fitted, tmp_path),
+        target_column="y",
+        time_column=None,
+        choices=choices,
     )
     _, schema, reference = stored(registry, given)
     features = {feature.name: feature for feature in schema.features}
@@ -413,7 +424,7 @@ def test_codes_that_a_model_was_fitted_on_as_numbers(
     read = pd.read_csv(path)
     fitted = LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1)
     fitted.fit(read[["site", "x"]], read["site"] + read["x"])
-    given = submission(path, artifact=dumped(fitted, tmp_path), target="y", time=None)
+    given = submission(path, artifact=dumped(fitted, tmp_path), target_column="y", time_column=None)
     _, schema, reference = stored(registry, given)
     assert schema.features[0].kind == "categorical"
     assert schema.features[0].model_dtype == "float64"

@@ -2,7 +2,6 @@
 does.
 """
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -13,14 +12,13 @@ import redis
 from driftgauge.consumer.stages.follower import Done, Event, Follower, Hold, Sink
 from driftgauge.consumer.stages.reporting import Reports
 from driftgauge.consumer.stages.retraining import Retraining
-from driftgauge.consumer.stages.sharing import Unshared
-from driftgauge.consumer.stages.stage import Connection, raw_reads
+from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.fault import FIELD, FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.settings import Settings
-from tests.integration.plant import settings_of, wait_for
+from tests.integration.plant import settings_of, stage_thread, wait_for
 
 MODEL = "m"
 
@@ -70,6 +68,7 @@ def made(redis_url: str, keys: Keys) -> Iterator[Callable[..., Follower]]:
     yield make
     for one in found:
         one.close()
+        one.client.close()
 
 
 def add(client: redis.Redis, keys: Keys, *events: str) -> None:
@@ -99,6 +98,7 @@ def test_entries_come_once_in_order_whoever_follows(
 
 def test_a_fault_is_tried_again_and_nothing_overtakes(
     client: redis.Redis,
+    redis_url: str,
     keys: Keys,
     made: Callable[..., Follower],
     caplog: pytest.LogCaptureFixture,
@@ -122,15 +122,9 @@ def test_a_fault_is_tried_again_and_nothing_overtakes(
 
     add(client, keys, "a", "bad", "b", "c")
     taken: list[tuple[bytes, int]] = []
-    one, stop = made(taken, fail), threading.Event()
-    thread = threading.Thread(target=one.run, args=(stop, Connection(), Unshared("", 300)))
-    thread.start()
-    try:
+    with stage_thread(made(taken, fail), redis_url):
         wait_for(lambda: len(taken) == 4, "all entries")
         wait_for(lambda: noted().over, "the end of the fault")
-    finally:
-        stop.set()
-        thread.join(60)
     assert (noted().tries, noted().stage) == (5, "counting m")
     assert noted().reason.endswith("the disk is full")
     assert taken == [(b"a", 0), (b"bad", 1), (b"b", 2), (b"c", 3)]

@@ -201,7 +201,7 @@ def test_the_command_says_what_is_not_there(
     run = CliRunner().invoke
     assert isinstance(run(backtest, ["nobody"]).exception, DriftgaugeError)
     assert isinstance(run(backtest, ["nobody", "--since", "soon"]).exception, BadData)
-    assert "belong to --csv" in run(backtest, ["nobody", "--version", "1.0.0"]).output
+    assert "belong to --data" in run(backtest, ["nobody", "--version", "1.0.0"]).output
     assert isinstance(run(backtest, ["nobody", "--policy", "absent.toml"]).exception, BadData)
 
 

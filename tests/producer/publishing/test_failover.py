@@ -125,8 +125,9 @@ async def test_replicated_is_on_a_replica(
 @pytest.mark.parametrize("cause", [pytest.param("planned", marks=pytest.mark.long), "killed"])
 async def test_a_sentinel_fails_over(two: Two, own: Settings, tmp_path: Path, cause: str) -> None:
     """API and worker find the primary by its Sentinel, after a planned failover and after the
-    primary was killed; nothing is lost, and nobody restarts anything. (A planned one leaves the old
-    primary to take writes for ten more seconds, which are lost with it.)
+    primary was killed; nothing is lost, and nobody restarts anything. After a planned one the old
+    primary goes on to take writes for ten seconds, which are lost with it: the API leaves it when
+    the Sentinel says so, the worker when it is demoted.
     """
     old, new = two
     new.follow(old.port)

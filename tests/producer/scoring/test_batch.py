@@ -150,6 +150,45 @@ async def test_what_cannot_be_used_as_a_whole_is_refused_before_anything_is_scor
 
 
 @pytest.mark.usefixtures("linear")
+async def test_batches_and_bodies_that_are_not_whole_are_bounded(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a number of batches, and beyond the memory for large bodies, the next one is 503 and
+    says so; when those before have ended, however they did, it is taken.
+    """
+    monkeypatch.setattr("driftgauge.producer.scoring.batch.MOST_BATCHES", 2)
+    monkeypatch.setattr("driftgauge.producer.app.MOST_BODY_BYTES", 300_000)
+    app = create_app(settings.model_copy(update={"events_max_bytes": 1 << 16}))
+    go_on = asyncio.Event()
+
+    async def slow(part: bytes) -> AsyncIterator[bytes]:
+        yield part
+        await go_on.wait()
+
+    async with running(app) as http:
+
+        async def batch(content: Any) -> int:
+            return (await http.post("/predict_batch", content=content, headers=CSV)).status_code
+
+        async def large(content: Any) -> int:
+            return (await http.post("/predict", content=content)).status_code
+
+        parts = app.state.parts
+        waiting = [asyncio.create_task(batch(slow(b"x,y\n"))) for _ in range(2)]
+        await until(lambda: parts.batches._open == 2)
+        assert await batch("x,y\n1,1\n") == 503
+        waiting += [asyncio.create_task(large(slow(b" " * 200_000)))]
+        await until(lambda: parts.bodies.held == 200_000)
+        assert await large(b" " * 200_000) == 503
+        go_on.set()
+        assert await asyncio.gather(*waiting) == [200, 200, 400]
+        assert await batch("x,y\n1,1\n") == 200
+        assert await large(b" " * 200_000) == 400
+        assert await batch("x,z\n1,1\n") == 422
+        assert (parts.batches._open, parts.bodies.held) == (0, 0)
+
+
+@pytest.mark.usefixtures("linear")
 async def test_the_answer_has_the_form_that_is_asked_for(settings: Settings) -> None:
     """CSV or JSON by Accept, whichever the body was; the body's form where any will do."""
     async with running(create_app(settings)) as http:

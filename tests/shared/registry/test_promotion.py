@@ -384,7 +384,9 @@ def test_true_values(registry: ModelRegistry) -> None:
         in result(registry, "predictions", _data(VALIDATION.assign(size=None))).detail
     )
     renamed = VALIDATION.rename(columns={"size": "true"})
-    assert validate(registry, "plant", "1.0.0", ValidationData(renamed, target="true")).passed
+    assert validate(
+        registry, "plant", "1.0.0", ValidationData(renamed, target_column="true")
+    ).passed
     nameless = msgspec.structs.replace(NUMBERS, target="")
     store(
         registry,
@@ -406,9 +408,14 @@ def test_a_monitored_model_is_measured_by_its_column(registry: ModelRegistry) ->
         CLASSES,
     )
     good = VALIDATION.assign(made=VALIDATION["kind"])
-    assert validate(registry, "plant", "1.0.0", ValidationData(good, prediction="made")).passed
+    assert validate(
+        registry, "plant", "1.0.0", ValidationData(good, prediction_column="made")
+    ).passed
     assert not validate(
-        registry, "plant", "1.0.0", ValidationData(good.assign(made="big"), prediction="made")
+        registry,
+        "plant",
+        "1.0.0",
+        ValidationData(good.assign(made="big"), prediction_column="made"),
     ).passed
     assert "no column 'prediction'" in result(registry, "predictions").detail
 

@@ -35,7 +35,7 @@ def test_the_level_is_kept_without_drift(categories: int, power: float) -> None:
         column, rare = held(names(random, categories, power, n))
         if rare is not None:
             window = counted(column, names(random, categories, power, m))
-            over += rare.psi(window, m) > rare.threshold(0.0, 0.05, m)
+            over += rare.psi(window, m) > rare.threshold(0.0, 0.05, window, m)
     assert over <= stats.binom.isf(1e-4, runs, 0.05)
 
 

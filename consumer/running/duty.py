@@ -1,0 +1,250 @@
+"""One stage of a worker: whether it is owned, when it is due, and what becomes of its errors.
+
+A stage that is not owned does nothing until `Leases` finds its lease free. Then it takes the lease,
+loads its checkpoint, and from then on works in spells: whenever something waits in its streams or
+is due, until nothing is left to do or others want the thread. An error ends the ownership; the
+state in memory is thrown away, and after a pause the stage is taken and loaded again.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import redis
+
+from driftgauge.consumer.stages.sharing import Sharing
+from driftgauge.consumer.stages.stage import Backoff, Connection, Stage
+from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
+from driftgauge.shared.connections.refusals import refusal
+from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.errors import DriftgaugeError, OwnershipLost
+
+log = logging.getLogger("driftgauge.worker")
+
+BACKOFF_S: Final = (0.1, 5.0)
+"""First and longest pause (s) while Redis does not answer."""
+
+
+class Duty:
+    """A stage, its lease and its place in the roster.
+
+    Parameters
+    ----------
+    name
+        Name of the stage.
+    make
+        Function that builds the stage; on a cluster it is called again when its slot may have
+        moved.
+    sharing
+        The worker's part of the stages.
+    stop
+        The worker's stop event.
+
+    Attributes
+    ----------
+    lock
+        Lock of whoever works with the stage or its lease.
+    due_at
+        When there is something to do although nothing came, by the monotonic clock (s).
+    ran_at
+        End of the last spell.
+    positions
+        The streams that an idle stage waits for, each with the id behind which something must come.
+    retry_at
+        Time before which the stage is not taken.
+    free_since
+        Since when the lease is seen free; None if it is not.
+    cramped
+        Whether the stage is to make room in Redis before it goes on.
+    doubt
+        Why the state in memory may be wrong; empty if nothing says so.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Stage],
+        sharing: Sharing,
+        stop: threading.Event,
+        connection: Connection,
+        nodes: Nodes,
+    ) -> None:
+        self.name = name
+        self.sharing = sharing
+        self.lock = threading.Lock()
+        self.stage: Stage | None = None
+        self.owned = False
+        self.due_at = math.inf
+        self.ran_at = 0.0
+        self.positions: Mapping[str, str] = {}
+        self.renewed_at = 0.0
+        self.retry_at = 0.0
+        self.free_since: float | None = None
+        self.cramped = False
+        self.doubt = ""
+        self._make = make
+        self._stop = stop
+        self._connection = connection
+        self._nodes = nodes
+        self._away, self._faults = Backoff(*BACKOFF_S), Backoff(*Stage.retry_s)
+        self._loaded = False
+        self._told = ""
+
+    def build(self) -> Stage:
+        """Return the stage, built if it is not."""
+        if self.stage is None:
+            self.stage = self._make()
+            self._faults = Backoff(*self.stage.retry_s)
+        return self.stage
+
+    def renewed(self, asked_at: float) -> None:
+        """Take note that the lease was renewed, by a command sent at a time."""
+        self.renewed_at = asked_at
+        if self.stage is not None:
+            self.stage.renewed()
+
+    def spell(self, over: Callable[[], bool]) -> None:
+        """Work until nothing is left to do, or the spell is `over`. No error escapes."""
+        with self.lock:
+            self.due_at = math.inf
+            try:
+                self._spell(self.build(), over)
+                self._away.reset()
+            except OwnershipLost as error:
+                log.info("%s: %s Loading again.", self.name, error)
+                self._lose(BACKOFF_S[0])
+            except UNAVAILABLE as error:
+                self._connection.lost(error)
+                self._lose(self._away.next(), moved=True)
+            except MOVED as error:
+                log.info("%s: the slot is elsewhere now (%s).", self.name, error)
+                self._lose(BACKOFF_S[0], moved=True)
+            except Exception as error:  # noqa: BLE001  whatever it is, nothing was committed
+                if refusal(error):
+                    self._refused(error)
+                    self._lose(self._away.next(), moved=True)
+                else:
+                    self._failed(error)
+                    self._lose(self._faults.next())
+            self.ran_at = time.monotonic()
+
+    def _spell(self, stage: Stage, over: Callable[[], bool]) -> None:
+        if not self.owned and not self._take(stage):
+            return
+        try:
+            self._work(stage, over)
+        except (OwnershipLost, *UNAVAILABLE, *MOVED):
+            raise
+        except Exception as error:
+            if not refusal(error):  # what Redis refuses is no fault of an entry
+                self._note_fault(stage, error)
+            raise
+
+    def _take(self, stage: Stage) -> bool:
+        """Take the lease; return whether it was still free."""
+        if self._stop.is_set() or not stage.checkpoint.acquire():
+            self._leave(0.0)
+            return False
+        self.owned, self.free_since, self.doubt = True, None, ""
+        self.renewed_at = time.monotonic()
+        return True
+
+    def _work(self, stage: Stage, over: Callable[[], bool]) -> None:
+        if self.doubt:
+            raise OwnershipLost(self.doubt)
+        if self.cramped:  # before the load, since one that fails again and again has no turns
+            self.cramped = False
+            stage.make_room()
+        if not self._loaded:
+            stage.load()
+            stage.attempts.adopt(stage.checkpoint.fault)
+            self._loaded = True
+            log.info("%s: owned", self.name)
+        more = not self._stop.is_set()
+        while more:
+            more = stage.turn()
+            self._told = ""
+            self._faults.reset()
+            self._note_recovery(stage)
+            if self._stop.is_set() or self.sharing.leaves(self.name):
+                break
+            if more and over():
+                break
+        stage.rest()
+        if self._stop.is_set() or self.sharing.leaves(self.name):
+            stage.finish()
+            self._leave(0.0)
+            return
+        if stage.checkpoint.later:
+            stage.checkpoint.renew()
+        self.due_at = time.monotonic() if more else stage.due_at
+        self.positions = stage.positions
+
+    # -- the end of an ownership -------------------------------------------------------------------
+
+    def _lose(self, pause_s: float, *, moved: bool = False) -> None:
+        """Give the stage up after an error, and take it again after a pause."""
+        if moved:
+            self._nodes.forget()  # the other connections are dead too, or the primary is elsewhere
+        self._leave(pause_s)
+        if moved and self._nodes.is_cluster and self.stage is not None:
+            self.stage.close()
+            self.stage = None
+
+    def _leave(self, pause_s: float) -> None:
+        """Give the lease back, and forget what is in memory."""
+        if self.stage is not None:
+            self.stage.rest()
+            self.stage.checkpoint.release()
+        self.owned = self._loaded = False
+        self.doubt, self.free_since = "", None
+        self.retry_at = time.monotonic() + pause_s
+        self.sharing.dropped(self.name)
+
+    # -- what is told ------------------------------------------------------------------------------
+
+    def _failed(self, error: Exception) -> None:
+        """Log what stops the stage; an error of Driftgauge only once, since the attempt is
+        repeated.
+        """
+        if not isinstance(error, DriftgaugeError):
+            log.error(
+                "%s failed; nothing was committed, trying again from the last commit",
+                self.name,
+                exc_info=error,
+            )
+        elif str(error) != self._told:
+            log.error("%s stopped: %s", self.name, error)
+            self._told = str(error)
+
+    def _refused(self, error: Exception) -> None:
+        """Log once that Redis refuses to write, and free memory if this stage can."""
+        self._connection.refused(refusal(error), error)
+        try:
+            if self.stage is not None:
+                self.stage.make_room()
+        except redis.RedisError as failed:  # it is tried again at the next attempt
+            log.debug("%s: no room could be made (%s)", self.name, failed)
+
+    def _note_fault(self, stage: Stage, error: Exception) -> None:
+        """Write down what failed, for the watchdog; without that the stage tries again all the
+        same.
+        """
+        try:
+            now_ms = server_ms(stage.client)
+        except redis.RedisError:
+            now_ms = 0
+        fault = stage.attempts.failed(error, now_ms)
+        with suppress(redis.RedisError, DriftgaugeError):
+            stage.checkpoint.note(FAULT, msgspec.json.encode(fault))
+
+    def _note_recovery(self, stage: Stage) -> None:
+        recovered = stage.attempts.recovered()
+        if recovered is not None:
+            stage.checkpoint.later[FAULT] = msgspec.json.encode(recovered)
