@@ -148,7 +148,7 @@ def build(settings: Settings) -> Parts:
             stamps=Stamps(settings.data_dir / "stamps" / "api.json"),
         ),
         access=Access(
-            KeyRing(settings.keys_path, required=settings.keys_file is not None),
+            KeyRing(settings.keys_path, required=settings.keys_required),
             Rates(settings.requests_per_second),
             settings.host_names,
         ),

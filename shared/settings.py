@@ -1,7 +1,7 @@
 """All settings: read once from environment variables (`DRIFTGAUGE_…`), validated, immutable."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -9,6 +9,9 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from driftgauge.shared.errors import ConfigurationError
+
+KEYS_FILE: Final = "keys.json"
+"""Name of the file of the API keys in the data folder."""
 
 
 class Settings(BaseSettings):
@@ -288,7 +291,15 @@ class Settings(BaseSettings):
     @property
     def keys_path(self) -> Path:
         """Path of the file of the API keys."""
-        return self.keys_file or self.data_dir / "keys.json"
+        return self.keys_file or self.data_dir / KEYS_FILE
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether there must be a file of the API keys: one was named. A deployment names that of
+        its own data folder to all commands, whether it is there yet or not.
+        """
+        usual = (self.data_dir / KEYS_FILE).absolute()
+        return self.keys_file is not None and self.keys_file.absolute() != usual
 
     @property
     def host_names(self) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """The settings."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -72,3 +74,12 @@ def test_there_is_one_hook_for_retraining(monkeypatch: pytest.MonkeyPatch) -> No
     ) as caught:
         read_settings()
     assert "token" not in str(caught.value)
+
+
+def test_a_named_keys_file_must_be_there_and_a_deployments_own_need_not(tmp_path: Path) -> None:
+    """A file that somebody names is missed if it is absent; that of the data folder, which a
+    deployment names to all its commands, may come later.
+    """
+    assert not Settings(data_dir=tmp_path).keys_required
+    assert Settings(data_dir=tmp_path, keys_file=tmp_path / "other.json").keys_required
+    assert not Settings(data_dir=tmp_path, keys_file=tmp_path / "keys.json").keys_required
