@@ -13,6 +13,7 @@ from rich.text import Text
 
 from driftgauge.consumer.commands.column_options import choices_of, table_options
 from driftgauge.consumer.commands.tables import printable
+from driftgauge.consumer.commands.waiting import waiting
 from driftgauge.shared.contract.snapshot import Snapshot
 
 NOT_ENOUGH_ROWS = 3
@@ -67,8 +68,7 @@ def compare(
     """
     from driftgauge.consumer.offline.file_comparison import compare_files
 
-    words = Text(f"reading and comparing {reference.name} and {current.name}")
-    with Console(stderr=True).status(words):
+    with waiting(f"reading and comparing {reference.name} and {current.name}") as at:
         found = compare_files(
             reference,
             current,
@@ -76,6 +76,7 @@ def compare(
             features=features,
             exclude=exclude,
             created=time.time_ns() // 1_000_000,
+            at=at,
         )
     snapshot = found.snapshot
     for remark in found.remarks:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
 from driftgauge.consumer.commands.tables import printable
+from driftgauge.consumer.commands.waiting import waiting
 from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
@@ -217,8 +216,8 @@ def register(
                 f"register with --schema {printable(written)}."
             )
         return
-    with Console(stderr=True).status(Text(f"reading {reference.name} and making its profile")):
-        folder, published = register_version(registry, submission, tell)
+    with waiting(f"reading {reference.name} and making its profile") as at:
+        folder, published = register_version(registry, submission, tell, at)
     if as_json:
         with redirect_stdout(StringIO()):
             _calibrate(registry, published, reference, time_column, prediction_column)

@@ -41,6 +41,7 @@ from driftgauge.shared.reference.profile import (
 )
 from driftgauge.shared.reference.schema import RESERVED, Schema
 from driftgauge.shared.statistics import STATISTICS
+from driftgauge.shared.steps import At, silent, steps
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.tables.frames import name_of, plain_frame, wrong_values
 
@@ -188,6 +189,7 @@ def judge(
     false_alarms: float = 0.01,
     name: str = "comparison",
     created: int = 0,
+    at: At = silent,
 ) -> Snapshot:
     """Compare two plain frames by a plan; `compare` says how.
 
@@ -195,6 +197,8 @@ def judge(
     ----------
     table
         How texts among the values are written.
+    at
+        Told of each column.
 
     Raises
     ------
@@ -204,8 +208,8 @@ def judge(
     for title, frame in (("reference", reference), ("current", current)):
         if not len(frame):
             raise BadData(f"The {title} has no rows; give at least one.")
-    schema, columns = _columns(reference, current, plan, table)
-    profile = build_profile(schema, [before for before, _ in columns], None)
+    schema, columns = _columns(reference, current, plan, table, at)
+    profile = build_profile(schema, [before for before, _ in columns], None, at)
     policy = policy or JudgingPolicy()
     judged = JudgedVersion(schema.stream, profile)
     evaluation = Evaluation(
@@ -217,7 +221,9 @@ def judge(
     )
     reports = [
         (_with_names if report.kind == "categorical" else _with_exact)(report, *values)
-        for report, values in zip(column_reports(evaluation), columns, strict=True)
+        for report, values in steps(
+            "comparing", list(zip(column_reports(evaluation), columns, strict=True)), at
+        )
     ]
     found = {report.name: report for report in reports}
     found |= {one: _unread(one, "unreadable", fault) for one, fault in plan.faults.items()}
@@ -246,14 +252,14 @@ def judge(
 
 
 def _columns(
-    reference: pd.DataFrame, current: pd.DataFrame, plan: Plan, table: TableFormat
+    reference: pd.DataFrame, current: pd.DataFrame, plan: Plan, table: TableFormat, at: At
 ) -> tuple[Schema, list[tuple[Column, Column]]]:
     """Return the columns that can be compared, reference and current; the others are noted in the
     plan.
     """
     usable: list[Feature] = []
     columns: list[tuple[Column, Column]] = []
-    for feature in plan.features:
+    for feature in steps("reading", plan.features, at):
         if feature.name in plan.faults:
             continue
         try:

@@ -13,6 +13,7 @@ from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.reference.columns.notation import notation_of
+from driftgauge.shared.steps import At, silent, steps
 from driftgauge.shared.tables.reading import open_table
 from driftgauge.shared.tables.table import Table
 
@@ -41,6 +42,7 @@ def compare_files(
     features: Sequence[str] = (),
     exclude: Sequence[str] = (),
     created: int = 0,
+    at: At = silent,
 ) -> FileComparison:
     """Compare two files, column by column.
 
@@ -55,6 +57,8 @@ def compare_files(
         Columns that are shown, but not judged; as well.
     created
         Unix time (ms) for the report.
+    at
+        Told of each column that is being worked on.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def compare_files(
     form, remark = notation_of({name: first.columns[name] for name in names}, choices.table)
     choices = msgspec.structs.replace(choices, table=form)
     plan = Plan(names, dict.fromkeys(excluded, "excluded by the caller"))
-    for name in names:
+    for name in steps("looking at what they are", names, at):
         plan.add(name, first.columns[name], choices)
     kinds = {feature.name: feature.file_kind for feature in plan.features}
     second = open_table(current, form)
@@ -86,6 +90,7 @@ def compare_files(
         form,
         name=f"{reference.name} and {current.name}",
         created=created,
+        at=at,
     )
     new = [name for name in second.columns if name not in first.columns]
     told = [*first.remarks, *second.remarks, *([remark] if remark else [])]

@@ -16,10 +16,12 @@ from driftgauge.shared.reference.columns.recognising import described, recognise
 from driftgauge.shared.reference.feature import WRITTEN, Feature
 from driftgauge.shared.reference.schema import RESERVED, Schema, meaning
 from driftgauge.shared.reference.times import event_times
+from driftgauge.shared.steps import At, silent, steps
 from driftgauge.shared.tables.format import TimeFormat
 from driftgauge.shared.tables.reading import open_table
 from driftgauge.shared.tables.table import Table
 
+LOOKING: Final = "looking at what they are"
 MOST_CLASSES: Final = 50
 """Most classes that are taken from the columns of predictions and true values."""
 
@@ -101,6 +103,7 @@ def read_reference(
     *,
     fitted: bool,
     left_out: Collection[str] = (),
+    at: At = silent,
 ) -> ReferenceTable:
     """Read a reference, and find out what its columns are.
 
@@ -141,7 +144,7 @@ def read_reference(
         choices = msgspec.structs.replace(choices, table=form)
         remarks += [remark] if remark else []
     place = Circumstances(timed=special.time is not None, fitted=fitted)
-    found = _features(columns, choices, place, given)
+    found = _features(columns, choices, place, given, at)
     frame = _typed(table, choices, {name: feature for name, (feature, _) in found.items()})
     time, events_ms = None, None
     if special.time is not None:
@@ -178,16 +181,20 @@ def is_few_whole(row: ColumnRow) -> bool:
 
 
 def _features(
-    columns: Mapping[str, Any], choices: Choices, place: Circumstances, given: Schema | None
+    columns: Mapping[str, Any],
+    choices: Choices,
+    place: Circumstances,
+    given: Schema | None,
+    at: At,
 ) -> dict[str, tuple[Feature, ColumnRow]]:
     if given is None:
         return {
             name: recognised(name, cells, choices, place, nullable=not place.fitted)
-            for name, cells in columns.items()
+            for name, cells in steps(LOOKING, columns.items(), at)
         }
     return {
         feature.name: (feature, described(feature, columns[feature.name], choices))
-        for feature in given.features
+        for feature in steps(LOOKING, given.features, at)
         if feature.name in columns
     }
 

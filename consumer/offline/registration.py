@@ -33,6 +33,7 @@ from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.registry.version_folder import check_name
+from driftgauge.shared.steps import At, silent
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.gates import Gates
@@ -48,6 +49,7 @@ def register_version(
     registry: ModelRegistry,
     submission: Submission,
     tell: Callable[[Recognised], None] = lambda _found: None,
+    at: At = silent,
 ) -> tuple[Path, PublishedVersion]:
     """Register a version, in stage none.
 
@@ -55,6 +57,8 @@ def register_version(
     ----------
     tell
         Called with how each column is taken, before anything is stored.
+    at
+        Told of each column that is being worked on.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def register_version(
     """
     version = submission.version or registry.next_version(submission.name)
     check_name(submission.name, version)
-    found = _prepared(registry, submission, tell)
+    found = _prepared(registry, submission, tell, at)
     task, estimator, schema = found.task, found.estimator, found.schema
     frame, columns = found.table.frame, found.columns
     named = submission.prediction_column
@@ -78,7 +82,7 @@ def register_version(
     stream = counted(
         schema, columns_of(found.features, schema, submission.pii_key), found.table.events_ms
     )
-    reference = build_profile(schema, stream, predictions)
+    reference = build_profile(schema, stream, predictions, at)
     published = PublishedVersion(
         manifest=new_manifest(
             submission.name,
@@ -143,7 +147,10 @@ class _Prepared:
 
 
 def _prepared(
-    registry: ModelRegistry, submission: Submission, tell: Callable[[Recognised], None]
+    registry: ModelRegistry,
+    submission: Submission,
+    tell: Callable[[Recognised], None],
+    at: At = silent,
 ) -> _Prepared:
     """Read a submission, and tell how its columns are taken."""
     task, estimator = fitted(submission, registry.folder)
@@ -155,6 +162,7 @@ def _prepared(
         given,
         fitted=estimator is not None,
         left_out=submission.exclude,
+        at=at,
     )
     features = _features(table, submission, estimator)
     output, told = output_of(task, estimator, table, submission)

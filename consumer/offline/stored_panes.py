@@ -6,9 +6,9 @@ coarser one is used.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import redis
@@ -19,7 +19,10 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp
+from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.versions.manifest import Manifest
+
+_Entry = TypeVar("_Entry")
 
 PAGE = 500
 """Entries read at a time."""
@@ -167,7 +170,9 @@ class _Partition:
         for entry_id, packed in self._pages(
             self._panes, exclusive(EntryId(max(done, self._first - 1), 0))
         ):
-            entry = pane.decode(packed)
+            entry = _decoded(packed, pane.decode)
+            if entry is None:
+                continue
             time = entry.end if isinstance(entry, Pane) else entry.time
             if time > since_ms:
                 yield time, self.partition, entry_id, "pane", entry
@@ -175,9 +180,9 @@ class _Partition:
     def one(self, entry_id: str) -> list[Placed]:
         """Return one entry of the panes stream in a list; an empty list if it is deleted."""
         found: Any = self._client.xrange(self._panes, entry_id, entry_id)
+        decoded = [_decoded(fields.get(pane.FIELD, b""), pane.decode) for _, fields in found]
         return [
-            (0, self.partition, entry_id, "pane", pane.decode(fields[pane.FIELD]))
-            for _, fields in found
+            (0, self.partition, entry_id, "pane", entry) for entry in decoded if entry is not None
         ]
 
     def judged(self, offset: str, held: frozenset[tuple[int, int]]) -> int:
@@ -189,7 +194,7 @@ class _Partition:
         """Return the logical time (ms) at which the stored single panes begin."""
         first = str(EntryId(self._first, 0))
         found: Any = self._client.xrange(self._panes, first, first)
-        entry = pane.decode(found[0][1][pane.FIELD]) if found else None
+        entry = _decoded(found[0][1].get(pane.FIELD, b""), pane.decode) if found else None
         return entry.start if isinstance(entry, Pane) else LATER << 30
 
     def _placed(self, rolled: RollUp, resolution: Resolution, since_ms: int) -> Iterator[Placed]:
@@ -202,7 +207,9 @@ class _Partition:
     def _rolled_up(self, span: str, done: int, before: int) -> Iterator[RollUp]:
         """Yield the roll-ups that begin after pane `done` and before pane `before`."""
         for _, packed in self._pages(self._rollups[span], "-"):
-            rolled = pane.decode_rollup(packed)
+            rolled = _decoded(packed, pane.decode_rollup)
+            if rolled is None:
+                continue
             if rolled.first >= before:
                 return
             if rolled.first > done:
@@ -223,18 +230,25 @@ class _Partition:
         the first single pane.
         """
         found: Any = self._client.xrange(self._rollups["hour"], count=1)
-        return (
-            min(pane.decode_rollup(found[0][1][pane.FIELD]).first, self._first)
-            if found
-            else self._first
-        )
+        rolled = _decoded(found[0][1].get(pane.FIELD, b""), pane.decode_rollup) if found else None
+        return self._first if rolled is None else min(rolled.first, self._first)
 
     def _pages(self, stream: str, first: str) -> Iterator[tuple[str, bytes]]:
         start = first
         while True:
             found: Any = self._client.xrange(stream, start, count=PAGE)
             for entry_id, fields in found:
-                yield entry_id.decode(), fields[pane.FIELD]
+                yield entry_id.decode(), fields.get(pane.FIELD, b"")
             if len(found) < PAGE:
                 return
             start = exclusive(found[-1][0])
+
+
+def _decoded(packed: bytes, decode: Callable[[bytes], _Entry]) -> _Entry | None:
+    """Read a stored entry; None for one that Driftgauge did not write, which judging passed over
+    too.
+    """
+    try:
+        return decode(packed)
+    except UNREADABLE:
+        return None

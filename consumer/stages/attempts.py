@@ -26,6 +26,8 @@ MOST_IN_A_ROW = 10
 MOST_REMEMBERED = 1000
 """Entries set aside that are remembered: until their commit they may come again."""
 LONGEST_REASON = 300
+DEAD_BYTES = 1 << 16
+"""Most bytes of each field of an entry that are kept in the dead letters."""
 NOT_THE_ENTRY = (redis.RedisError, DriftgaugeError, OSError, MemoryError)
 """Faults that no entry is to blame for."""
 

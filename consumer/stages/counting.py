@@ -1,5 +1,6 @@
 """Counting one partition: entries of the log in, panes out, exactly once."""
 
+import logging
 import math
 import random
 import time
@@ -23,7 +24,8 @@ from driftgauge.consumer.counting.state import (
     references_of,
     versions_of,
 )
-from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
+from driftgauge.consumer.stages.checkpoint import SAFE_ADVICE, Checkpoint
 from driftgauge.consumer.stages.pending_store import PendingStore
 from driftgauge.consumer.stages.reader import READ_COUNT, LogReader
 from driftgauge.consumer.stages.room import Room
@@ -33,7 +35,7 @@ from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract import pane
-from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
@@ -41,13 +43,19 @@ from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.losses import Setback
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.versions.manifest import PublishedVersion
 
+log = logging.getLogger("driftgauge.worker")
+
 IDLE_TICK_S, LONGEST_IDLE_S = 5.0, 600.0
-"""Shortest and longest time (s) without entries, after which time passes by a tick. Between them it
-is the time for which there was no event: what waits for the time waits at most twice as long, and a
-thousand silent models cost nothing.
+"""Shortest and longest time (s) without entries, after which time passes by a tick."""
+PAUSE_PER_SILENCE, PAUSE_OF_ONE = 1.0, 4.0
+"""Between them, the time to the next tick in multiples of the silence so far, so that a thousand
+silent models cost nothing: where other partitions wait for this one's time, and where none does.
 """
+STRANGERS_AT_ONCE = 100
+"""Most foreign entries of the panes that are moved in one transaction."""
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
@@ -135,28 +143,56 @@ class CountingStage(Stage):
         self._last_event = self._last_entry = self._last_room = time.monotonic()
         self._early = 1.0
         self._readers_known = 0.0
-        self._check_panes()
+        self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
+        self._clear_panes()
         self._prepare_log(offset)
 
-    def _check_panes(self) -> None:
-        """Refuse to count anew beside panes that are there: they could not be continued.
+    def _clear_panes(self) -> None:
+        """Move what others wrote behind our last pane to the dead letters: their ids would refuse
+        ours.
 
         Raises
         ------
         BadData
-            If the panes go further than the checkpoint.
+            If it is panes: then the checkpoint is older than they are, and counting anew beside
+            them could not continue them.
+        OwnershipLost
+            If another worker has taken over since the checkpoint was read, and wrote them.
         """
-        if not self.client.exists(self._panes):
+        last, details = self._last_pane, None
+        if self.client.exists(self._panes):
+            details = self.client.xinfo_stream(self._panes)
+        if details is None or EntryId.parse(details["last-generated-id"]) <= last:
             return
-        details: Any = self.client.xinfo_stream(self._panes)
-        last = EntryId.parse(details["last-generated-id"])
-        if last.ms > self._state.position.closed:
+        found: Any = self.client.xrange(self._panes, exclusive(last), count=STRANGERS_AT_ONCE)
+        self.checkpoint.require_unchanged()
+        if not found:  # deleted by hand: only the stream's last id is left
+            self.client.execute_command("XSETID", self._panes, str(last))
+        ours = [entry_id for entry_id, fields in found if self._is_ours(entry_id, fields)]
+        if ours:
             raise BadData(
-                f"{self._panes} goes on to pane {last.ms}, but its checkpoint "
-                f"{self.checkpoint.key} only to {self._state.position.closed}: the checkpoint was "
-                f"deleted, or restored from an older copy. Restore both from one copy, or count "
-                f"anew under another DRIFTGAUGE_KEY_PREFIX."
+                f"{self._panes} goes on to {ours[-1].decode()}, but its checkpoint "
+                f"{self.checkpoint.key} only to {last}: the checkpoint was deleted, or restored "
+                f"from an older copy. {SAFE_ADVICE}"
             )
+        with self.client.pipeline(transaction=True) as pipe:
+            for entry_id, fields in found:
+                content = [part for pair in fields.items() for part in pair]
+                reason = "it stands behind the last pane, and no worker wrote it"
+                self._queue_dead(pipe, entry_id, reason, content)
+                pipe.xdel(self._panes, entry_id)
+            pipe.execute()
+        if found:
+            log.error("%s: %d entries are not of a worker: %s", self.name, len(found), self._dead)
+            self._clear_panes()
+
+    def _is_ours(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> bool:
+        try:
+            entry = pane.decode(fields.get(pane.FIELD, b""))
+        except UNREADABLE:
+            return False
+        number = entry.number if isinstance(entry, pane.Pane) else EntryId.parse(entry_id).ms
+        return (entry.partition, number) == (self.policy.partition, EntryId.parse(entry_id).ms)
 
     def _measure_ids(self) -> None:
         """Count the clients' ids that are kept, by hour: they are loaded when they are needed."""
@@ -258,7 +294,7 @@ class CountingStage(Stage):
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
-        if batch.predictions:
+        if batch.predictions or batch.labels.digests:
             self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
             self._last_entry = now
@@ -266,8 +302,14 @@ class CountingStage(Stage):
             self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
-        """Fetch versions that are not known yet."""
-        for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+        """Fetch versions that are not known yet; the events of one that is not published are dead
+        letters, unless the registration of the whole model is gone.
+        """
+        new = names - self._cell_maps.keys()
+        found = self._published.fetch(new)
+        if len(found) < len(new):
+            self._published.require_any()
+        for name, version in found.items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
@@ -293,10 +335,12 @@ class CountingStage(Stage):
         when no entries come, when the open pane is old enough to close, or when a full one does not
         close because event time stands still.
         """
-        if self._state.position.clock.entry and not self._state.counters.events:
-            return math.inf  # one tick told judging that there was no event; others say the same
-        silent_s = self._early * min(self._last_entry - self._last_event, LONGEST_IDLE_S)
-        pause_s = max(IDLE_TICK_S, silent_s)
+        alone = self.policy.partitions == 1
+        if not self._state.counters.events and (alone or self._state.position.clock.entry):
+            return math.inf  # nobody waits for a time without an event, or it was told once
+        silent_s = self._last_entry - self._last_event
+        pause_s = silent_s * (PAUSE_OF_ONE if alone else PAUSE_PER_SILENCE)
+        pause_s = max(IDLE_TICK_S, self._early * min(pause_s, LONGEST_IDLE_S))
         open_pane, clock = self._state.pane, self._state.position.clock
         if open_pane is not None:
             age_ms = clock.logical - open_pane.start
@@ -318,8 +362,11 @@ class CountingStage(Stage):
         writes.
         """
         self._find_kept()
+        if self._panes_out:
+            self._clear_panes()
         fields = {**self._state.pack_changed(), b"offset": self._offset}
         self.checkpoint.commit(fields, self._queue_outputs)
+        self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._trim()
         self._panes_out, self._rollups_out, self._dead_out = [], [], []
         self._clock.reset()
@@ -341,21 +388,27 @@ class CountingStage(Stage):
                 for pair in zip(letter.entry[1][::2], letter.entry[1][1::2], strict=True)
                 for part in pair
             ]
-            pipe.execute_command(
-                "XADD",
-                self._dead,
-                "MAXLEN",
-                "~",
-                DEAD_LETTERS_KEPT,
-                "*",
-                "entry_id",
-                letter.entry[0],
-                "reason",
-                letter.reason,
-                *content,
-            )
+            self._queue_dead(pipe, letter.entry[0], letter.reason, content)
         self._queue_ids(pipe)
         self._pending.queue(self._state.pending, pipe)
+
+    def _queue_dead(
+        self, pipe: Pipeline, entry_id: bytes, reason: str, content: Sequence[bytes]
+    ) -> None:
+        """Queue a dead letter: the id and the fields of the entry, and the reason."""
+        pipe.execute_command(
+            "XADD",
+            self._dead,
+            "MAXLEN",
+            "~",
+            DEAD_LETTERS_KEPT,
+            "*",
+            "entry_id",
+            entry_id,
+            "reason",
+            reason[:LONGEST_REASON],
+            *(part[:DEAD_BYTES] for part in content),
+        )
 
     def _trim(self) -> None:
         """Show the offset, and trim committed entries that are older than their retention: those of

@@ -7,7 +7,8 @@ its own, so that none waits for another, and with a sink that does the work. The
 - Entries are passed to the sink in the order of the stream. The sink yields what it has finished;
   the follower commits that, as the offset and the sink's own state, in one fenced transaction.
 - If the sink fails at an entry, the state in memory is discarded, the lease is given back, and the
-  entry is passed on again after a growing pause, by this worker or another. Later entries wait.
+  entry is passed on again after a growing pause, by this worker or another. Later entries wait. An
+  entry that fails again and again goes to the dead letters (attempts.py), and the next ones follow.
 - Work that was done and not committed is done again. So a sink makes its work repeatable: a file of
   the same name, a message with the same key.
 """
@@ -21,7 +22,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import redis
+from redis.client import Pipeline
 
+from driftgauge.consumer.stages.attempts import DEAD_BYTES
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.reader import READ_COUNT
 from driftgauge.consumer.stages.stage import CommitClock, Stage, read_streams
@@ -29,6 +32,7 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 
+DEAD_LETTERS_KEPT: Final = 1000
 OFFSET: Final = b"offset"
 STATE: Final = b"state"
 
@@ -137,6 +141,7 @@ class Follower(Stage):
             self.lease_ms,
         )
         self._stream = stream
+        self._dead = keys.judge_dead(model)
         self._sink = sink
         self._turned = 0.0
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
@@ -146,7 +151,7 @@ class Follower(Stage):
 
         Ids are made by Redis's clock, so otherwise new entries could get ids before the offset.
         """
-        self.check_types("stream", self._stream)
+        self.check_types("stream", self._stream, self._dead)
         fields = self.checkpoint.load()
         last = self._last_id()
         with self.checkpoint.reading():
@@ -171,17 +176,37 @@ class Follower(Stage):
     def turn(self) -> bool:
         """Pass on new entries, and commit what the sink has finished."""
         events = self._read()
-        with closing(self._sink.take(events, self.hold)) as steps:
-            for done in steps:
-                self._commit(done)
-        if events:
-            self._offset = events[-1][0]
+        for part in self.attempts.parts(events) if events else ([],):
+            aside = self.attempts.aside(part) if part else None
+            if aside is None:
+                with closing(self._sink.take(part, self.hold)) as steps:
+                    for done in steps:
+                        self._commit(done)
+            else:
+                self._set_aside(part[0], aside)
+            if part:
+                self._offset = part[-1][0]
         self.hold()
         self._turned = time.monotonic()
         return len(events) == self._sink.entries
 
     def renewed(self) -> None:
         self._clock.renewed()
+
+    def _set_aside(self, event: Event, reason: str) -> None:
+        """Pass over an entry that the sink fails on, and keep it as a dead letter."""
+        letter: dict[Any, Any] = {
+            "stream": self._stream,
+            "entry_id": event[0],
+            "reason": f"{self._sink.name} fails on it: {reason}",
+            b"e": event[1][:DEAD_BYTES],
+        }
+
+        def queue(pipe: Pipeline) -> None:
+            pipe.xadd(self._dead, letter, maxlen=DEAD_LETTERS_KEPT, approximate=True)
+
+        self.checkpoint.commit({OFFSET: event[0]}, queue)
+        self._clock.reset()
 
     def finish(self) -> None:
         """Do nothing, since what the sink finishes is committed at once."""

@@ -22,16 +22,19 @@ from driftgauge.consumer.judging.state import (
     versions_named,
     versions_of,
 )
+from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
-from driftgauge.shared.contract.entry_id import BEGINNING
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import NewReference, Watermark
+from driftgauge.shared.contract.pane import NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -212,31 +215,41 @@ class JudgingStage(Stage):
     def _judge(self, read: Sequence["Read"], asked: list[tuple[str, bytes | None]]) -> None:
         begun = time.monotonic()
         aside = self.attempts.aside(read) if read else None
-        entries = [
-            (one.id, pane.decode(_field(one.fields, pane.FIELD) or b""))
-            if aside is None
-            else (one.id, self._passed_over(one))
-            for one in read
-        ]
+        dead = [(read[0], f"judging fails on it: {aside}")] if aside is not None else []
+        entries: list[tuple[str, PaneEntry]] = []
+        reached = dict(self._state.progress.offsets)
+        for one in read if aside is None else ():
+            try:
+                entries.append((one.id, _pane_of(one)))
+            except UNREADABLE as error:  # passed over here, and a dead letter below
+                _check_follows(one, reached.get(one.partition, BEGINNING))
+                dead.append((one, f"it cannot be read: {error}"))
+                entries.append((one.id, self._passed_over(one)))
+            reached[one.partition] = one.id
+        if aside is not None:
+            entries.append((read[0].id, self._passed_over(read[0])))
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
         self._learn(
             {version for _, entry in entries for version in versions_named(entry)} | alerted
         )
-        self._learn_references(
-            {
-                (entry.version, entry.number)
-                for _, entry in entries
-                if isinstance(entry, NewReference)
-            }
-        )
+        try:
+            self._learn_references(
+                {
+                    (entry.version, entry.number)
+                    for _, entry in entries
+                    if isinstance(entry, NewReference)
+                }
+            )
+        except BadData as error:  # the entry is to blame, so it is set aside after some attempts
+            raise ValueError(str(error)) from error
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
 
         def queue(pipe: Pipeline) -> None:
             self._queue(pipe, outputs)
-            if aside is not None:
-                self._queue_dead(pipe, read[0], aside)
+            for letter, reason in dead:
+                self._queue_dead(pipe, letter, reason)
 
         self.checkpoint.commit(self._state.pack_changed(), queue)
         self._clock.reset()
@@ -256,8 +269,8 @@ class JudgingStage(Stage):
         letter: dict[Any, Any] = {
             "partition": entry.partition,
             "entry_id": entry.id,
-            "reason": f"judging fails on it: {reason}",
-            pane.FIELD: _field(entry.fields, pane.FIELD) or b"",
+            "reason": reason[:LONGEST_REASON],
+            pane.FIELD: (_field(entry.fields, pane.FIELD) or b"")[:DEAD_BYTES],
         }
         pipe.xadd(self._dead, letter, maxlen=DEAD_PANES_KEPT, approximate=True)
 
@@ -303,6 +316,33 @@ class JudgingStage(Stage):
         for name, version in self._published.changed().items():
             if name in self._versions:
                 self._versions[name] = JudgedVersion.of(version)
+
+
+def _check_follows(read: Read, reached: str) -> None:
+    """Check that an entry that cannot be read stands where panes stand.
+
+    Raises
+    ------
+    BadData
+        If its id is far beyond: panes would come before it, and would not be judged. Counting moves
+        it away at its next pane or tick.
+    """
+    if EntryId.parse(read.id).ms > EntryId.parse(reached).ms + 1:
+        raise BadData(
+            f"An entry {read.id} of the panes of partition {read.partition}, which come to "
+            f"{reached}, cannot be read and is not of a worker; counting moves it to its dead "
+            "letters."
+        )
+
+
+def _pane_of(read: Read) -> PaneEntry:
+    """Read an entry of the panes; one of `UNREADABLE` if it is none, or of another partition."""
+    entry: PaneEntry = pane.decode(_field(read.fields, pane.FIELD) or b"")
+    if entry.partition != read.partition:
+        raise ValueError(f"it is of partition {entry.partition}, and stands in {read.partition}")
+    if isinstance(entry, Pane) and (entry.number, 0) != EntryId.parse(read.id):
+        raise ValueError(f"it is pane {entry.number}, and stands at {read.id}")
+    return entry
 
 
 def _field(fields: Sequence[bytes], name: bytes) -> bytes | None:

@@ -2,6 +2,7 @@
 written in the commit of the counts.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from redis.client import Pipeline
 from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.consumer.counting.labels.pending import Early, Pending, Waiting
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE
+
+log = logging.getLogger("driftgauge.worker")
 
 EXPIRE_BEHIND_S = 7 * 86_400
 """Expiry (s) of a day after the wait, to clean up after models that are no longer used; usually a
@@ -47,6 +50,7 @@ class PendingStore:
         self._pending = partial(keys.pending, model, partition)
         self._early = partial(keys.early, model, partition)
         self._wait_days = wait_days
+        self._told: set[str] = set()
         self._expire_s = (wait_days + 1) * 86_400 + EXPIRE_BEHIND_S
 
     def load(self, pending: Pending, entry_ms: int) -> None:
@@ -101,11 +105,23 @@ class PendingStore:
         found: Iterable[tuple[bytes, bytes | None]],
         key: str,
     ) -> dict[bytes, _Kept]:
-        """Read values of a hash by digest; absent ones are left out."""
-        try:
-            return {digest: decode(packed) for digest, packed in found if packed is not None}
-        except msgspec.MsgspecError as error:
-            raise BadData(
-                f"{key} holds what Driftgauge did not write ({error}). Move it away, or use "
-                f"another prefix."
-            ) from error
+        """Read values of a hash by digest; absent ones are left out, and so are those that cannot
+        be read: their labels are not joined, and the rest is.
+        """
+        kept: dict[bytes, _Kept] = {}
+        for digest, packed in found:
+            if packed is None:
+                continue
+            try:
+                kept[digest] = decode(packed)
+            except UNREADABLE as error:
+                if key not in self._told:
+                    log.error(  # noqa: TRY400  it says all
+                        "%s, field %s, holds what Driftgauge did not write (%s): it is passed "
+                        "over, and its label is not joined.",
+                        key,
+                        digest.hex(),
+                        error,
+                    )
+                self._told.add(key)
+        return kept

@@ -14,14 +14,11 @@ from driftgauge.producer.dashboard import assets
 from driftgauge.producer.dashboard.drift_page import drift_shown, performance_shown
 from driftgauge.producer.dashboard.overview import model_cards
 from driftgauge.producer.dashboard.rendering import page, root_of
-from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.judged.alerts import while_allowed
 from driftgauge.producer.routes.judged.reports import preferred
+from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.statistics.psi import PSI
-
-BUSY = {"Retry-After": "5"}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -91,10 +88,6 @@ def router(parts: Parts) -> APIRouter:
         server-sent events.
         """
         caller = caller_of(request)
-        if parts.feed.full:
-            raise Problem(
-                503, "As many pages are open as this API process keeps live; close some.", (), BUSY
-            )
         name = None if model is None else await known_model(parts, model)
         listener = await parts.feed.open(name, header or last_event_id)
         return StreamingResponse(

@@ -5,13 +5,16 @@ A client owes us the head of its request within `HEAD_S`, then its body at no le
 number of fields, which are checked before any key is looked at. Fields of a trailer are no headers:
 they come after the request was judged by its headers, so they are left out.
 
-Most requests come in one piece, and cost two look-ups here. The state of a connection:
+The state of a connection:
 
     HEAD ──head is whole──► BODY ──body is whole──► ANSWER ──answered──► IDLE ──next bytes──► HEAD
+
+This runs at each request, most of which come in one piece. So the states are numbers, what is above
+is called by its name (`super()` looks it up anew each time), and lists are kept only of those that
+let us wait.
 """
 
 import asyncio
-from enum import Enum, auto
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -47,13 +50,14 @@ SLOW: Final = Problem(408, "The request did not come in time.")
 MALFORMED: Final = Problem(400, "This is no HTTP request.")
 
 
-class State(Enum):
-    """What a connection is doing."""
+HEAD, BODY, ANSWER, IDLE = range(4)
+"""What a connection is doing."""
 
-    HEAD = auto()
-    BODY = auto()
-    ANSWER = auto()
-    IDLE = auto()
+_data_received = HttpToolsProtocol.data_received
+_on_headers_complete = HttpToolsProtocol.on_headers_complete
+_on_body = HttpToolsProtocol.on_body
+_on_message_complete = HttpToolsProtocol.on_message_complete
+_on_response_complete = HttpToolsProtocol.on_response_complete
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -73,8 +77,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._trusted = trusted
         self._admitted = False
         self._site = ""
-        self._state = State.HEAD
+        self._state = HEAD
         self._since = 0.0  # beginning of the head, of a stretch of the body, or of the end
+        self._listed = False  # whether it is among those that owe a head
         self._fed = 0  # bytes since the request's beginning, its head's end, or its last body byte
         self._received = 0  # bytes of the body in this stretch
         self._blocked: float | None = None
@@ -93,11 +98,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._admitted = True
         self._since = self.loop.time()
         self._bounds.heads[self] = None
+        self._listed = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._admitted:
-            self._admitted = False
-            self._bounds.leave(self, self._site)
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -106,17 +110,22 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._fed > LINGER_BYTES:
                 self.transport.abort()
             return
-        if self._state is State.IDLE:
-            self._begin_head()
-        super().data_received(data)
-        if self._state is State.ANSWER or self._ended:
-            return
+        if self._state == IDLE:
+            self._bounds.idle.pop(self, None)
+            self._state = HEAD
+            self._since = self.loop.time()
+        _data_received(self, data)
         if self._fed > MOST_HEAD_BYTES:
             self._refuse(LARGE_HEAD, "large_head", linger=True)
-        elif self._state is State.HEAD:
-            self._bounds.heads.setdefault(self)
-        elif self._state is State.BODY:
-            self._bounds.watched.setdefault(self)
+        elif self._state >= ANSWER or self._ended:
+            return
+        elif self._state == BODY:
+            if not self._since:
+                self._since = self.loop.time()
+                self._bounds.watched[self] = None
+        elif not self._listed:
+            self._bounds.heads[self] = None
+            self._listed = True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -129,50 +138,46 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # -- the parser's steps ------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._state is not State.HEAD:
-            self._begin_head()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._state is State.HEAD:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         if self._ended:
             return
-        self._bounds.heads.pop(self, None)
+        if self._listed:
+            del self._bounds.heads[self]
+            self._listed = False
         if len(self.headers) > MOST_FIELDS or (
             self._fed > MOST_HEAD_BYTES and self._head_bytes() > MOST_HEAD_BYTES
         ):
             self._refuse(LARGE_HEAD, "large_head", linger=True)
             return
-        self._state, self._fed, self._received = State.BODY, 0, 0
-        super().on_headers_complete()
+        self._state = BODY
+        self._fed = self._received = 0
+        self._since = 0.0  # nothing of it has been waited for yet
+        _on_headers_complete(self)
+        self.headers = []  # not those that the request was judged by: a trailer's go here
 
     def on_body(self, body: bytes) -> None:
         if self._ended:
             return
         self._fed = 0
         self._received += len(body)
-        super().on_body(body)
+        _on_body(self, body)
 
     def on_message_complete(self) -> None:
         if self._ended:
             return
         self._fed = 0
-        self._state = State.ANSWER
-        super().on_message_complete()
+        self._state = ANSWER
+        _on_message_complete(self)
         if self.cycle.response_complete and not self.pipeline:
             self._become_idle()
 
     def on_response_complete(self) -> None:
-        if self._state is State.ANSWER and not self.pipeline:
+        if self._state == ANSWER and not self.pipeline:
             self._become_idle()
-        elif self._state is State.BODY:  # it was answered early, and goes on to send
+        elif self._state == BODY:  # it was answered early, and goes on to send
             self._since = self.loop.time()
             self._bounds.watched[self] = None
-        super().on_response_complete()
+        _on_response_complete(self)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  ours says it as a problem document
         self._refuse(MALFORMED, "malformed", linger=True)
@@ -183,8 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the connection at once, without an answer."""
         self._ended = True
         self._bounds.refused[reason] += 1
-        self._bounds.leave(self, self._site)
-        self._admitted = False
+        self._leave()
         self.transport.abort()
 
     def overdue(self, now: float) -> bool:
@@ -196,14 +200,15 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._ended:
             if now - self._since > LINGER_S:
                 self.transport.abort()
-        elif self._state is State.HEAD:
+        elif self._state == HEAD:
             if now - self._since <= HEAD_S:
                 return False
             if self._fed:
                 self._refuse(SLOW, "slow_head")
-            else:  # it never began, so nothing is owed to it
-                self.drop("silent")
-        elif self._state is State.BODY:
+            else:  # it never began, as those that browsers open in advance: nothing is owed to it
+                self._leave()
+                self.transport.abort()
+        elif self._state == BODY:
             return self._slow_body(now)
         elif self._blocked is None:
             self._bounds.watched.pop(self, None)
@@ -225,13 +230,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._since, self._received = now, 0
         return False
 
-    def _begin_head(self) -> None:
-        self._bounds.idle.pop(self, None)
-        self._state = State.HEAD
-        self._since = self.loop.time()
+    def _leave(self) -> None:
+        if self._admitted:
+            self._admitted = False
+            self._bounds.leave(self, self._site)
 
     def _become_idle(self) -> None:
-        self._state = State.IDLE
+        self._state = IDLE
         self._bounds.idle[self] = None
 
     def _head_bytes(self) -> int:

@@ -161,6 +161,9 @@ class Lanes:
     ----------
     queued
         Events that are in memory only and not acknowledged.
+    again
+        How many of them were acknowledged before, and come from the ring: they take no room of new
+        ones.
     away
         Whether Redis cannot be reached, or is too slow to be waited for.
     held
@@ -172,6 +175,7 @@ class Lanes:
 
     def __init__(self, keys: Keys) -> None:
         self.queued = 0
+        self.again = 0
         self.away = False
         self.held: set[str] = set()
         self.wake = asyncio.Event()
@@ -209,6 +213,12 @@ class Lanes:
     def blocked(self, lane: Lane) -> bool:
         """Tell whether Redis does not take the events of a lane now."""
         return self.away or lane.delay_s > 0 or lane.model in self.held
+
+    def take_out(self, batch: Batch) -> None:
+        """Count a group, which is in Redis or on disk now, no more."""
+        if self.again:
+            self.again -= sum(entry.again for _, entry in batch)
+        self.leave(len(batch))
 
     @property
     def refused(self) -> bool:

@@ -206,7 +206,8 @@ class Publisher:
 
     def has_room(self, events: int) -> bool:
         """Tell whether so many events can be queued."""
-        return not self._closing and self.queued + events <= self._queue_events
+        waiting = self.queued - self._lanes.again
+        return not self._closing and waiting + events <= self._queue_events
 
     def drop(self, events: int) -> None:
         """Count events that are not taken; they get no number."""

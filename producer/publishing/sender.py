@@ -113,7 +113,9 @@ class Sender:
         self._spooler = spooler
         self._receipts = receipts
         self._kept = Kept(settings.ring_seconds)
-        self._wait_ms = settings.ack_timeout_ms if settings.publish_mode == "replicated" else 0
+        # half of what a request waits, so that what is not confirmed is on disk before it gives up
+        half_ms = max(1, settings.ack_timeout_ms // 2)
+        self._wait_ms = half_ms if settings.publish_mode == "replicated" else 0
         self._server: bytes | None = None  # the identity of the server that acknowledged last
         # cancelling is not enough: in Python 3.11 wait_for, and so redis-py, can swallow it
         self._stopped = False
@@ -175,7 +177,7 @@ class Sender:
             return
         try:
             server = read_info(await ask(connection, b"INFO"))
-        except redis.exceptions.NoPermissionError:
+        except redis.ResponseError:  # not allowed here
             server = Server(b"")  # a refused write says the same, later
         self.evicts = eviction(server.limit, server.policy)
         if server.replica or (isinstance(connection, FoundAsync) and await connection.is_left()):
@@ -217,6 +219,7 @@ class Sender:
             entry.again = True
         put_back(again)
         self._lanes.queued += len(again)
+        self._lanes.again += len(again)
         on_disk = self._spool.doubt()
         self.resent += len(again) + on_disk
         logger.warning("%s; %d last events are sent again.", why, len(again) + on_disk)
@@ -303,7 +306,7 @@ class Sender:
                 entry.file.acknowledge(entry.offset, now)
         if in_memory:
             self.ring.add(in_memory, now)
-            self._lanes.leave(len(in_memory))
+            self._lanes.take_out(in_memory)
         freed = False
         for lane in {lane for lane, _ in accepted} - refused:
             freed = freed or lane.delay_s > 0

@@ -133,7 +133,7 @@ class Spooler:
             else:
                 self._spool.keep(entry, in_memory=False)
         if written:
-            self._lanes.leave(len(written))
+            self._lanes.take_out(written)
             self._receipts.resume()
             self._lanes.wake.set()
 

@@ -16,12 +16,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakSet
 
 import msgspec
 import redis
 import redis.asyncio
 
-from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.positions import (
     Positions,
     read_vector,
@@ -39,6 +42,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.unpacking import UNREADABLE
 
 TICK_S: Final = 1.0
+BUSY: Final = {"Retry-After": "5"}
 BEAT_S: Final = 5.0
 MOST_ALERTS: Final = 1000
 """Most alerts that wait for a listener, or that it gets at once when it resumes; beyond that its
@@ -145,16 +149,12 @@ class Feed:
         self._meter = meter
         self._serving = serving
         self._most = most
+        self._open: WeakSet[Listener] = WeakSet()
         self._listeners: set[Listener] = set()
         self._polling: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str, str], object] = {}
         self._alerts: Positions = {}
         self._ended = False
-
-    @property
-    def full(self) -> bool:
-        """Whether no further page can listen."""
-        return len(self._listeners) >= self._most
 
     def end(self) -> None:
         """End all streams, so that the server can stop."""
@@ -169,12 +169,20 @@ class Feed:
         Raises
         ------
         Problem
-            400 if the id is malformed.
+            400 if the id is malformed; 503 if too many pages are open.
         """
+        if len(self._open) >= self._most:
+            raise Problem(
+                503, "As many pages are open as this API process keeps live; close some.", (), BUSY
+            )
+        listener = Listener(model, {})
+        self._open.add(listener)  # before anything is waited for, so that no more come in
         if last_event_id:
-            return Listener(model, read_vector(last_event_id))
-        names = await self._pipeline.models()
-        return Listener(model, {name: await self._last_alert(name) for name in names})
+            listener.positions = read_vector(last_event_id)
+        else:
+            names = await self._pipeline.models()
+            listener.positions = {name: await self._last_alert(name) for name in names}
+        return listener
 
     async def follow(self, listener: Listener) -> AsyncIterator[bytes]:
         """Yield the blocks of the stream until the page or the server is gone."""
@@ -198,6 +206,7 @@ class Feed:
                     return
         finally:
             self._listeners.discard(listener)
+            self._open.discard(listener)
 
     async def _poll_while_open(self) -> None:
         """Read Redis once a second while a page is open; Redis may go away and come back."""

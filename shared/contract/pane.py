@@ -6,18 +6,20 @@ that it can never be written twice; further entries after pane n have the ids `<
 """
 
 import zlib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
 from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.events import Milliseconds
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.unpacking import inflate
 
 FEW_COUNTS = 100
 MOST_COUNTS = 8_000_000
 """Most counts of one array of a pane: those of 2,000 columns in 150 segments."""
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 COUNT_TYPES = frozenset("bBhHiIlLqQ")
 """The types of packed counts, by the names of numpy."""
 FIELD = b"b"
@@ -49,7 +51,7 @@ class Block(msgspec.Struct, frozen=True):
         empty for a version without segments.
     """
 
-    rows: int
+    rows: Count
     cells: bytes
     latency: bytes
     sources: dict[str, int]
@@ -77,11 +79,11 @@ class Pane(msgspec.Struct, frozen=True, tag="pane"):
     """
 
     partition: int
-    number: int
-    start: int
-    end: int
-    events: int
-    total: int
+    number: Count
+    start: Milliseconds
+    end: Milliseconds
+    events: Count
+    total: Count
     events_per_day: float | None
     blocks: dict[str, Block]
 
@@ -116,8 +118,8 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     """
 
     partition: int
-    time: int
-    total: int
+    time: Milliseconds
+    total: Count
     version: str
     column: str
     detector: str
@@ -136,8 +138,8 @@ class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
     """Logical time (ms) that the partition has reached without closing a pane."""
 
     partition: int
-    time: int
-    total: int
+    time: Milliseconds
+    total: Count
 
 
 class Revised(msgspec.Struct, frozen=True):
@@ -190,8 +192,8 @@ class Delta(msgspec.Struct, frozen=True, tag="delta"):
     """
 
     partition: int
-    time: int
-    total: int
+    time: Milliseconds
+    total: Count
     revision: int
     revised: list[Revised]
 
@@ -214,8 +216,8 @@ class NewReference(msgspec.Struct, frozen=True, tag="reference"):
     """
 
     partition: int
-    time: int
-    total: int
+    time: Milliseconds
+    total: Count
     version: str
     change: int
     number: int
@@ -290,22 +292,27 @@ def pack_changes(counts: Ints) -> bytes:
     return _packed(counts, kind)
 
 
-def unpack_counts(packed: bytes, most: int = MOST_COUNTS) -> Ints:
+def unpack_counts(packed: bytes, most: int = MOST_COUNTS, exactly: int | None = None) -> Ints:
     """Unpack what `pack_counts` returned.
 
     Parameters
     ----------
     most
         Most counts that it may hold.
+    exactly
+        How many it must hold; None for any number.
 
     Raises
     ------
     ValueError
-        If it is not what `pack_counts` returned, or holds more counts.
+        If it is not what `pack_counts` returned, or holds another number of counts.
     """
     name = packed[:1].decode()
     if name not in COUNT_TYPES:
         raise ValueError(f"counts have no type {name!r}")
     kind = np.dtype(name).newbyteorder("<")
     plain = inflate(packed[2:], most * kind.itemsize) if packed[1:2] == b"z" else packed[2:]
-    return np.frombuffer(plain, dtype=kind).astype(np.int64)
+    counts = np.frombuffer(plain, dtype=kind).astype(np.int64)
+    if exactly is not None and len(counts) != exactly:
+        raise ValueError(f"it has {len(counts):,} counts instead of {exactly:,}")
+    return counts

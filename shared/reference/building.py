@@ -16,6 +16,7 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.reference.times import aged
+from driftgauge.shared.steps import At, silent, steps
 from driftgauge.shared.tables.format import TimeFormat
 
 
@@ -48,7 +49,7 @@ def counted(schema: Schema, columns: Sequence[Column], events_ms: Floats | None)
 
 
 def build_profile(
-    schema: Schema, columns: list[Column], prediction: Column | None
+    schema: Schema, columns: list[Column], prediction: Column | None, at: At = silent
 ) -> ReferenceProfile:
     """Build the profile of reference rows.
 
@@ -59,6 +60,8 @@ def build_profile(
         `counted`.
     prediction
         The prediction of each row; None if there are no predictions.
+    at
+        Told of each column.
 
     Examples
     --------
@@ -78,7 +81,7 @@ def build_profile(
         NumericReference.build(name, values)
         if kind == "numeric"
         else CategoricalReference.build(name, values)
-        for name, kind, values in pairs
+        for name, kind, values in steps("making the profile", pairs, at)
     )
     profile = ReferenceProfile(rows=len(columns[0]), columns=built)
     if not schema.segments:

@@ -16,6 +16,7 @@ import pytest
 import redis
 from sklearn.metrics import mean_absolute_error
 
+from driftgauge.consumer.counting.entries.client_ids import digest_of
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.stages.counting import CountingStage
@@ -26,7 +27,6 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.events import Label, encode
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import Delta, Pane
-from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Sums
 from driftgauge.shared.performance.exact import value_of
 from driftgauge.shared.settings import Settings
@@ -267,16 +267,23 @@ def test_past_days_are_deleted(client: redis.Redis, keys: Keys, start: Start) ->
     assert counters(client, keys).labels.unlabelled == 1
 
 
-def test_a_foreign_value_is_named(client: redis.Redis, keys: Keys, start: Start) -> None:
-    """What somebody else wrote among the early labels stops the partition with a message, not with
-    a traceback.
+def test_a_foreign_value_is_named_and_passed_over(
+    client: redis.Redis, keys: Keys, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What somebody else wrote among the waiting predictions and labels is named in the log, once,
+    and stops nothing.
     """
     now = int(time.time() * 1000)
     append(client, keys.log(MODEL, 0), [said(now, 1, "a")])
     count_all(start(), client, keys, 1)
     client.hset(keys.early(MODEL, 0, now // DAY_MS), "x", "y")
-    with pytest.raises(BadData, match=r"early:\d+ holds what Driftgauge did not write"):
-        start()
+    client.hset(keys.pending(MODEL, 0, now // DAY_MS), digest_of("a"), b"\xc1")
+    append(client, keys.log(MODEL, 0), [label(now + 1, 2, "a", 1.0), said(now + 2, 3, "b")])
+    count_all(start(), client, keys, 3)
+    said_of = (record.getMessage() for record in caplog.records)
+    named = [line for line in said_of if "did not write" in line]
+    assert len(named) == 2
+    assert keys.early(MODEL, 0, now // DAY_MS) in named[0]
 
 
 def test_labels_alone_let_time_pass(

@@ -43,6 +43,14 @@ class Instance:
         """Become a primary."""
         self.client.replicaof("NO", "ONE")
 
+    def leads(self) -> bool:
+        """Whether it is a primary; a Sentinel that makes it one ends the connections to it."""
+        try:
+            role: Any = self.client.role()
+        except redis.ConnectionError:
+            return False
+        return bool(role[0] == b"master")
+
     def _follows(self) -> bool:
         told: Any = self.client.info("replication")
         return bool(told["master_link_status"] == "up")

@@ -32,6 +32,8 @@ Entry = tuple[bytes, list[bytes]]
 """A raw stream entry: id, and field, value, field, value, …"""
 
 MAX_SEQUENCE = 2**63 - 1
+LONGEST_PUBLISHER = 128
+"""Longest name of a publisher, in bytes: names stay in the checkpoint for days."""
 LAYOUT = (b"t", b"p", b"s", b"e")
 REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in (PREDICTION, LABEL)}
 
@@ -217,11 +219,11 @@ def _read_predictions(
     expected: CheckedDecoder | None,
 ) -> Batch | None:
     """Read entries that are all predictions; None if any cannot be read."""
-    numbers = _sequence_numbers([values[5] for values in fields])
+    publishers = [values[3] for values in fields]
+    numbers = _sequence_numbers(publishers, [values[5] for values in fields])
     predictions, checked = _decode_all([values[7] for values in fields], expected)
     if numbers is None or predictions is None:
         return None
-    publishers = [values[3] for values in fields]
     return Batch(
         entries,
         all_ms,
@@ -248,7 +250,7 @@ def _read_mixed(
     if labels is None:
         return None
     said, told = np.flatnonzero(~is_label), np.flatnonzero(is_label)
-    numbers = _sequence_numbers([values[5] for values in fields])
+    numbers = _sequence_numbers(*zip(*(values[3:6:2] for values in fields), strict=True))
     predictions, checked = (
         _decode_all([fields[place][7] for place in said], expected) if len(said) else ([], None)
     )
@@ -279,7 +281,10 @@ def _regular(fields: list[list[bytes]]) -> set[bytes]:
     return {kinds[1] for kinds in found} if found <= REGULAR else set()
 
 
-def _sequence_numbers(texts: list[bytes]) -> Ints | None:
+def _sequence_numbers(publishers: Sequence[bytes], texts: Sequence[bytes]) -> Ints | None:
+    """Read the numbers; None if any is no number, or the name of a publisher is too long."""
+    if max(map(len, publishers)) > LONGEST_PUBLISHER:
+        return None
     try:
         numbers = np.array(list(map(int, texts)), dtype=np.int64)
     except (ValueError, OverflowError):
@@ -383,7 +388,8 @@ def _number(values: dict[bytes, bytes]) -> int | None:
         number = int(values[b"s"])
     except (KeyError, ValueError):
         return None
-    return number if b"p" in values and 0 < number <= MAX_SEQUENCE else None
+    named = len(values.get(b"p", b"")) <= LONGEST_PUBLISHER and b"p" in values
+    return number if named and 0 < number <= MAX_SEQUENCE else None
 
 
 def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label:
@@ -394,7 +400,10 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label
     if kind not in {PREDICTION, LABEL}:
         raise ValueError(f"unknown entry type {kind[:20]!r}")
     if number is None:
-        raise ValueError("no publisher (p) or no sequence number (s) between 1 and 2^63 - 1")
+        raise ValueError(
+            f"no publisher (p) of at most {LONGEST_PUBLISHER} bytes or no sequence number (s) "
+            "between 1 and 2^63 - 1"
+        )
     try:
         return (_label_decoder if kind == LABEL else _decoder).decode(values[b"e"])
     except KeyError:

@@ -210,7 +210,7 @@ class LabelledWindow:
         self.labelled += sign * labels.labelled
         self.corrected += sign * labels.corrected
         if labels.delays:
-            self.delays += sign * unpack_counts(labels.delays)
+            self.delays += sign * unpack_counts(labels.delays, exactly=len(self.delays))
         if labels.sums:
             sums = Sums.unpack(labels.sums)
             total = self.sums or Sums.zero(sums.layout)

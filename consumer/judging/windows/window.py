@@ -63,15 +63,15 @@ class VersionWindow:
             place -= 1
         self.panes.insert(place, pane)
         self._start = pane.start if len(self.panes) == 1 else min(self.start, pane.start)
-        self.cells += unpack_counts(pane.cells)
+        self.cells += unpack_counts(pane.cells, exactly=len(self.cells))
         self.rows += pane.rows
         if pane.latency:
-            self.latency += unpack_counts(pane.latency)
+            self.latency += unpack_counts(pane.latency, exactly=len(self.latency))
         if pane.scores:
-            counts = unpack_counts(pane.scores)
+            counts = unpack_counts(pane.scores, exactly=_size(self.scores))
             self.scores = counts if self.scores is None else self.scores + counts
         if pane.segments:
-            counts = unpack_counts(pane.segments)
+            counts = unpack_counts(pane.segments, exactly=_size(self.segments))
             self.segments = counts if self.segments is None else self.segments + counts
 
     def trim(self, least_rows: int, days: int) -> list[WindowPane]:
@@ -111,3 +111,7 @@ class VersionWindow:
     @property
     def end(self) -> int:
         return self.panes[-1].end if self.panes else 0  # they stand in the order of their ends
+
+
+def _size(counts: Ints | None) -> int | None:
+    return None if counts is None else len(counts)

@@ -32,7 +32,10 @@ def router(parts: Parts) -> APIRouter:
                 f"Nothing of {which} has been judged yet; the worker (`driftgauge worker`) does "
                 f"that.",
             )
-        return Response(max(judged.values(), key=_created), media_type="application/json")
+        created = {packed: time for packed in judged.values() if (time := _created(packed))}
+        if not created:
+            raise Problem(500, "The current window cannot be read: another version wrote it.")
+        return Response(max(created, key=created.__getitem__), media_type="application/json")
 
     return routes
 
@@ -45,8 +48,9 @@ async def _judged(parts: Parts, model: str, version: str | None) -> Any:
     return {} if found is None else {version.encode(): found}
 
 
-def _created(snapshot: bytes) -> int:
+def _created(snapshot: bytes) -> int | None:
+    """Return when a window was judged; None for one that cannot be read, which hides no other."""
     try:
         return msgspec.json.decode(snapshot, type=CurrentState).created
     except UNREADABLE:
-        raise Problem(500, "The current window cannot be read: another version wrote it.") from None
+        return None

@@ -39,7 +39,7 @@ def own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     on.
     """
     monkeypatch.setattr(kept, "LEAST_S", 0.2)
-    more = {"ack_timeout_ms": 500, "lease_ms": 300, "commit_ms": 10}
+    more = {"ack_timeout_ms": 2000, "lease_ms": 300, "commit_ms": 10}
     return settings.model_copy(update=more)
 
 
@@ -62,6 +62,7 @@ async def counted_once(app: FastAPI, traffic: Traffic, there: Instance, own: Set
     publisher: Publisher = app.state.parts.publisher
     await until(lambda: publisher.queued == publisher.spool.events == 0)
     keys, events = Keys(own.key_prefix), len(traffic.answers)
+    await until(there.leads)
     await until(lambda: counters(there.client, keys, "linear").events >= events)
     assert traffic.outcomes() <= {"published", "spooled"}
     check(there.client, keys.log("linear", 0), traffic.safe())
@@ -116,6 +117,7 @@ async def test_replicated_is_on_a_replica(
             lost = [event for event in told if event.encode() not in there]
             assert bool(lost) == (mode == "ack")
             if mode == "replicated":
+                assert traffic.outcomes() == {"published", "spooled"}
                 await asyncio.to_thread(new.follow, old.port)
                 publisher: Publisher = app.state.parts.publisher
                 await until(lambda: publisher.queued == publisher.spool.events == 0)
@@ -141,7 +143,7 @@ async def test_a_sentinel_fails_over(two: Two, own: Settings, tmp_path: Path, ca
                         await asyncio.to_thread(fail_over, port)
                     else:
                         old.server.kill()
-                    await until(lambda: new.client.role()[0] == b"master")
+                    await until(new.leads)
                     await until(traffic.has("published", 100))
                 await counted_once(app, traffic, new, own)
 

@@ -74,6 +74,30 @@ async def test_all_is_flushed_and_monitoring_goes_on(
         await until(lambda: counters(client, keys, "linear").events == 40)
 
 
+async def test_what_comes_again_takes_no_room_of_new_events(
+    own: Settings, client: redis.Redis
+) -> None:
+    """The ring may hold more events than the queue has room for: while they are sent again, none
+    is dropped.
+    """
+    app = create_app(own.model_copy(update={"queue_events": 10}))
+    publisher: Publisher = app.state.parts.publisher
+    async with running(app) as http:
+        await until(lambda: publisher.connected)
+        await ask(http, 30)
+        publisher.sender._doubt("It is flushed")
+        assert (publisher.queued, publisher.has_room(10), publisher.has_room(11)) == (
+            30,
+            True,
+            False,
+        )
+        await ask(http, 10)
+        await until(lambda: publisher.queued == 0)
+        assert publisher._lanes.again == 0
+    entries: Any = client.xlen(Keys(own.key_prefix).log("linear", 0))
+    assert (entries, publisher.dropped) == (70, {})
+
+
 @pytest.mark.parametrize("name", ["models", "versions"])
 async def test_one_key_is_deleted(own: Settings, client: redis.Redis, api: Any, name: str) -> None:
     """An eviction, or a hand, takes one of the keys: it is there again, and nothing is counted
