@@ -266,7 +266,7 @@ def routes_of(app: Any) -> list[Route]:
         parameters = {
             one["name"] for operation in operations for one in operation.get("parameters", ())
         }
-        methods = tuple(sorted(route.methods))
+        methods = tuple(sorted(route.methods or ()))
         found.append(Route(route.path, methods, route.needed, tuple(sorted(parameters))))
     return found
 
