@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().call_later(GIVE_UP_S, self._parts.scorer.give_up)
         self._parts.subscriptions.end()
+        self._parts.incidents.end()
         self._parts.feed.end()
         await super().shutdown(sockets)
 
