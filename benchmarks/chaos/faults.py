@@ -70,6 +70,8 @@ class Injector:
             "SIGSTOP of a worker past its lease": self._stop_worker,
             "SIGSTOP of Redis": self._stop_redis,
             "CLIENT KILL of all connections": self._client_kill,
+            "Redis refuses writes": self._refusal,
+            "Redis is demoted and promoted": self._demotion,
             "half-sent requests to an API": self._slow_loris,
             "a model that hangs": self._hanging_model,
         }
@@ -246,6 +248,40 @@ class Injector:
     def _redis_goes_on(self) -> None:
         self._plant.signal_redis(signal.SIGCONT)
         self._redis_stopped = False
+
+    def _refusal(self) -> bool:
+        """Let Redis miss a replica. (A full one would get room from the log, by which the run is
+        judged.)
+        """
+        setting = ("CONFIG", "SET", "min-replicas-to-write")
+        return self._refuse((*setting, "1"), (*setting, "0"))
+
+    def _demotion(self) -> bool:
+        """Let Redis be a replica of a primary that is not there, and so take no writes."""
+        return self._refuse(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"))
+
+    def _refuse(self, refuse: tuple[str, ...], accept: tuple[str, ...]) -> bool:
+        """Let Redis refuse writes for a while; a restart ends that too."""
+        if not self._redis_usable or not self._say(refuse):
+            return False
+
+        def end() -> None:
+            if self._plant.redis_runs and not self._say(accept):
+                self._in(0.1, 0.2, end)
+
+        self._in(0.5, 2.0, end)
+        return True
+
+    def _say(self, command: tuple[str, ...]) -> bool:
+        """Send Redis a command; return whether it took it."""
+        if not self._redis_usable:
+            return False
+        try:
+            with self._plant.client() as client:
+                client.execute_command(*command)
+        except UNAVAILABLE:
+            return False
+        return True
 
     def _client_kill(self) -> bool:
         if not self._redis_usable:
