@@ -19,7 +19,8 @@ SECTIONS: Final = {
     },
     "Look": {
         "status": "producer.commands.status",
-        "alerts": "consumer.commands.alerts",
+        "incidents": "consumer.commands.told.incidents",
+        "alerts": "consumer.commands.told.alerts",
         "report": "consumer.commands.report",
     },
     "Models and references": {

@@ -63,6 +63,7 @@ class Server(uvicorn.Server):
         faulthandler.dump_traceback_later(EXIT_S, exit=True)
         asyncio.get_running_loop().call_later(GIVE_UP_S, self._parts.scorer.give_up)
         self._parts.subscriptions.end()
+        self._parts.incidents.end()
         self._parts.feed.end()
         await super().shutdown(sockets)
 

@@ -82,7 +82,7 @@ class Duty:
         self.owned = False
         self.due_at = math.inf
         self.ran_at = 0.0
-        self.positions: Mapping[str, str] = {}
+        self.positions: Mapping[bytes, str] = {}
         self.renewed_at = 0.0
         self.retry_at = 0.0
         self.free_since: float | None = None
@@ -184,7 +184,7 @@ class Duty:
         if stage.checkpoint.later:
             stage.checkpoint.renew()
         self.due_at = time.monotonic() if more else stage.due_at
-        self.positions = stage.positions
+        self.positions = {name.encode(): place for name, place in stage.positions.items()}
 
     # -- the end of an ownership -------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ log = logging.getLogger("driftgauge.worker")
 
 PAUSE_PER_COST: Final = 10
 """Pause after a read that found something, in multiples of what it took of the processor."""
-WAIT_PER_COST: Final = 100
+WAIT_PER_COST: Final = 150
 LONGEST_REST_S: Final = 0.2
 """Pause (s) while no stage is there to wait for."""
 AFTER_ERROR_S: Final = (0.1, 2.0)
@@ -57,7 +57,7 @@ class Reach:
         Bounds of the time (s) since the stage ran last. The two threads' overlap, so that no stage
         is missed by both while the other one's read is still under way.
     block_ms
-        Shortest and longest wait of one read; between them it is a hundred times its cost.
+        Shortest and longest wait of one read; between them it is in proportion to its cost.
     pause_s
         Least pause (s) after a read that found something.
     poll_s
@@ -135,19 +135,18 @@ class Waiter:
 
     def _look(self) -> float:
         """Wait once; return the pause until the next time."""
-        now, reach = time.monotonic(), self._reach
+        begun_s, now, reach = time.thread_time(), time.monotonic(), self._reach
         streams: dict[bytes, list[tuple[Duty, str]]] = {}
         for duty in self._roster.idle():
             if reach.ran_after_s <= now - duty.ran_at < reach.ran_before_s:
                 for stream, position in duty.positions.items():
-                    streams.setdefault(stream.encode(), []).append((duty, position))
+                    streams.setdefault(stream, []).append((duty, position))
         if not streams:
             if reach.ran_after_s:
                 return LONGEST_REST_S
             self._roster.active.wait(LONGEST_REST_S)
             self._roster.active.clear()
             return reach.pause_s
-        begun_s = time.thread_time()
         found = self._poll(streams) if self._singly else self._wait(streams)
         for name in found:
             for duty, _ in streams.get(name, ()):

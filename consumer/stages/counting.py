@@ -49,9 +49,10 @@ from driftgauge.shared.versions.manifest import PublishedVersion
 log = logging.getLogger("driftgauge.worker")
 
 IDLE_TICK_S, LONGEST_IDLE_S = 5.0, 600.0
-"""Shortest and longest time (s) without entries, after which time passes by a tick. Between them it
-is the time for which there was no event: what waits for the time waits at most twice as long, and a
-thousand silent models cost nothing.
+"""Shortest and longest time (s) without entries, after which time passes by a tick."""
+PAUSE_PER_SILENCE, PAUSE_OF_ONE = 1.0, 4.0
+"""Between them, the time to the next tick in multiples of the silence so far, so that a thousand
+silent models cost nothing: where other partitions wait for this one's time, and where none does.
 """
 STRANGERS_AT_ONCE = 100
 """Most foreign entries of the panes that are moved in one transaction."""
@@ -155,6 +156,8 @@ class CountingStage(Stage):
         BadData
             If it is panes: then the checkpoint is older than they are, and counting anew beside
             them could not continue them.
+        OwnershipLost
+            If another worker has taken over since the checkpoint was read, and wrote them.
         """
         last, details = self._last_pane, None
         if self.client.exists(self._panes):
@@ -162,6 +165,7 @@ class CountingStage(Stage):
         if details is None or EntryId.parse(details["last-generated-id"]) <= last:
             return
         found: Any = self.client.xrange(self._panes, exclusive(last), count=STRANGERS_AT_ONCE)
+        self.checkpoint.require_unchanged()
         if not found:  # deleted by hand: only the stream's last id is left
             self.client.execute_command("XSETID", self._panes, str(last))
         ours = [entry_id for entry_id, fields in found if self._is_ours(entry_id, fields)]
@@ -290,7 +294,7 @@ class CountingStage(Stage):
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
-        if batch.predictions:
+        if batch.predictions or batch.labels.digests:
             self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
             self._last_entry = now
@@ -298,8 +302,14 @@ class CountingStage(Stage):
             self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
-        """Fetch versions that are not known yet."""
-        for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+        """Fetch versions that are not known yet; the events of one that is not published are dead
+        letters, unless the registration of the whole model is gone.
+        """
+        new = names - self._cell_maps.keys()
+        found = self._published.fetch(new)
+        if len(found) < len(new):
+            self._published.require_any()
+        for name, version in found.items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
@@ -325,10 +335,12 @@ class CountingStage(Stage):
         when no entries come, when the open pane is old enough to close, or when a full one does not
         close because event time stands still.
         """
-        if self._state.position.clock.entry and not self._state.counters.events:
-            return math.inf  # one tick told judging that there was no event; others say the same
-        silent_s = self._early * min(self._last_entry - self._last_event, LONGEST_IDLE_S)
-        pause_s = max(IDLE_TICK_S, silent_s)
+        alone = self.policy.partitions == 1
+        if not self._state.counters.events and (alone or self._state.position.clock.entry):
+            return math.inf  # nobody waits for a time without an event, or it was told once
+        silent_s = self._last_entry - self._last_event
+        pause_s = silent_s * (PAUSE_OF_ONE if alone else PAUSE_PER_SILENCE)
+        pause_s = max(IDLE_TICK_S, self._early * min(pause_s, LONGEST_IDLE_S))
         open_pane, clock = self._state.pane, self._state.position.clock
         if open_pane is not None:
             age_ms = clock.logical - open_pane.start

@@ -7,6 +7,7 @@ nothing in Redis. If that worker dies, the user makes the request again.
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,6 +29,9 @@ from driftgauge.shared.unpacking import UNREADABLE
 log = logging.getLogger("driftgauge.worker")
 
 POLL_S: Final = 0.5
+LONGEST_POLL_S: Final = 2.0
+PAUSE_PER_COST: Final = 250
+"""Pause between two looks in multiples of what one takes of the processor, within these bounds."""
 
 
 class Proposer:
@@ -54,7 +58,9 @@ class Proposer:
         """Answer requests until stopped. Errors of Redis for one model (a key that is not a list,
         full memory) do not end the thread.
         """
-        while not stop.wait(POLL_S):
+        pause_s = POLL_S
+        while not stop.wait(pause_s):
+            begun_s = time.thread_time()
             try:
                 self._answer_all(list(self._models))
             except (*UNAVAILABLE, *MOVED):
@@ -62,6 +68,8 @@ class Proposer:
             except redis.RedisError as error:
                 self._complain("a model", error)
                 self._nodes.forget()
+            cost_s = time.thread_time() - begun_s
+            pause_s = min(LONGEST_POLL_S, max(POLL_S, PAUSE_PER_COST * cost_s))
         self._nodes.close()
 
     def _answer_all(self, models: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import redis
 
 from driftgauge.shared.connections.bulk import Command, ask_all
 from driftgauge.shared.connections.nodes import MOVED
-from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts
+from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Measures
 from driftgauge.shared.reference.accepted import AcceptedReference, check_fits
@@ -23,7 +23,8 @@ from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.registry import PublishedVersion
-from driftgauge.shared.unpacking import UNREADABLE, gunzip
+from driftgauge.shared.unpacking import UNREADABLE
+from driftgauge.shared.versions.manifest import Shape
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -31,22 +32,6 @@ RECHECK_S = 10.0
 """Interval (s) at which known versions are compared with Redis, since a calibration can be made
 again.
 """
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """Number and salts of a model's partitions, which all of its versions share."""
-
-    partitions: Partitions = 1
-    salts: tuple[Salt, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_salts(self.partitions, self.salts)
-
-
-class _Shaped(msgspec.Struct):
-    """The part of a published version that tells the shape of its model."""
-
-    manifest: Shape
 
 
 def shapes(
@@ -71,7 +56,7 @@ def shapes(
             elif reply:
                 found[name] = None
                 with suppress(*UNREADABLE):
-                    found[name] = msgspec.json.decode(gunzip(reply[1]), type=_Shaped).manifest
+                    found[name] = Shape.of(reply[1])
     return found
 
 
@@ -155,6 +140,20 @@ class PublishedVersions:
         """Return every published version that can be used."""
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
         return self.fetch({name.decode(errors="replace") for name in names})
+
+    def require_any(self) -> None:
+        """Check that the model is registered.
+
+        Raises
+        ------
+        BadData
+            If no version of it is published any more: then it is not the events that are wrong.
+        """
+        if not self._client.exists(self._key):
+            raise BadData(
+                f"{self._key} is gone: no version of {self._model} is published any more. An API "
+                f"that serves it publishes it again by itself; is one running?"
+            )
 
     def require(self, names: set[str], checkpoint: str) -> None:
         """Check that the versions which a checkpoint needs are known.

@@ -3,7 +3,6 @@
 import signal
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +24,11 @@ if TYPE_CHECKING:
 )
 def up(port: int | None, *, as_json: bool) -> None:
     """Run Redis, API and worker on this machine until Ctrl-C."""
-    from rich.console import Console
-
     from driftgauge.shared.local.deployment import Deployment
 
     _stop_on_signals()
-    with ExitStack() as stack:
-        with Console(stderr=True).status("starting Redis, API and worker …"):
-            running = stack.enter_context(Deployment(read_settings(port=port)))
+    click.echo("Starting Redis, API and worker …", err=True)
+    with Deployment(read_settings(port=port)) as running:
         _show_places(running, as_json=as_json)
         while True:
             for said in running.keep_running():

@@ -22,7 +22,7 @@ COLOURS = {"critical": "bold red", "warning": "yellow", "ok": "green"}
 @click.option("--model", help="Only this model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(model: str | None, *, as_json: bool) -> None:
-    """Show each model's status, what it says, since when, traffic, lag and open alerts.
+    """Show each model's status, what it says, since when, traffic, lag, open incidents and alerts.
 
     The API is asked if it runs, else Redis. Exit code 69 if neither answers.
     """
@@ -102,23 +102,26 @@ def _show_models(models: "Sequence[Standing]") -> None:
     console = Console(highlight=False)
     for one in models:
         name = clip(f"{one.model} {one.version}".strip(), 60)
-        since = "" if one.since is None else f" since {one.since:%Y-%m-%d %H:%M} UTC"
         word = severity_words(one.status).upper()
         headline = one.headline.removeprefix(f"{word.capitalize()}: ")
         head = Text.assemble(
-            (word, COLOURS.get(one.status, "dim")), f"  {name}{since}: {clip(headline, 400)}"
+            (word, COLOURS.get(one.status, "dim")), f"  {name}: {clip(headline, 400)}"
         )
         alerts = ", ".join(f"{number} {word}" for word, number in one.alerts.items() if number)
         lag = f"lag {duration(one.lag_seconds)}" + (
             f" ({count(one.lag_events)} events)" if one.lag_events else ""
         )
         facts = (
+            *(() if one.since is None else (f"since {one.since:%Y-%m-%d %H:%M} UTC",)),
             f"{count(one.events_last_hour)} events in the last hour",
             lag,
-            f"open alerts: {alerts or 'none'}",
+            f"open incidents: {len(one.incidents)}",
+            f"alerts: {alerts or 'none'}",
             *(() if one.worker else ("NO WORKER",)),
         )
         console.print(head, soft_wrap=True)
+        if one.advice:
+            console.print(Text(f"    → {clip(one.advice, 300)}"), soft_wrap=True)
         console.print(Text(f"    {'; '.join(facts)}"), soft_wrap=True)
         if one.fault:
             console.print(Text(f"    failing: {clip(one.fault, 300)}", "red"), soft_wrap=True)

@@ -30,7 +30,9 @@ FINGERPRINT: Final = re.compile("[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that is pending or firing. One of the watchdog (`blind`) takes no commands."""
+    """An alert that is pending or firing. One of the watchdog (`blind`) can be acknowledged at
+    most.
+    """
 
     model: str
     version: str
@@ -40,10 +42,21 @@ class OpenAlert:
     def blind(self) -> bool:
         return is_blind(self.alert)
 
+    @property
+    def may_be_acknowledged(self) -> bool:
+        return may_be_acknowledged(self.alert)
+
 
 def is_blind(alert: Alert | ActiveAlert) -> bool:
-    """Return whether the watchdog raised an alert; such an alert takes no commands."""
+    """Return whether the watchdog raised an alert; such an alert cannot be silenced."""
     return rule_of(alert.rule).kind == "monitor"
+
+
+def may_be_acknowledged(alert: Alert | ActiveAlert) -> bool:
+    """Return whether a person can acknowledge an alert: every one of judging, and those of the
+    watchdog that tell what happened.
+    """
+    return rule_of(alert.rule).until_acknowledged or not is_blind(alert)
 
 
 async def open_alerts(parts: Parts, models: Sequence[str], wanted: EventFilter) -> list[OpenAlert]:

@@ -8,7 +8,7 @@ import msgspec
 
 from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.watching.traffic import state_of
 from driftgauge.producer.watching.watchdog import failing_words, firing_rules
 from driftgauge.shared.contract.severity import most_urgent_first, rank

@@ -91,6 +91,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
             life=found[::-1],
             alert=found[-1],
             blind=alerts.is_blind(found[-1]),
+            may_be_acknowledged=alerts.may_be_acknowledged(found[-1]),
         )
 
 

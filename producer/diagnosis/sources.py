@@ -3,7 +3,8 @@ where none answers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
@@ -13,6 +14,7 @@ import redis
 from driftgauge.shared.connections.api_client import authorization
 from driftgauge.shared.connections.redis_client import connect_async, shown
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.finding import Found
@@ -31,6 +33,17 @@ class CurrentWindow(CurrentState, frozen=True):
 
     verdict: str = ""
     events_per_day: float = 0.0
+
+
+class OpenIncident(msgspec.Struct, frozen=True):
+    """An open incident, as far as one line tells of it; `since` is a logical time in Unix ms."""
+
+    id: str
+    model: str
+    severity: AlertSeverity
+    headline: str
+    advice: str
+    since: int
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -60,6 +73,8 @@ class Picture(msgspec.Struct, frozen=True):
         For each model what `GET /health?verbose=true` tells of it; None if nobody knows.
     windows
         Current windows by model, of the version that was judged last.
+    incidents
+        Open incidents of all models, the latest first.
     source
         Where it is from: `api` or `redis`; empty if from nowhere.
     reason
@@ -69,6 +84,7 @@ class Picture(msgspec.Struct, frozen=True):
     service: Service
     pipeline: dict[str, Any] | None
     windows: dict[str, CurrentWindow]
+    incidents: list[OpenIncident]
     source: str
     reason: str = ""
 
@@ -88,17 +104,16 @@ async def _look(found: Found) -> Picture:
             told = health.get("pipeline")
             if told is not None:
                 windows = await _windows(told, lambda model: _asked(client, model))
-                return Picture(service, told, windows, "api")
+                return Picture(service, told, windows, await _opened(client), "api")
     except DriftgaugeError as error:  # a key that no header can hold
         service = Service(answers=False, reason=str(error))
     try:
-        pipeline, windows = await _of_redis(found.settings)
+        return await _of_redis(found.settings, service)
     except (redis.RedisError, TimeoutError):
         where = shown(found.settings.redis_url)
-        return Picture(service, None, {}, "", f"Redis at {where} does not answer.")
+        return Picture(service, None, {}, [], "", f"Redis at {where} does not answer.")
     except DriftgaugeError as error:
-        return Picture(service, None, {}, "", str(error))
-    return Picture(service, pipeline, windows, "redis")
+        return Picture(service, None, {}, [], "", str(error))
 
 
 async def _service(client: httpx.AsyncClient) -> tuple[Service, dict[str, Any]]:
@@ -119,7 +134,7 @@ async def _service(client: httpx.AsyncClient) -> tuple[Service, dict[str, Any]]:
 
 
 async def _windows(
-    models: Sequence[str] | dict[str, Any], ask: Callable[[str], Awaitable[CurrentWindow | None]]
+    models: Iterable[str], ask: Callable[[str], Awaitable[CurrentWindow | None]]
 ) -> dict[str, CurrentWindow]:
     """Ask for the current window of each model, some at once."""
     room = asyncio.Semaphore(AT_ONCE)
@@ -128,9 +143,10 @@ async def _windows(
         async with room:
             return await ask(model)
 
-    answers = await asyncio.gather(*map(one, models))
+    names = list(models)
+    answers = await asyncio.gather(*map(one, names))
     return {
-        model: window for model, window in zip(models, answers, strict=True) if window is not None
+        model: window for model, window in zip(names, answers, strict=True) if window is not None
     }
 
 
@@ -143,8 +159,18 @@ async def _asked(client: httpx.AsyncClient, model: str) -> CurrentWindow | None:
         return None
 
 
-async def _of_redis(settings: Settings) -> tuple[dict[str, Any], dict[str, CurrentWindow]]:
+async def _opened(client: httpx.AsyncClient) -> list[OpenIncident]:
+    """Ask the API for the open incidents; none if it does not tell."""
+    try:
+        answer = await client.get("/incidents", params={"state": "open"})
+        return _incidents(answer.json()["incidents"]) if answer.is_success else []
+    except (httpx.HTTPError, ValueError):  # the rest is still of use
+        return []
+
+
+async def _of_redis(settings: Settings, service: Service) -> Picture:
     """Read from Redis what the API would tell."""
+    from driftgauge.producer.reading.incidents import open_incidents
     from driftgauge.producer.reading.pipeline import Pipeline
     from driftgauge.producer.routes.health import described  # loads the web framework
 
@@ -159,12 +185,20 @@ async def _of_redis(settings: Settings) -> tuple[dict[str, Any], dict[str, Curre
                 windows = [one for one in map(_window, packed) if one is not None]
                 return max(windows, key=lambda one: one.created, default=None)
 
-            models = [state.model for state in states]
-            return {state.model: described(state) for state in states}, await _windows(
-                models, current
-            )
+            told = {state.model: described(state) for state in states}
+            opened = _incidents(await open_incidents(client, keys, told))
+            return Picture(service, told, await _windows(told, current), opened, "redis")
     finally:
         await client.aclose()
+
+
+def _incidents(events: Iterable[Any]) -> list[OpenIncident]:
+    """Read incidents; those that another release wrote are left out."""
+    found = []
+    for event in events:
+        with suppress(msgspec.ValidationError):
+            found.append(msgspec.convert(event["data"], OpenIncident))
+    return found
 
 
 def _window(packed: bytes) -> CurrentWindow | None:

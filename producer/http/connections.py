@@ -131,8 +131,8 @@ class Connections:
                 break  # those behind it have waited less
         for connection in list(self.watched):
             connection.overdue(now)
-        if self.refused != self._told and now - self._told_at >= TOLD_S:
-            fresh = self.refused - self._told
+        fresh = self.refused - self._told
+        if fresh and now - self._told_at >= TOLD_S:
             self._told, self._told_at = self.refused.copy(), now
             logger.warning(
                 "Connections were refused or ended: %s.",

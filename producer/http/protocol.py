@@ -205,8 +205,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 return False
             if self._fed:
                 self._refuse(SLOW, "slow_head")
-            else:  # it never began, so nothing is owed to it
-                self.drop("silent")
+            else:  # it never began, as those that browsers open in advance: nothing is owed to it
+                self._leave()
+                self.transport.abort()
         elif self._state == BODY:
             return self._slow_body(now)
         elif self._blocked is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 
 from driftgauge.producer.publishing.connection import ask
@@ -72,7 +73,8 @@ class Versions:
             *(("SISMEMBER", self._keys.models, model) for model in models),
             *(("HEXISTS", self._keys.versions(model), version) for model, version in names),
         ]
-        packed = connection.pack_commands(commands)
+        # by hiredis, since these are many: redis-py's packer takes ten times as long
+        packed = [pack_command(command) for command in commands]  # type: ignore[arg-type]  # its stub names a tuple of one
         await connection.send_packed_command(b"".join(packed), check_health=False)
         gone = set[str]()
         for model in [*models, *(model for model, _ in names)]:

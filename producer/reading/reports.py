@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.reading.pages import merged_page
-from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.shared.connections.streams import (
     Backwards,
     Fields,

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
-from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.reading.model_state import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.losses import waiting_and_lost

@@ -248,11 +248,10 @@ class Batches:
         self._open += 1
         try:
             file = await asyncio.to_thread(_text_file, self._folder)
-        except OSError as error:
+        except BaseException as error:
             self._open -= 1
-            raise self._no_room(error) from error
-        except BaseException:
-            self._open -= 1
+            if isinstance(error, OSError):
+                raise self._no_room(error) from error
             raise
         try:
             await self._receive(request, file)
@@ -264,11 +263,10 @@ class Batches:
             self.scorer.require_answering(served)
             source: Source = "batch" if self.serving.source_of(served) == "online" else "shadow"
             return await self._begin(file, rows, served, source)
-        except OSError as error:
+        except BaseException as error:
             self.close(file)
-            raise self._no_room(error) from error
-        except BaseException:
-            self.close(file)
+            if isinstance(error, OSError):
+                raise self._no_room(error) from error
             raise
 
     def close(self, file: io.TextIOWrapper) -> None:

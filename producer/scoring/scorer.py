@@ -196,10 +196,11 @@ class Scorer:
             500 if the model failed at this row, or gave no finite number; 503 if it hangs.
         """
         loop = asyncio.get_running_loop()
-        lane, future = self._lane(served), loop.create_future()
+        lane = self._lane(served)
+        future: asyncio.Future[Score] = loop.create_future()
         lane.add_row(served, row, future)
         self._wake(loop, lane)
-        return await future  # type: ignore[no-any-return]  # add_row knows what it holds
+        return await future
 
     async def score_block(self, served: ServedVersion, rows: Sequence[Row]) -> Scores:
         """Predict a block of rows; None for a row that the model cannot predict.
@@ -210,10 +211,11 @@ class Scorer:
             503 if the model hangs.
         """
         loop = asyncio.get_running_loop()
-        lane, future = self._lane(served), loop.create_future()
+        lane = self._lane(served)
+        future: asyncio.Future[Scores] = loop.create_future()
         lane.add_block(served, rows, future)
         self._wake(loop, lane)
-        return await future  # type: ignore[no-any-return]  # add_block knows what it holds
+        return await future
 
     def require_answering(self, served: ServedVersion) -> None:
         """Refuse a version that hangs.

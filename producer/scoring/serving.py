@@ -22,6 +22,7 @@ from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.producer.scoring.threads import Threads
 from driftgauge.shared.contract.events import Source
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
+from driftgauge.shared.registry.glance import Glance
 from driftgauge.shared.registry.registry import (
     Manifest,
     ModelRegistry,
@@ -30,6 +31,9 @@ from driftgauge.shared.registry.registry import (
 )
 
 POLL_S: Final = 0.5
+LONGEST_POLL_S: Final = 2.0
+PAUSE_PER_COST: Final = 100
+"""Pause between two looks in multiples of what one takes of the processor, within these bounds."""
 RETRY_BROKEN_S: Final = 10.0
 """Pause (s) before a version that could not be loaded is tried again, so that a large file is not
 read twice a second.
@@ -151,6 +155,8 @@ class Serving:
         self.production: dict[str, ServedVersion] = {}
         self.faults: dict[str, Fault] = {}
         self._registry = registry
+        self._glance = Glance(registry)
+        self._cost_s = 0.0
         self._default = default
         self._announce = announce
         self._pii_key = pii_key
@@ -165,10 +171,18 @@ class Serving:
         """Look no more."""
         self._threads.close()
 
+    async def follow(self) -> None:
+        """Refresh, and wait for longer than `POLL_S` allows if looking at that many models takes
+        long.
+        """
+        await self.refresh()
+        pause_s = min(LONGEST_POLL_S, PAUSE_PER_COST * self._cost_s)
+        await asyncio.sleep(max(0.0, pause_s - POLL_S))
+
     async def refresh(self) -> None:
         """Load new production versions, and unload trial versions that have left staging."""
         try:
-            wanted = await self._run(self._wanted)
+            wanted, calibrated = await self._run(self._looked)
             gone = await self._run(self._left_staging, list(self._trials))
         except Exception as error:  # noqa: BLE001  whatever stands there: what is loaded goes on, and is followed on
             self._report(
@@ -177,7 +191,7 @@ class Serving:
             return
         self.faults.pop("", None)
         for model, version in wanted.items():
-            await self._follow(model, version)
+            await self._follow(model, version, calibrated=model in calibrated)
         for model in self.production.keys() - wanted.keys():
             self._report(
                 model, "", f"{model} has no version in production any more; the loaded one goes on."
@@ -298,26 +312,29 @@ class Serving:
         """
         return await self._threads.start(look, *given)
 
-    def _wanted(self) -> dict[str, str | Exception]:
-        """Return the production version of each model, or why it is not known."""
-        wanted: dict[str, str | Exception] = {}
-        for model in self._registry.models():
-            try:
-                wanted[model] = self._registry.production(model)
-            except ModelNotFound:  # it left production just now: the next look misses it
-                continue
-            except (DriftgaugeError, ValueError, OSError) as error:  # reported by `_follow`
-                wanted[model] = error
-        return wanted
+    def _looked(self) -> tuple[dict[str, str | Exception], set[str]]:
+        """Return the production version of each model, or why it is not known; and the models whose
+        served version may have been calibrated again.
+        """
+        begun_s = time.thread_time()
+        wanted = self._glance.production()
+        calibrated = {
+            model
+            for model, version in wanted.items()
+            if isinstance(version, str) and self._glance.calibrated(model, version)
+        }
+        self._cost_s = time.thread_time() - begun_s
+        return wanted, calibrated
 
-    async def _follow(self, model: str, version: str | Exception) -> None:
+    async def _follow(self, model: str, version: str | Exception, *, calibrated: bool) -> None:
         """Load the production version of one model, unless it is loaded or has just failed."""
         if isinstance(version, Exception):
             self._report(model, "", str(version))
             return
         served, fault = self.production.get(model), self.faults.get(model)
         if served is not None and served.version == version:
-            await self._follow_calibration(served)
+            if calibrated:
+                await self._follow_calibration(served)
             self.faults.pop(model, None)
         elif (
             fault is None
@@ -332,6 +349,7 @@ class Serving:
             found = await self._run(self._registry.calibration, served.model, served.version)
         except (DriftgaugeError, OSError) as error:  # the old one goes on
             logger.warning("%s", error)
+            self._glance.look_again(served.model, served.version)
             return
         if found != served.published.calibration:
             published = msgspec.structs.replace(served.published, calibration=found)

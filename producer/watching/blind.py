@@ -74,8 +74,6 @@ HANGING_HOLD_MS: Final = 120_000
 """Time (ms) for which the alert stays after the last process told of a model call that hangs."""
 BLINDING: Final = ("stage_fails", "no_worker", "lag", "lost", "rolled_back")
 """Rules that say that what is logged is not monitored, or what was logged is not counted."""
-ENDED_BY_PEOPLE: Final = frozenset({"lost", "rolled_back"})
-"""Rules of what happened, not of how it stands: an alert ends when a person acknowledges it."""
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS

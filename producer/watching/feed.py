@@ -23,7 +23,8 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
-from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.positions import (
     Positions,
     read_vector,

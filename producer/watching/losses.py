@@ -10,7 +10,7 @@ process may still come to say so.
 
 from typing import Final
 
-from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.watching.observation import (
     Assessment,
     HoleSeen,

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
-from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.reading.model_state import ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.fault import TRIES, StageFault
 from driftgauge.shared.losses import Setback

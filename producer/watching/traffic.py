@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, Final
 
-from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.wording.numbers import count

@@ -7,6 +7,9 @@ Any number of processes may run; one at a time observes a model. Theory of opera
   issues WATCH, reads the hash and the pipeline, and writes the new memory, the lease and the alerts
   in one transaction. So a transition is written once, whoever holds the lease, which only saves the
   others the work.
+- Models are looked at some at a time, with the same few round trips for all of them; if that fails,
+  since another process was faster or one cannot be read, one by one. The more models there are, the
+  longer are the pauses, so that looking takes a small share of the process.
 - No state is kept in the process. After an EXEC without an answer the next observation starts from
   what Redis holds.
 - Every time is Redis's, so the clocks of the API hosts do not matter.
@@ -18,6 +21,7 @@ import asyncio
 import logging
 import secrets
 import socket
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -28,7 +32,8 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
@@ -42,6 +47,8 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.losses import Held, Holdings, Setback
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.monitor import BLIND
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 from driftgauge.shared.unpacking import UNREADABLE
@@ -57,6 +64,12 @@ DROPPED: Final = b"dropped:"
 HANGING: Final = b"hanging:"
 BACK: Final = b"back:"
 ACKNOWLEDGED: Final = b"acknowledged:"
+AT_ONCE: Final = 25
+"""Models of one round trip: requests wait while their answers are read."""
+SHARE: Final = 0.02
+"""Largest share of a core that looking takes, while the pauses are shorter than `LONGEST_PAUSE_S`.
+"""
+LONGEST_PAUSE_S: Final = 20.0
 MOST_HELD: Final = 1000
 """Most runs of numbers that a process says to hold of a model's events."""
 LIVING_S: Final = 20.0
@@ -137,7 +150,7 @@ class Watchdog:
         self._told: dict[str, dict[str, int]] = {}
         self._known: set[str] = set()
         self._evicts = ""
-        self._lease_ms = int(LEASE_CHECKS * settings.watchdog_seconds * 1000)
+        self._pause_s = settings.watchdog_seconds
         self._state: Supervised | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -160,8 +173,22 @@ class Watchdog:
             await asyncio.to_thread(self._stamps.save, now=True)
 
     async def _look(self) -> None:
+        begun_s = time.thread_time()
         await self.check()
         self.looked = True
+        usual_s = self._settings.watchdog_seconds
+        cost_s = (time.thread_time() - begun_s) / SHARE
+        self._pause_s = max(usual_s, min(cost_s, LONGEST_PAUSE_S))
+        await asyncio.sleep(self._pause_s - usual_s)
+
+    @property
+    def _lease_ms(self) -> int:
+        """Time (ms) for which a model is taken: some looks may be missed."""
+        return int(LEASE_CHECKS * self._pause_s * 1000)
+
+    @property
+    def _longest_lease_ms(self) -> int:
+        return int(LEASE_CHECKS * max(self._settings.watchdog_seconds, LONGEST_PAUSE_S) * 1000)
 
     async def check(self) -> None:
         """Observe each model once; one that cannot be read does not hide the others."""
@@ -174,13 +201,9 @@ class Watchdog:
         failed: Exception | None = None
         models = await self._pipeline.models()
         self.blinding = {model: self.blinding.get(model, []) for model in models}
-        for model in models:
-            try:
-                await self._check_model(model, now)
-            except UNAVAILABLE:
-                raise
-            except (redis.ResponseError, *UNREADABLE) as error:  # raised when all were looked at
-                failed = BadData(f"{model} cannot be watched: {error}")
+        for start in range(0, len(models), AT_ONCE):
+            failed = await self._check_part(models[start : start + AT_ONCE], now) or failed
+            await asyncio.sleep(0)  # requests have their turn
         if self._stamps is not None:
             await asyncio.to_thread(self._stamps.save)
         if failed is not None:
@@ -242,6 +265,7 @@ class Watchdog:
         """Write the numbers of events that this process accepted and refused; before the first
         time, delete those of processes that have ended.
         """
+        pipe = self._client.pipeline(transaction=False)
         for key_of, refusals in self._refusals.items():
             for model in refusals.models:
                 key = key_of(model)
@@ -249,10 +273,9 @@ class Watchdog:
                     await self._forget_refused(key, now)
                     self._known.add(key)
                 packed = msgspec.json.encode(refusals.told(model, now))
-                pipe = self._client.pipeline(transaction=False)
                 pipe.hset(key, mapping={self._token.encode(): packed})
                 pipe.pexpire(key, FORGET_REFUSED_MS)
-                await pipe.execute()
+        await pipe.execute()
 
     async def _forget_refused(self, key: str, now: int) -> None:
         reading: Any = self._client.hgetall(key)
@@ -262,45 +285,83 @@ class Watchdog:
             forgetting: Any = self._client.hdel(key, *gone)
             await forgetting
 
-    async def _check_model(self, model: str, now: int) -> None:
-        """Observe one model, unless another process does."""
-        key = self._keys.watchdog(model)
+    async def _check_part(self, models: Sequence[str], now: int) -> Exception | None:
+        """Observe some models; return why one of them cannot be watched, None if all can."""
+        try:
+            await self._check_models(models, now)
+        except UNAVAILABLE:
+            raise
+        except (redis.WatchError, redis.ResponseError, *UNREADABLE) as error:
+            if len(models) == 1:
+                # another process was faster, or the outcome is unknown: look again next time
+                watched = isinstance(error, redis.WatchError)
+                return None if watched else BadData(f"{models[0]} cannot be watched: {error}")
+            failed = None
+            for model in models:
+                failed = await self._check_part([model], now) or failed
+            return failed
+        return None
+
+    async def _check_models(self, models: Sequence[str], now: int) -> None:
+        """Observe those of some models that no other process observes, in one transaction.
+
+        Raises
+        ------
+        redis.WatchError
+            If one of them was written meanwhile; then nothing was written for any.
+        """
+        keys = [self._keys.watchdog(model) for model in models]
         async with self._client.pipeline(transaction=True) as pipe:
-            await pipe.watch(key)
-            reading: Any = pipe.hgetall(key)
-            fields: dict[bytes, bytes] = await reading
-            memory = _memory(fields.get(b"memory"))
-            self._note(model, memory)
-            holds = self._may_take(fields.get(b"lease"), now)
-            if not holds and model in self._compared:
+            await pipe.watch(*keys)
+            reading = self._client.pipeline(transaction=False)
+            for key in keys:
+                reading.hgetall(key)
+            hashes = dict(zip(models, await reading.execute(), strict=True))
+            held = {model for model in models if self._takes(model, hashes[model], now)}
+            asked = [model for model in models if model in held or model not in self._compared]
+            if not asked:
                 return
-            (state,) = await self._pipeline.read([model], most=1)
+            states = await self._pipeline.read(asked, most=1)
             if self._clock is not None:
-                state = replace(state, now_ms=now)
-            setbacks = self._setbacks(state)
-            if not holds:
-                with suppress(redis.WatchError):  # the holder was faster: tell it next time
-                    await self._tell_setbacks(pipe, key, setbacks)
-                    self._compare(state)
-                return
-            observed = Observation(
-                state,
-                list(_dropped(fields).values()),
-                self._settings,
-                list(_hanging(fields).values()),
-                [*setbacks, *_told_setbacks(fields)],
-                _acknowledged(fields),
-                self._evicts,
-            )
-            alerts = blind.judge(memory, observed)
-            self._note(model, memory)
-            if alerts:
-                await self._check_type(self._keys.alerts(model))
-            with suppress(
-                redis.WatchError
-            ):  # another process was faster, or the outcome is unknown: look again
-                await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
-                self._compare(state)
+                states = [replace(state, now_ms=now) for state in states]
+            pipe.multi()
+            found: list[Alert] = []
+            for state in states:
+                if state.model in held:
+                    found += await self._observe(pipe, state, hashes[state.model], now)
+                else:
+                    self._tell_setbacks(pipe, state)
+            await pipe.execute()
+        for state in states:
+            self._compare(state)
+        for alert in found:
+            logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)
+
+    def _takes(self, model: str, fields: Mapping[bytes, bytes], now: int) -> bool:
+        """Note what the holder of the lease found; return whether it is ours to take."""
+        self._note(model, _memory(fields.get(b"memory")))
+        return self._may_take(fields.get(b"lease"), now)
+
+    async def _observe(
+        self, pipe: Any, state: ModelState, fields: Mapping[bytes, bytes], now: int
+    ) -> list[Alert]:
+        """Judge a model, queue what is to be written, and return its alerts."""
+        memory = _memory(fields.get(b"memory"))
+        observed = Observation(
+            state,
+            list(_dropped(fields).values()),
+            self._settings,
+            list(_hanging(fields).values()),
+            [*self._setbacks(state), *_told_setbacks(fields)],
+            _acknowledged(fields),
+            self._evicts,
+        )
+        alerts = blind.judge(memory, observed)
+        self._note(state.model, memory)
+        if alerts:
+            await self._check_type(self._keys.alerts(state.model))
+        self._queue(pipe, state.model, memory, _forgotten(fields, now), alerts, now)
+        return alerts
 
     def _note(self, model: str, memory: Memory) -> None:
         """Note why a model is not monitored, as the memory says."""
@@ -335,13 +396,13 @@ class Watchdog:
             else:
                 self._stamps.note(*told)
 
-    async def _tell_setbacks(self, pipe: Any, key: str, setbacks: list[Setback]) -> None:
+    def _tell_setbacks(self, pipe: Any, state: ModelState) -> None:
         """Leave what was found at this process's first look to the holder of the lease."""
+        setbacks = self._setbacks(state)
         if setbacks:
-            pipe.multi()
             field = BACK + self._token.encode()
-            pipe.hset(key, mapping={field: msgspec.json.encode(setbacks)})
-            await pipe.execute()
+            mapping = {field: msgspec.json.encode(setbacks)}
+            pipe.hset(self._keys.watchdog(state.model), mapping=mapping)
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
         """Tell whether the lease is free, ours or over. One far in the future was taken before the
@@ -353,7 +414,7 @@ class Watchdog:
             lease = msgspec.json.decode(packed, type=Lease)
         except UNREADABLE:  # it stops nobody
             return True
-        return lease.token == self._token or not now < lease.until <= now + self._lease_ms
+        return lease.token == self._token or not now < lease.until <= now + self._longest_lease_ms
 
     async def _check_type(self, key: str) -> None:
         """Refuse a key of another type now: inside the transaction its error would not undo the
@@ -366,17 +427,16 @@ class Watchdog:
                 f"key prefix."
             )
 
-    async def _commit(
+    def _queue(
         self,
         pipe: Any,
-        key: str,
+        model: str,
         memory: Memory,
         forgotten: list[bytes],
         alerts: list[Alert],
         now: int,
     ) -> None:
-        lease = Lease(self._token, now + self._lease_ms)
-        pipe.multi()
+        lease, key = Lease(self._token, now + self._lease_ms), self._keys.watchdog(model)
         pipe.hset(
             key,
             mapping={b"lease": msgspec.json.encode(lease), b"memory": msgspec.json.encode(memory)},
@@ -390,9 +450,6 @@ class Watchdog:
                 maxlen=ALERTS_KEPT,
                 approximate=True,
             )
-        await pipe.execute()
-        for alert in alerts:
-            logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)
 
 
 async def failing_words(
@@ -476,8 +533,9 @@ async def acknowledge(
     key = keys.watchdog(model)
     reading: Any = client.hget(key, "memory")
     memory = _memory(await reading)
-    for rule in blind.ENDED_BY_PEOPLE & memory.firing.keys():
-        if blind.fingerprint_of(model, rule) == command.fingerprint:
+    for rule in memory.firing:
+        ends = rule_of(BLIND.of(rule)).until_acknowledged
+        if ends and blind.fingerprint_of(model, rule) == command.fingerprint:
             packed = msgspec.json.encode(command)
             writing: Any = client.hset(key, mapping={ACKNOWLEDGED + rule.encode(): packed})
             await writing

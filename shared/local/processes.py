@@ -126,7 +126,7 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
         If the next 1,000 ports are in use, too.
     """
     for port in range(wanted, min(wanted + 1000, 65536)):
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))

@@ -44,6 +44,9 @@ class Rule:
         the latest: so that silence for some delays means that it is over.
     weekly
         Whether it judges whole days of ordered columns, which drift in episodes.
+    until_acknowledged
+        Whether it tells what happened, not how it stands: then its alert ends when a person
+        acknowledges it, or after a day. It cannot be silenced.
     policies
         The kinds of policy that have it.
     """
@@ -59,6 +62,7 @@ class Rule:
     online: bool = False
     renewed: bool = False
     weekly: bool = False
+    until_acknowledged: bool = False
     policies: frozenset[str] = BOTH
 
     def of(self, member: str) -> str:

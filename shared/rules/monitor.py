@@ -6,4 +6,10 @@ from typing import Final
 
 from driftgauge.shared.rules.base import Rule, declare
 
+LOST: Final = declare(
+    Rule("blind.lost", "monitor", "clock", "lost events", until_acknowledged=True)
+)
+ROLLED_BACK: Final = declare(
+    Rule("blind.rolled_back", "monitor", "clock", "Redis went back", until_acknowledged=True)
+)
 BLIND: Final = declare(Rule("blind.*", "monitor", "clock", "the monitor is blind"))

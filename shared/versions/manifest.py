@@ -74,6 +74,27 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
         check_salts(self.partitions, self.salts)
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """Number and salts of a model's partitions, which all of its versions share."""
+
+    partitions: Partitions = 1
+    salts: tuple[Salt, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_salts(self.partitions, self.salts)
+
+    @classmethod
+    def of(cls, packed: bytes) -> "Shape":
+        """Read the shape alone from a packed version; one of `UNREADABLE` if that is none."""
+        return msgspec.json.decode(gunzip(packed), type=_Shaped).manifest
+
+
+class _Shaped(msgspec.Struct):
+    """The part of a packed version that tells the shape of its model."""
+
+    manifest: Shape
+
+
 class PublishedVersion(msgspec.Struct, frozen=True):
     """The parts of a version that a worker needs.
 

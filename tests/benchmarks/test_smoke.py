@@ -23,7 +23,7 @@ SECONDS = 300
 pytestmark = pytest.mark.timeout(SECONDS + 30)
 PICTURES = "benchmarks.screenshots"
 LONG = {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds", "benchmarks.detection"} | {
-    f"benchmarks.{name}" for name in ("serving", "outage", "report")
+    f"benchmarks.{name}" for name in ("serving", "outage", "report", "many")
 }
 """Those that start several processes or draw many pages: run with the long tests."""
 EXPECTED = {
@@ -37,6 +37,7 @@ EXPECTED = {
     "benchmarks.detection.notifications": ("notifications", {"figure", "measured"}),
     "benchmarks.durability": ("durability", {"events_per_s", "wait_p99_ms"}),
     "benchmarks.judging": ("judging", {"panes/CPU s", "ratio"}),
+    "benchmarks.many": ("many", {"cores", "connections", "p99 s"}),
     "benchmarks.outage": ("outage", {"per_s", "of_before"}),
     "benchmarks.report": ("report", {"features"}),
     "benchmarks.serving": ("serving", {"requests_per_s", "times_naive"}),

@@ -123,7 +123,10 @@ def test_a_port_in_use_is_replaced_and_said(finished_demo: tuple[dict[str, Any],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes")
 def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
-    """Ctrl-C or SIGTERM stops Redis, API and worker, and what was counted is told."""
+    """Ctrl-C or SIGTERM stops Redis, API and worker, and what was counted is told. Meanwhile the
+    other commands find all of it by the data folder, and nothing there afterwards.
+    """
+    environment = {"DRIFTGAUGE_DATA_DIR": str(tmp_path / "data")}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -138,7 +141,13 @@ def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path:
         str(tmp_path),
         "--json",
     ]
-    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    demo = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
     try:
         deadline = time.monotonic() + DEMO_SECONDS
         while _published(port) < 100:
@@ -147,11 +156,15 @@ def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path:
             time.sleep(0.05)
         started = children_of(demo.pid)
         assert len(started) == 3
+        found = json.loads(driftgauge("status", "--json", environment=environment).stdout)
         demo.send_signal(number)
         output, errors = demo.communicate(timeout=90)
     finally:
         demo.kill()
     assert demo.returncode == 0, errors
+    assert found["dashboard"] == f"http://127.0.0.1:{port}/"
+    assert (found["source"], found["models"][0]["model"]) == ("api", "steel")
+    assert not (tmp_path / "data" / "deployment.json").exists()
     result = json.loads(output.splitlines()[-1])
     assert (
         result["counted"] >= result["published"] >= 25

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from driftgauge.producer.commands.doctor import doctor
 from driftgauge.producer.commands.status import status
 from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import find_server
@@ -26,6 +27,7 @@ from tests.integration.plant import publish
 from tests.producer.conftest import api_process, publish_linear
 from tests.producer.dashboard.snapshots import MODEL, Judging, active, snapshot
 from tests.producer.pipeline import Written
+from tests.producer.routes.judged.test_incidents import incident
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -199,19 +201,26 @@ def test_the_status_is_the_same_from_api_and_from_redis(
     of_redis = stated()
     (one,) = of_redis["models"]
     assert one["status"] == "critical"
-    assert one["headline"] == "x broke."
-    assert one["since"] == "1970-01-01T00:00:01Z"
+    assert (one["headline"], one["since"], one["incidents"]) == ("x broke.", None, [])
     assert (one["alerts"], one["lag_events"]) == ({"critical": 1, "warning": 0}, 3)
+    told = msgspec.structs.replace(incident(5000), model=MODEL)
+    client.hset(keys.open_incidents(MODEL), told.id, cloud_event(told))
+    of_redis = stated()
+    (one,) = of_redis["models"]
+    assert (one["headline"], one["advice"]) == (told.headline, told.advice)
+    assert one["since"] == "1970-01-01T00:00:05Z"
+    assert one["incidents"] == [told.id]
     with api_process(Settings(), tmp_path) as (url, _):
         environment.setenv("DRIFTGAUGE_API_URL", url)
         of_api = stated()
         shown = CliRunner().invoke(status, catch_exceptions=False).stdout
     assert (of_redis["source"], of_api["source"]) == ("redis", "api")
-    for told in (of_redis, of_api):
-        told["models"][0].pop("lag_seconds")  # it waits on
+    for source in (of_redis, of_api):
+        source["models"][0].pop("lag_seconds")  # it waits on
     assert of_api["models"] == of_redis["models"]
     assert shown.startswith(f"Dashboard  {url}/")
-    assert "CRITICAL  plant 1.0.0 since 1970-01-01 00:00 UTC: x broke." in shown
+    assert f"CRITICAL  plant 1.0.0: {told.headline}\n    → {told.advice}\n" in shown
+    assert "open incidents: 1" in shown
     assert "NO WORKER" in shown
 
 

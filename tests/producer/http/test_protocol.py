@@ -180,7 +180,7 @@ async def test_who_owes_the_rest_of_a_head_is_ended(monkeypatch: pytest.MonkeyPa
                     writer.write(b"\r\n")  # which begins no message
                     await asyncio.sleep(0.01)
             problem_of(await answer(reader), 408)
-        assert bounds.refused == {"slow_head": 2, "silent": 1}
+        assert bounds.refused == {"slow_head": 2}
         await until(lambda: bounds.count == 0)
 
 

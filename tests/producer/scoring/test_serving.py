@@ -16,6 +16,7 @@ from driftgauge.producer.scoring import serving as serving_module
 from driftgauge.producer.scoring.serving import MOST_TRIALS, Serving
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry.glance import Glance
 from driftgauge.shared.registry.registry import (
     Manifest,
     ModelRegistry,
@@ -258,14 +259,14 @@ async def test_a_folder_that_cannot_be_read_harms_nobody(
             if fault == "a torn file":
                 stages.write_text("{")
             else:
-                patch.setattr(ModelRegistry, "models", fails)
+                patch.setattr(Glance, "production", fails)
             await until(degraded)
             assert (await predicted(http))["version"] == "1.0.0"
         stages.write_bytes(content)
         await until(well)
 
 
-def fails(_: ModelRegistry) -> list[str]:
+def fails(_: Glance) -> dict[str, str]:
     raise RuntimeError("no folder")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
+from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.blind import (
     DAY_MS,
     DROPPED_HOLD_MS,

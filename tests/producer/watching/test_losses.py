@@ -2,7 +2,7 @@ from typing import Any
 
 import msgspec
 
-from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
+from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.blind import judge
 from driftgauge.producer.watching.losses import TOLD_MS, waiting_and_lost
 from driftgauge.producer.watching.observation import Memory, Observation

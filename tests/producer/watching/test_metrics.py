@@ -14,7 +14,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
-from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
+from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import PREDICT, Meter

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
+from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.producer.watching.traffic import KEPT, Traffic, quantile_s, state_of
 from driftgauge.shared.contract.counters import Counters

@@ -15,7 +15,7 @@ import pytest
 import redis
 from sklearn.linear_model import LinearRegression
 
-from driftgauge.consumer.commands.alerts import alert_line
+from driftgauge.consumer.commands.told.alerts import alert_line
 from driftgauge.consumer.worker import Worker
 from driftgauge.producer.app import create_app
 from driftgauge.producer.intake.refusals import Refusals
@@ -554,6 +554,9 @@ async def test_what_an_api_has_spooled_is_waited_for(
         (alert,) = [one for one in written.alerts() if one.rule == "blind.lost"]
         assert alert.summary.startswith("2 events are lost")
         assert await missing() == {"waiting": 3, "held_by_nobody": 2}
+        page = (await http.get("/dashboard/alerts", headers={"Accept": "text/html"})).text
+        assert f"acknowledge-{alert.fingerprint}" in page
+        assert f"silence-{alert.fingerprint}" not in page
         acknowledge = f"/alerts/{alert.fingerprint}/acknowledge"
         assert (await http.post(acknowledge, json={"note": "seen"})).status_code == 202
         await until(lambda: "blind.lost resolved" in written.transitions())

@@ -1,0 +1,278 @@
+"""Many models on one worker and one API: what they cost at rest, and how soon an event of any of
+them is counted.
+
+    python -m benchmarks.many [--models N] [--partitions P] [--events E]
+
+A monitored-only model is registered N times. Then API and worker start with a private Redis, each a
+process of its own, and are measured: at rest before the first event, while events are posted to one
+model after the other, and at rest again when all have been silent for `--settle` seconds. Threads,
+memory and processor are those that Linux tells of a process; connections are counted by CLIENT
+LIST. The yardstick is the goal: .05 of a core, 64 connections, a second.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import httpx
+import msgspec
+import numpy as np
+import redis
+
+from benchmarks.results import ResultRow, write
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract import counters
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local import processes
+from driftgauge.shared.local.deployment import environment
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
+from driftgauge.shared.settings import read_settings
+
+HOST: Final = "127.0.0.1"
+VERSION: Final = "1.0.0"
+ROWS: Final = 2000
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+START_S: Final = 300.0
+PROGRAMS: Final = {
+    "worker": "from driftgauge.consumer.commands.worker import worker; worker()",
+    "API": "from driftgauge.producer.commands.serve import serve; serve()",
+}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used: seconds of a core, threads, and MB of memory."""
+
+    cpu_s: float
+    threads: int
+    memory_mb: float
+
+    @classmethod
+    def of(cls, pid: int) -> "Usage":
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        )
+        return cls(
+            (int(stat[11]) + int(stat[12])) / TICKS,
+            int(status["Threads"]),
+            int(status["VmRSS"].split()[0]) / 1024,
+        )
+
+
+class Fleet:
+    """Redis, API and worker, with models that are registered.
+
+    Attributes
+    ----------
+    pids
+        The ids of the processes, by name.
+    """
+
+    def __init__(self, models: int, partitions: int, folder: Path, stack: ExitStack) -> None:
+        self.models = [f"m{number:04}" for number in range(models)]
+        register(self.models, partitions, ModelRegistry(folder / "registry"))
+        server = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        self.client = connect(server.url)
+        stack.callback(self.client.close)
+        self._folder, self._stack = folder, stack
+        self.settings = read_settings(
+            registry_dir=folder / "registry",
+            data_dir=folder / "data",
+            reports_dir=folder / "reports",
+            redis_url=server.url,
+            port=processes.free_port(8970),
+            host=HOST,
+        )
+        self.pids = {"Redis": server.pid}
+        self.salts = {
+            model: ModelRegistry(folder / "registry").manifest(model, VERSION).salts
+            for model in self.models
+        }
+        self.partitions = partitions
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.settings.port}"
+
+    def start(self, name: str) -> None:
+        """Start the API or the worker; its connections carry its name."""
+        settings = self.settings.model_copy(
+            update={"redis_url": f"{self.settings.redis_url}?client_name={name}"}
+        )
+        program = [sys.executable, "-c", PROGRAMS[name]]
+        log = self._folder / f"{name}.log"
+        started = processes.start(program, log, {**os.environ, **environment(settings)})
+        self._stack.callback(processes.stop, started)
+        self.pids[name] = started.pid
+
+    def serves_all(self) -> bool:
+        """Whether the API has published all models."""
+        return self.client.scard(Keys().models) == len(self.models)
+
+    def owns_all(self) -> bool:
+        """Whether the worker has all leases."""
+        pipe = self.client.pipeline(transaction=False)
+        for model in self.models:
+            keys = Keys().salted(self.salts[model])
+            pipe.exists(keys.judge_owner(model))
+            for partition in range(self.partitions):
+                pipe.exists(keys.owner(model, partition))
+        return all(pipe.execute())
+
+    def rest(self, when: str, seconds: float) -> Iterator[ResultRow]:
+        """Measure what the processes use while nothing comes."""
+        before = {name: Usage.of(pid) for name, pid in self.pids.items()}
+        started = time.monotonic()
+        time.sleep(seconds)
+        took = time.monotonic() - started
+        names = [client["name"] for client in self.client.client_list()]
+        for name, pid in self.pids.items():
+            usage = Usage.of(pid)
+            yield {
+                "process": name,
+                "when": when,
+                "cores": round((usage.cpu_s - before[name].cpu_s) / took, 3),
+                "threads": usage.threads,
+                "connections": names.count(name),
+                "MB": round(usage.memory_mb),
+            }
+
+
+def register(models: list[str], partitions: int, registry: ModelRegistry) -> None:
+    """Register a small monitored-only model under many names."""
+    random = np.random.default_rng(0)
+    schema = Schema((Feature("x", "numeric"), Feature("y", "numeric")))
+    columns: list[Column] = [random.normal(size=ROWS) for _ in schema.features]
+    profile = build_profile(schema, columns, random.normal(size=ROWS))
+    for model in models:
+        manifest = new_manifest(model, VERSION, "monitor", partitions=partitions)
+        registry.register(PublishedVersion(manifest, schema, profile))
+        registry.promote(model, VERSION, actor="benchmark")
+
+
+@contextmanager
+def fleet(models: int, partitions: int) -> Iterator[Fleet]:
+    """Register models and start everything; wait until each is served and owned."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        found = Fleet(models, partitions, Path(name), stack)
+        for program, ready in (("API", found.serves_all), ("worker", found.owns_all)):
+            started = time.monotonic()
+            found.start(program)
+            while not ready():
+                assert time.monotonic() - started < START_S, f"{program} did not start"
+                time.sleep(0.2)
+            print(f"{program}: {models:,} models after {time.monotonic() - started:.1f} s")
+        yield found
+
+
+async def delays(found: Fleet, events: int, per_second: float) -> list[float]:
+    """Post events to one model after the other; return the seconds until each was committed."""
+    waiting: dict[str, tuple[int, float]] = {}
+    counted: dict[str, int] = {}
+    took: list[float] = []
+    random = np.random.default_rng(1)
+    async with httpx.AsyncClient(base_url=found.url, trust_env=False) as http:
+
+        async def post(model: str) -> None:
+            wanted = counted.get(model, 0) + 1
+            counted[model], waiting[model] = wanted, (wanted, time.monotonic())
+            x, y = random.normal(size=2).tolist()
+            body = {"features": {"x": x, "y": y}, "prediction": x, "model": model}
+            answer = await http.post("/events", json=body)
+            assert answer.is_success, answer.text
+
+        posted: set[asyncio.Task[None]] = set()
+        models, begun = cycle(found.models), time.monotonic()
+        for number in range(events):
+            while time.monotonic() - begun < number / per_second:
+                took += await asyncio.to_thread(committed, found, waiting)
+                await asyncio.sleep(0.01)
+            model = next(models)
+            if model not in waiting:
+                posted.add(asyncio.create_task(post(model)))
+        await asyncio.gather(*posted)
+        while waiting:
+            took += await asyncio.to_thread(committed, found, waiting)
+            await asyncio.sleep(0.01)
+            assert time.monotonic() - begun < START_S, f"{len(waiting)} events were not counted"
+    return took
+
+
+def committed(found: Fleet, waiting: dict[str, tuple[int, float]]) -> list[float]:
+    """Take out the models whose event is counted by now; return how long each took."""
+    asked = list(waiting)
+    pipe = found.client.pipeline(transaction=False)
+    for model in asked:
+        keys = Keys().salted(found.salts[model])
+        for partition in range(found.partitions):
+            pipe.hget(keys.count(model, partition), counters.FIELD)
+    replies, took = iter(pipe.execute()), []
+    for model in asked:
+        events = sum(counted_events(next(replies)) for _ in range(found.partitions))
+        wanted, since = waiting[model]
+        if events >= wanted:
+            took.append(time.monotonic() - since)
+            del waiting[model]
+    return took
+
+
+def counted_events(packed: Any) -> int:
+    return msgspec.json.decode(packed, type=Counters).events if packed else 0
+
+
+def alerts(client: redis.Redis, models: list[str]) -> int:
+    """Return the number of alerts, which nothing here deserves."""
+    pipe = client.pipeline(transaction=False)
+    for model in models:
+        pipe.xlen(Keys().alerts(model))
+    return sum(pipe.execute())
+
+
+SMOKE = ("--models", "12", "--events", "24", "--seconds", "1", "--settle", "0")
+"""Arguments of the smallest run, which CI starts."""
+
+
+@click.command()
+@click.option("--models", default=1000, show_default=True)
+@click.option("--partitions", default=1, show_default=True, help="Partitions of each model.")
+@click.option("--events", default=1000, show_default=True, help="Events, to all models in turn.")
+@click.option("--per-second", default=25.0, show_default=True, help="Events a second.")
+@click.option("--seconds", default=30.0, show_default=True, help="Length of a rest.")
+@click.option("--settle", default=130.0, show_default=True, help="Silence before the last rest.")
+def main(
+    models: int, partitions: int, events: int, per_second: float, seconds: float, settle: float
+) -> None:
+    """Measure, print a table, write benchmarks/results/many.json."""
+    with fleet(models, partitions) as found:
+        time.sleep(min(settle, 10.0))
+        rows = list(found.rest("before the first event", seconds))
+        took = asyncio.run(delays(found, events, per_second))
+        time.sleep(settle)
+        rows += found.rest("after the last event", seconds)
+        raised = alerts(found.client, found.models)
+    p50, p99 = (round(float(np.percentile(took, share)), 3) for share in (50, 99))
+    print(f"POST to commit: p50 {p50} s, p99 {p99} s of {len(took):,} events; {raised} alerts")
+    for row in rows:
+        row |= {"p99 s": p99, "alerts": raised}
+    what = f"{models:,} models of {partitions} partition(s), {per_second:g} events a second"
+    write("many", what, rows)
+
+
+if __name__ == "__main__":
+    main()
