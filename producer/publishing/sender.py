@@ -32,7 +32,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 
 from driftgauge.producer.publishing.connection import ask
-from driftgauge.producer.publishing.kept import Kept, Server, read_info
+from driftgauge.producer.publishing.kept import Kept
 from driftgauge.producer.publishing.lane import (
     Batch,
     Entry,
@@ -43,6 +43,7 @@ from driftgauge.producer.publishing.lane import (
 )
 from driftgauge.producer.publishing.receipts import Receipts
 from driftgauge.producer.publishing.ring import Ring
+from driftgauge.producer.publishing.server import Server, read_info
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
