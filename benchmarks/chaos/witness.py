@@ -17,7 +17,6 @@ import redis
 
 from benchmarks.chaos.plant.model import keys_of
 from benchmarks.chaos.plant.plant import Plant
-from driftgauge. import ENDED_BY_PEOPLE
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.rules.base import rule_of
 from driftgauge.shared.rules.monitor import BLIND
@@ -25,7 +24,6 @@ from driftgauge.shared.rules.monitor import BLIND
 LOOK_S = 0.3
 SEEN_S = 10.0
 """Time (s) after which the person acknowledges an alert of a loss."""
-ASKS = {BLIND.of(rule) for rule in ENDED_BY_PEOPLE}
 
 
 @dataclass
@@ -127,11 +125,12 @@ class Witness:
                 for entry_id, fields in found:
                     self._seen[model] = entry_id.decode()
                     alert = json.loads(fields[b"e"])["data"]
-                    if rule_of(alert["rule"]) is BLIND:
+                    rule = rule_of(alert["rule"])
+                    if rule.kind == BLIND.kind:
                         now = time.monotonic()
                         words = f"{model}: {alert['rule']} {alert['state']}: {alert['summary']}"
                         self.sayings.append(Saying(words, now, now))
-                        if alert["rule"] in ASKS:
+                        if rule.until_acknowledged:
                             self._ask(alert, now)
 
     def _ask(self, alert: dict[str, Any], now: float) -> None:
