@@ -247,6 +247,11 @@ class Checkpoint:
                 # next owner
                 pass
 
+    def require_unchanged(self) -> None:
+        """Check that nobody has committed since the load; OwnershipLost if somebody has, or may."""
+        with self._client.pipeline(transaction=True) as pipe:
+            self._watch(pipe)
+
     def _watch(self, pipe: Pipeline) -> None:
         pipe.watch(self.owner_key, self.key)
         if pipe.get(self.owner_key) != self.token:

@@ -39,7 +39,9 @@ RETRY_BROKEN_S: Final = 10.0
 read twice a second.
 """
 LOAD_S: Final = 30.0
-"""Time (s) for which the others wait while a version is loaded."""
+"""Time (s) for which the API waits for a version that is being loaded."""
+AT_ONCE: Final = 2
+"""Versions that are being loaded at the same time, but for those that hang."""
 MOST_LOADS: Final = 8
 """Most versions that are being loaded at once, those that hang included."""
 MOST_TRIALS: Final = 4
@@ -166,6 +168,7 @@ class Serving:
         self._loading = asyncio.Lock()
         self._threads = Threads("loading")
         self._loads: dict[tuple[str, str], Load] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     def close(self) -> None:
         """Look no more."""
@@ -190,8 +193,14 @@ class Serving:
             )
             return
         self.faults.pop("", None)
+        due = []
         for model, version in wanted.items():
-            await self._follow(model, version, calibrated=model in calibrated)
+            if isinstance(version, Exception):
+                self._report(model, "", str(version))
+            elif await self._is_due(model, version, calibrated=model in calibrated):
+                due.append((model, version))
+        # at the same time: one that hangs delays none of the others
+        await asyncio.gather(*(self._switch(model, version) for model, version in due))
         for model in self.production.keys() - wanted.keys():
             self._report(
                 model, "", f"{model} has no version in production any more; the loaded one goes on."
@@ -326,22 +335,21 @@ class Serving:
         self._cost_s = time.thread_time() - begun_s
         return wanted, calibrated
 
-    async def _follow(self, model: str, version: str | Exception, *, calibrated: bool) -> None:
-        """Load the production version of one model, unless it is loaded or has just failed."""
-        if isinstance(version, Exception):
-            self._report(model, "", str(version))
-            return
+    async def _is_due(self, model: str, version: str, *, calibrated: bool) -> bool:
+        """Return whether the production version of a model is to be loaded: it is not, and has not
+        just failed.
+        """
         served, fault = self.production.get(model), self.faults.get(model)
         if served is not None and served.version == version:
             if calibrated:
                 await self._follow_calibration(served)
             self.faults.pop(model, None)
-        elif (
+            return False
+        return (
             fault is None
             or fault.version != version
             or time.monotonic() - fault.seen >= RETRY_BROKEN_S
-        ):
-            await self._switch(model, version)
+        )
 
     async def _follow_calibration(self, served: ServedVersion) -> None:
         """Publish a version again that was calibrated meanwhile."""
@@ -388,26 +396,39 @@ class Serving:
             If it does not end in time, or too many others do not; it goes on, and is asked for
             again.
         """
-        name = model, version
-        if name not in self._loads and len(self._loads) >= MOST_LOADS:
-            hanging = ", ".join(" ".join(other) for other in sorted(self._loads))
-            raise DriftgaugeError(
-                f"{model} {version} is not loaded: loading {hanging} does not end. Restart the API."
-            )
-        if name not in self._loads:
-            loading = self._threads.start(self._load, model, version)
-            loading.add_done_callback(_noticed)
-            self._loads[name] = Load(loading, time.monotonic())
-        load = self._loads[name]
-        rest = load.since + LOAD_S - time.monotonic()
-        await asyncio.wait([load.version], timeout=max(0.0, rest))
+        async with self._slots:
+            load = self._load_of(model, version)
+            rest = load.since + LOAD_S - time.monotonic()
+            await asyncio.wait([load.version], timeout=max(0.0, rest))
         if not load.version.done():
             raise DriftgaugeError(
                 f"{model} {version} is not loaded yet after {time.monotonic() - load.since:.0f} s: "
                 "reading its file, or its first prediction, does not end. It serves when it does."
             )
-        del self._loads[name]
+        self._loads.pop((model, version), None)
         return load.version.result()
+
+    def _load_of(self, model: str, version: str) -> Load:
+        """Begin to load a version, or return the load that was begun before; forget those that
+        nobody has asked for since they ended.
+        """
+        name = model, version
+        self._loads = {
+            other: load
+            for other, load in self._loads.items()
+            if other == name or not load.version.done()
+        }
+        if name not in self._loads:
+            if len(self._loads) >= MOST_LOADS:
+                hanging = ", ".join(" ".join(other) for other in sorted(self._loads))
+                raise DriftgaugeError(
+                    f"{model} {version} is not loaded: loading {hanging} does not end. Restart the "
+                    "API."
+                )
+            loading = self._threads.start(self._load, model, version)
+            loading.add_done_callback(_noticed)
+            self._loads[name] = Load(loading, time.monotonic())
+        return self._loads[name]
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
