@@ -114,15 +114,18 @@ class Stamps:
         """Remember that a key was seen at a position, if that is further than before."""
         now = self._clock()
         with self._lock:
-            known = self._stamps.pop(key, None)
+            known = self._stamps.get(key)
+            if known is not None and place <= known.place:
+                return
             if known is None:
                 known = Stamp(0, place, now, (0, 0), place, now, events)
-            known = self._settle(known, now)
-            if place > known.place:
+            else:
+                del self._stamps[key]  # so that those that moved last come last
+                known = self._settle(known, now)
                 known = msgspec.structs.replace(known, place=place, at=now, events=events)
             self._stamps[key] = known
-            for old in list(self._stamps)[: max(0, len(self._stamps) - MOST_STAMPS)]:
-                del self._stamps[old]
+            if len(self._stamps) > MOST_STAMPS:
+                del self._stamps[next(iter(self._stamps))]
             self._changed = True
 
     def behind(self, key: str, place: Place) -> Stamp | None:
@@ -166,7 +169,7 @@ class Stamps:
         now = self._clock()
         with self._lock:
             known = self._stamps.get(key)
-        if known is None:
+        if known is None or place >= known.place:
             return None
         known = self._settle(known, now)
         return known if place < known.settled else None

@@ -84,5 +84,5 @@ def show_columns(found: "Recognised") -> None:
         for warning in row.warnings:
             click.echo(f"{printable(row.column)}: {printable(warning)}.")
     for remark in found.remarks:
-        click.echo(remark)
+        click.echo(printable(remark))
     click.echo("")
