@@ -247,7 +247,7 @@ def test_a_untrusted_text_is_only_text() -> None:
     register("good.joblib", "--promote")
     register("good.joblib")
     done("promote", "wave", "2.0.0", "--reason", "[red]\x1b[31mhot[/red]")
-    assert "[red]?[31mhot[/red]" in done("history", "wave")
+    assert r"[red]\x1b[31mhot[/red]" in done("history", "wave")
 
 
 def test_metrics_from_a_file() -> None:
