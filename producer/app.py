@@ -25,6 +25,7 @@ from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.routes import (
     batch,
+    columns,
     events,
     health,
     labels,
@@ -62,6 +63,7 @@ ROUTERS = (
     events.router,
     labels.router,
     models.router,
+    columns.router,
     references.router,
     drift.router,
     reports.router,
