@@ -24,6 +24,7 @@ from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.routes import (
     batch,
+    columns,
     events,
     health,
     labels,
@@ -60,6 +61,7 @@ ROUTERS = (
     events.router,
     labels.router,
     models.router,
+    columns.router,
     references.router,
     drift.router,
     reports.router,
