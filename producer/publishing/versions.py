@@ -2,8 +2,11 @@
 events.
 """
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
 
 import redis
 from hiredis import pack_command
@@ -13,12 +16,22 @@ from driftgauge.producer.publishing.connection import ask
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.shared.contract.keys import Keys
 
+FOLDER_S: Final = 2.0
+"""Longest wait for the registry folder, in seconds."""
+
 
 class Versions:
-    """Versions by model, and which of them the present connection has yet to publish."""
+    """Versions by model, and which of them the present connection has yet to publish.
 
-    def __init__(self, keys: Keys, lanes: Lanes) -> None:
+    Parameters
+    ----------
+    registry
+        Folder of the registered versions: one that was purged there is not published again.
+    """
+
+    def __init__(self, keys: Keys, lanes: Lanes, registry: Path) -> None:
         self._keys = keys
+        self._registry = registry
         self._lanes = lanes
         self._known: dict[str, dict[str, bytes]] = {}
         self._awaited: dict[str, dict[str, bytes]] = {}
@@ -32,8 +45,9 @@ class Versions:
         """Tell whether events of a model must wait for its versions."""
         return model in self._awaited
 
-    def publish_again(self) -> None:
+    async def publish_again(self) -> None:
         """Publish all versions again: the server of a new connection may not have them."""
+        await self._forget_purged()
         self._awaited = {model: dict(versions) for model, versions in self._known.items()}
 
     async def publish(
@@ -86,6 +100,31 @@ class Versions:
                 pass
             except redis.ResponseError:  # another type: publishing it again says so
                 gone.add(model)
-        for model in gone:
+        if gone:
+            await self._forget_purged()
+        for model in gone & self._known.keys():
             self._awaited[model] = dict(self._known[model])
-        return sorted(gone)
+        return sorted(gone & self._known.keys())
+
+    async def _forget_purged(self) -> None:
+        """Forget the versions that are in the registry folder no more, though their model is. A
+        folder that does not answer keeps no event waiting.
+        """
+        names = [(model, version) for model, known in self._known.items() for version in known]
+        purged: list[tuple[str, str]] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FOLDER_S):
+                purged = await asyncio.to_thread(self._purged, names)
+        for model, version in purged:
+            for versions in (self._known, self._awaited):
+                versions.get(model, {}).pop(version, None)
+                if not versions.get(model, True):
+                    del versions[model]
+
+    def _purged(self, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        folders = {model for model, _ in names if (self._registry / model).is_dir()}
+        return [
+            (model, version)
+            for model, version in names
+            if model in folders and not (self._registry / model / version).is_dir()
+        ]

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -38,7 +39,7 @@ RETRY_BROKEN_S: Final = 10.0
 """Pause (s) before a version that could not be loaded is tried again, so that a large file is not
 read twice a second.
 """
-LOAD_S: Final = 30.0
+LOAD_S: Final = 20.0
 """Time (s) for which the API waits for a version that is being loaded."""
 AT_ONCE: Final = 2
 """Versions that are being loaded at the same time, but for those that hang."""
@@ -168,22 +169,33 @@ class Serving:
         self._loading = asyncio.Lock()
         self._threads = Threads("loading")
         self._loads: dict[tuple[str, str], Load] = {}
+        self._switching: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     def close(self) -> None:
         """Look no more."""
+        for switching in self._switching.values():
+            switching.cancel()
         self._threads.close()
 
     async def follow(self) -> None:
         """Refresh, and wait for longer than `POLL_S` allows if looking at that many models takes
         long.
         """
-        await self.refresh()
+        await self._look()
         pause_s = min(LONGEST_POLL_S, PAUSE_PER_COST * self._cost_s)
         await asyncio.sleep(max(0.0, pause_s - POLL_S))
 
     async def refresh(self) -> None:
         """Load new production versions, and unload trial versions that have left staging."""
+        await self._look()
+        if self._switching:
+            await asyncio.wait(self._switching.values())
+
+    async def _look(self) -> None:
+        """Begin to load new production versions, and unload trial versions that have left
+        staging.
+        """
         try:
             wanted, calibrated = await self._run(self._looked)
             gone = await self._run(self._left_staging, list(self._trials))
@@ -193,20 +205,26 @@ class Serving:
             )
             return
         self.faults.pop("", None)
-        due = []
         for model, version in wanted.items():
             if isinstance(version, Exception):
                 self._report(model, "", str(version))
-            elif await self._is_due(model, version, calibrated=model in calibrated):
-                due.append((model, version))
-        # at the same time: one that hangs delays none of the others
-        await asyncio.gather(*(self._switch(model, version) for model, version in due))
+            elif model not in self._switching and await self._is_due(
+                model, version, calibrated=model in calibrated
+            ):
+                # beside each other: one that hangs delays none of the others
+                switching = asyncio.create_task(self._switch(model, version), name="switch")
+                self._switching[model] = switching
+                switching.add_done_callback(partial(self._switched, model))
         for model in self.production.keys() - wanted.keys():
             self._report(
                 model, "", f"{model} has no version in production any more; the loaded one goes on."
             )
-        for trial in gone:  # only now: one that was promoted need not be loaded again
-            self._trials.pop(trial, None)
+        for trial in gone:
+            if trial[0] not in self._switching:  # one that was promoted need not be loaded again
+                self._trials.pop(trial, None)
+
+    def _switched(self, model: str, _: object) -> None:
+        del self._switching[model]
 
     def choose(self, model: str | None) -> ServedVersion:
         """Return the production version of a model, or of the default one.

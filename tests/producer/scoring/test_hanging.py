@@ -249,6 +249,7 @@ async def test_a_promotion_does_not_wait_for_another_version_that_hangs(
         serving_of = app.state.parts.serving
         gate.shut()
         publish(linear, "gated", SCHEMA, rows(), Gated(gate.path))
+        await until(lambda: serving_of._loads)
         publish(linear, "linear", SCHEMA, rows(), Linear(1, 1))
         await until(lambda: serving_of.production["linear"].version == "2.0.0", 10)
         assert "gated" not in serving_of.production
