@@ -121,8 +121,8 @@ class Stamps:
             if place > known.place:
                 known = msgspec.structs.replace(known, place=place, at=now, events=events)
             self._stamps[key] = known
-            for old in list(self._stamps)[: max(0, len(self._stamps) - MOST_STAMPS)]:
-                del self._stamps[old]
+            while len(self._stamps) > MOST_STAMPS:
+                del self._stamps[next(iter(self._stamps))]
             self._changed = True
 
     def behind(self, key: str, place: Place) -> Stamp | None:

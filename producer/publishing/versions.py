@@ -2,8 +2,8 @@
 events.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import redis
 from hiredis import pack_command
@@ -12,6 +12,10 @@ from redis.asyncio.connection import AbstractConnection
 from driftgauge.producer.publishing.connection import ask
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.shared.contract.keys import Keys
+
+LEAST_VERIFIED: Final = 100
+VERIFIED_IN: Final = 10
+"""Models that one look verifies at least, and looks that verify all of them."""
 
 
 class Versions:
@@ -63,11 +67,25 @@ class Versions:
 
     async def verify(self, connection: AbstractConnection) -> list[str]:
         """Look whether what was published is still there; return the models of which something is
-        gone, whose versions are published again.
+        gone, whose versions are published again. Of many models some are looked at in turn, and all
+        once one of them is gone.
         """
         models = [model for model in self._known if model not in self._awaited]
+        most = max(LEAST_VERIFIED, len(models) // VERIFIED_IN)
+        turn, rest = models[:most], models[most:]
+        gone = await self._gone(connection, turn)
+        if gone:
+            gone |= await self._gone(connection, rest)
+        for model in turn:  # to the end of the queue
+            self._known[model] = self._known.pop(model)
+        for model in gone:
+            self._awaited[model] = dict(self._known[model])
+        return sorted(gone)
+
+    async def _gone(self, connection: AbstractConnection, models: Sequence[str]) -> set[str]:
+        """Return those models of which something is gone."""
         if not models:
-            return []
+            return set()
         names = [(model, version) for model in models for version in self._known[model]]
         commands: list[tuple[str, ...]] = [
             *(("SISMEMBER", self._keys.models, model) for model in models),
@@ -86,6 +104,4 @@ class Versions:
                 pass
             except redis.ResponseError:  # another type: publishing it again says so
                 gone.add(model)
-        for model in gone:
-            self._awaited[model] = dict(self._known[model])
-        return sorted(gone)
+        return gone
