@@ -1,16 +1,18 @@
 # make demo   sets everything up and shows drift being found in live traffic
 # make drift-test     injects one drift into a deployment of its own; drift-test-all injects every kind
 # make demo-retrain   shows an alert that trains, validates and stages a new version
+# make fuzz   sends odd requests to every route, an hour long
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
 DEMO_ARGS ?=
+FUZZ_ARGS ?= --minutes 60
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
 # two processes, since many tests wait for others' processes; tests/conftest.py says which tests stay together
 TEST_ARGS ?= -n 2
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-long lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-long fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -29,6 +31,9 @@ test: $(READY)
 
 test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)
+
+fuzz: $(READY)
+	$(VENV)/bin/python -m benchmarks.fuzzing $(FUZZ_ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.extras import needs
+from driftgauge.shared.wording.visible import visible
 
 if TYPE_CHECKING:
     import click
@@ -19,7 +20,8 @@ SECTIONS: Final = {
     },
     "Look": {
         "status": "producer.commands.status",
-        "alerts": "consumer.commands.alerts",
+        "incidents": "consumer.commands.told.incidents",
+        "alerts": "consumer.commands.told.alerts",
         "report": "consumer.commands.report",
     },
     "Models and references": {
@@ -99,13 +101,18 @@ def main() -> None:
         with needs("server"):
             _run()
     except DriftgaugeError as error:
-        sys.stderr.write(f"driftgauge: {error}\n")
+        # it may quote a file's column
+        said = "\n".join(visible(line) for line in str(error).split("\n"))
+        sys.stderr.write(f"driftgauge: {said}\n")
         sys.exit(error.exit_code)
 
 
 def _run() -> None:
     import click
 
+    from driftgauge.shared.telemetry import warnings_by_place
+
+    warnings_by_place()
     try:
         cli()(standalone_mode=False)
     except click.ClickException as error:

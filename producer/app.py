@@ -21,9 +21,10 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
-from driftgauge.producer.reading.subscription import Subscriptions
+from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.routes import (
     batch,
+    columns,
     events,
     health,
     labels,
@@ -60,6 +61,7 @@ ROUTERS = (
     events.router,
     labels.router,
     models.router,
+    columns.router,
     references.router,
     drift.router,
     reports.router,
@@ -119,6 +121,12 @@ def build(settings: Settings) -> Parts:
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
     connections = Connections(room_for(settings.max_connections))
+
+    def followed(kind: Kind) -> Subscriptions:
+        client = connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBER_READS + 1)
+        most, reads = connections.most_streams, MAX_SUBSCRIBER_READS
+        return Subscriptions(client, keys, kind, most=most, most_reads=reads)
+
     return Parts(
         keys=keys,
         serving=serving,
@@ -128,12 +136,8 @@ def build(settings: Settings) -> Parts:
         refusals=refusals,
         refused_labels=refused_labels,
         reader=reader,
-        subscriptions=Subscriptions(
-            connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBER_READS + 1),
-            keys,
-            most=connections.most_streams,
-            most_reads=MAX_SUBSCRIBER_READS,
-        ),
+        subscriptions=followed("alert"),
+        incidents=followed("incident"),
         pipeline=pipeline,
         feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
         meter=meter,
@@ -177,6 +181,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
             yield
     finally:
         parts.subscriptions.end()
+        parts.incidents.end()
         parts.feed.end()
         await stopped(following)
         await stopped(watching)
@@ -186,3 +191,4 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.publisher.close()
         await parts.reader.aclose()
         await parts.subscriptions.close()
+        await parts.incidents.close()

@@ -30,8 +30,8 @@ class Parts:
     ----------
     reader
         Client of the reading routes.
-    subscriptions
-        The alert streams that clients follow.
+    subscriptions, incidents
+        The streams of alerts and of incidents that clients follow.
     pipeline
         What stands in Redis, for health and metrics.
     refusals
@@ -55,6 +55,7 @@ class Parts:
     refused_labels: Refusals
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
+    incidents: Subscriptions
     pipeline: Pipeline
     feed: Feed
     meter: Meter

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -58,11 +59,16 @@ class Server(uvicorn.Server):
         # models and libraries stay: the collector need not look at them again and again
         gc.freeze()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end at a signal, at the start too; and end in time, whatever hangs."""
         # from a thread of C, that needs no interpreter: a model may hold on to it
         faulthandler.dump_traceback_later(EXIT_S, exit=True)
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().call_later(GIVE_UP_S, self._parts.scorer.give_up)
         self._parts.subscriptions.end()
+        self._parts.incidents.end()
         self._parts.feed.end()
         await super().shutdown(sockets)
 

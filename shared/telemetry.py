@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TextIO
@@ -84,7 +85,25 @@ def configure_logging(level: str = "INFO") -> None:
     ]
     root.setLevel(max(logging.WARNING, LEVELS[level]))
     logging.getLogger("driftgauge").setLevel(LEVELS[level])
-    logging.captureWarnings(capture=True)
+    warnings_by_place()
+
+
+def warnings_by_place() -> None:
+    """Log Python's warnings by their kind and place alone: the text of a model's own warning, and
+    the line of code that Python shows, can quote the values that it was called with.
+    """
+    warnings.showwarning = _logged
+
+
+def _logged(
+    message: Warning | str,  # noqa: ARG001  it can quote a value
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001  Python's signature
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    logging.getLogger("py.warnings").warning("%s at %s:%d", category.__name__, filename, lineno)
 
 
 def line_logger(sink: Sink, level: str, *, terminal: bool) -> FilteringBoundLogger:

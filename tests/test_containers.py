@@ -37,6 +37,20 @@ def test_compose_publishes_nothing_beyond_loopback(services: dict[str, Any]) -> 
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+@pytest.mark.parametrize("name", ["redis", "api", "worker"])
+def test_compose_confines_each_service(services: dict[str, Any], name: str) -> None:
+    """No service has a capability, can gain one, or can write outside of its volumes; memory and
+    processes are bounded.
+    """
+    service = services[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service["restart"] == "unless-stopped"
+
+
 @pytest.mark.parametrize("name", ["api", "worker"])
 def test_compose_commands_are_commands_of_the_image(services: dict[str, Any], name: str) -> None:
     """Each command and option exists in the command line that is the image's entry point."""

@@ -1,87 +1,102 @@
-"""Chaos: what becomes of events and alerts while processes are killed, stopped and cut off at
-random instants.
+"""Chaos: what becomes of events, alerts and people's knowledge of them while processes are killed,
+Redis refuses, forgets or fails over, disks are full, models hang and clients misbehave.
 
-    python -m benchmarks.chaos --minutes N [--seed S]
+    python -m benchmarks.chaos --seconds 1800            # every fault
+    python -m benchmarks.chaos --seconds 40 --faults full_redis,kill_worker
 
-Prints a table, writes benchmarks/results/chaos.json; the exit code is 1 if anything was lost,
-doubled or judged otherwise.
+Prints a table, writes benchmarks/results/chaos.json; the exit code is 1 if anything was lost
+without a word, doubled or judged otherwise, if a process ended by itself, or if all is not well a
+minute after the last fault.
 """
 
 import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import click
 
-from benchmarks.chaos.faults import Injector, settle
-from benchmarks.chaos.plant import Plant
-from benchmarks.chaos.traffic import Ledger, Traffic
-from benchmarks.chaos.verdict import Verdict, judge
+from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.trial import Trial, run
 from benchmarks.results import ResultRow, write
 
 DRIFT_S = 10.0
 """Seconds for which the temperature is calm, then drifted, in turns."""
 
 
-SMOKE = ("--minutes", "0.1", "--gap", "1")
+SMOKE = ("--seconds", "6", "--gap", "1", "--faults", "kill_worker,kill_api,kill_redis")
 """Arguments of the smallest run, which CI starts."""
 
 
+def chosen(_: click.Context, __: click.Parameter, names: str | None) -> list[Fault]:
+    """Read names of faults, separated by commas; all of them if there are none."""
+    wanted = names.split(",") if names else list(FAULTS)
+    unknown = [name for name in wanted if name not in FAULTS]
+    if unknown:
+        raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(FAULTS)}")
+    return [FAULTS[name] for name in wanted]
+
+
 @click.command()
-@click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True)
+@click.option(
+    "--faults", callback=chosen, help="Names of faults, separated by commas.  [default: all]"
+)
 @click.option(
     "--seed", default=1, show_default=True, help="Of the events, the faults and their instants."
 )
 @click.option("--gap", default=3.5, show_default=True, help="Mean seconds between two faults.")
 @click.option("--rate", default=200.0, show_default=True, help="Most events a second.")
 @click.option("--keep", is_flag=True, help="Keep the folder of the processes' logs.")
-def main(minutes: float, seed: int, gap: float, rate: float, *, keep: bool) -> None:
-    """Disturb real processes for some minutes, and verify what they counted."""
+def main(
+    seconds: float, faults: list[Fault], seed: int, gap: float, rate: float, *, keep: bool
+) -> None:
+    """Disturb real processes for a while, and verify what they counted and said."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     started = time.monotonic()
-    with Plant(folder) as plant:
-        traffic = Traffic(plant, seed, rate)
-        traffic.start()
-        injector = Injector(plant, seed, gap)
-
-        def meanwhile(passed: float) -> None:
-            traffic.shift = float(int(passed / DRIFT_S) % 2)
-
-        injector.run(60 * minutes, meanwhile)
-        traffic.stop()
-        verdict = judge(plant, traffic.ledger, settle(plant))
-    title = f"{minutes:g} minutes, seed {seed}, {time.monotonic() - started:.0f} s in all"
-    write("chaos", title, rows(injector.done, injector.lost_bytes, traffic.ledger, verdict))
-    for promise in verdict.broken:
+    trial = run(
+        folder,
+        faults,
+        seconds=seconds,
+        seed=seed,
+        rate=rate,
+        gap_s=gap,
+        shift=lambda passed: float(int(passed / DRIFT_S) % 2),
+    )
+    title = f"{seconds:g} s of faults, seed {seed}, {time.monotonic() - started:.0f} s in all"
+    write("chaos", title, rows(trial))
+    for promise in trial.verdict.broken:
         click.echo(f"broken: {promise}")
-    if keep or verdict.broken:
+    if keep or trial.verdict.broken:
         click.echo(f"The processes' logs: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(bool(verdict.broken))
+    sys.exit(bool(trial.verdict.broken))
 
 
-def rows(
-    faults: Counter[str], lost_bytes: int, ledger: Ledger, verdict: Verdict
-) -> list[ResultRow]:
+def rows(trial: Trial) -> list[ResultRow]:
     """Return the figures as rows of a table."""
+    ledger, verdict = trial.ledger, trial.verdict
     figures = {
-        "faults": faults.total(),
-        **{f"  {kind}": number for kind, number in sorted(faults.items())},
-        "bytes that Redis forgot by power loss": lost_bytes,
+        "faults": trial.faults.total(),
+        **{f"  {FAULTS[name].what}": number for name, number in sorted(trial.faults.items())},
+        "bytes that Redis forgot by power loss": trial.lost_bytes,
+        "seconds from the last fault until all is well": round(trial.well_after_s, 1),
         "events sent again by clients, answer lost": ledger.resent,
         "events sent again by clients, answered before": ledger.sent_twice,
         "events promised (answered published or spooled)": verdict.promised,
         "  of these answered as spooled": ledger.spooled,
         "events answered queued: no promise": ledger.queued,
         "events without id, answer lost: fate read from the log": ledger.unknown,
+        "predictions answered": ledger.predicted,
+        "predictions of a model that hung, answered 503": ledger.given_up,
         "events published (distinct in the log)": verdict.in_log,
         "copies of them in the log": verdict.copies,
         "events counted": verdict.counted,
-        "lost": verdict.lost,
+        "lost without a word": verdict.lost,
+        "promised, taken out of Redis by a fault, and told": verdict.forgotten,
+        "  slowest telling, seconds": round(trial.told_after_s, 1),
         "doubled": verdict.doubled,
         "alerts expected (undisturbed run)": verdict.alerts_expected,
         "alerts got": verdict.alerts,

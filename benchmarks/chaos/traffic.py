@@ -1,7 +1,8 @@
 """Clients that post events through HTTP, and remember what they were promised.
 
 A request with the client's own ids is sent again, to any API, until it is answered. One without ids
-cannot be: when its answer is lost, whether its events are in the log is not known.
+cannot be: when its answer is lost, whether its events are in the log is not known. Beside them,
+callers ask for predictions, whose events are promised as those that are posted are.
 """
 
 import threading
@@ -13,8 +14,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.chaos.model import draw
-from benchmarks.chaos.plant import Plant
+from benchmarks.chaos.plant.model import draw
+from benchmarks.chaos.plant.plant import Plant
+from benchmarks.chaos.plant.served import HANGING, QUICK
 
 CLIENTS = 4
 SENT_TWICE = 0.05
@@ -22,6 +24,8 @@ SENT_TWICE = 0.05
 LARGEST = 9
 """Most events of a request."""
 PATIENCE_S = 3.0
+CALL_S = 0.1
+"""Pause between two predictions."""
 SAFE = {"published", "spooled"}
 
 
@@ -42,6 +46,11 @@ class Ledger:
     refused: int = 0
     """Events that were not accepted (503); sent again."""
     spooled: int = 0
+    predicted: int = 0
+    given_up: int = 0
+    """Predictions of the model that hangs that were answered 503."""
+    failed: list[str] = field(default_factory=list)
+    """Predictions of the other model that were not answered 200."""
 
 
 class Traffic:
@@ -63,7 +72,7 @@ class Traffic:
         self.ledger = Ledger()
         self.shift = 0.0
         self._urls = plant.urls
-        self._models = list(plant.versions)
+        self._models = list(plant.monitored)
         self._rate = rate
         self._with_ids = with_ids
         self._stop = threading.Event()
@@ -78,6 +87,13 @@ class Traffic:
             )
             for number in range(CLIENTS)
         ]
+        if plant.predicts:
+            self._threads += [
+                threading.Thread(
+                    target=self._call, args=(model, f"{seed}-{model}"), name=model, daemon=True
+                )
+                for model in (QUICK, HANGING)
+            ]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -105,6 +121,42 @@ class Traffic:
                     self._stop.wait(number * CLIENTS / self._rate)
         except BaseException as error:  # noqa: BLE001  raised by `stop`
             self._failures.append(error)
+
+    def _call(self, model: str, name: str) -> None:
+        """Ask for predictions of a model, one after the other."""
+        random = np.random.default_rng(len(name))
+        asked = 0
+        try:
+            with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
+                while not self._stop.is_set():
+                    heat, lasting = random.normal(size=2).tolist()
+                    request = {
+                        "model": model,
+                        "features": {"heat": heat, "time": lasting},
+                        "id": f"{name}-{asked}",
+                    }
+                    self._predict(http, str(random.choice(self._urls)), request)
+                    asked += 1
+                    self._stop.wait(CALL_S)
+        except BaseException as error:  # noqa: BLE001  raised by `stop`
+            self._failures.append(error)
+
+    def _predict(self, http: httpx.Client, url: str, request: dict[str, Any]) -> None:
+        try:
+            answer = http.post(f"{url}/predict", json=request)
+        except httpx.TransportError:  # the API was killed, or is starting
+            with self._lock:
+                self.ledger.unknown += 1
+            return
+        with self._lock:
+            if answer.status_code == 200:
+                self.ledger.predicted += 1
+                if answer.json()["event"] in SAFE:
+                    self.ledger.safe.append((request["model"], request["id"]))
+            elif request["model"] == HANGING and answer.status_code == 503:
+                self.ledger.given_up += 1
+            else:
+                self.ledger.failed.append(f"{answer.status_code}: {answer.text[:200]}")
 
     def _request(self, random: np.random.Generator, number: int, name: str) -> list[dict[str, Any]]:
         model = str(random.choice(self._models))

@@ -1,5 +1,7 @@
 """Delays and false alarms on the errors of a classifier whose accuracy falls: our detectors with
-the shares that they have, at 100,000 labels a day, and river's at their defaults.
+the shares that they have, at 100,000 labels a day, and river's at their defaults; and the
+e-detector at the rate of false alarms that river's ADWIN has, for delays can be compared at an
+equal rate only.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,22 +25,25 @@ HORIZON: Final = 10_000
 RUN: Final = 100_000
 """Calm labels after one reference."""
 MONTH: Final = 3_000_000
+ADWINS_RATE: Final = 6_000_000
+"""Labels per false alarm of river's ADWIN, about what it has on ranks."""
 CHUNK: Final = 1000
 
 Alarms = Callable[[np.random.Generator, Floats], Iterator[int]]
 
 
-def ours(name: str) -> Alarms:
-    """One of the detectors of this repository, with its share of one false alarm in a month."""
+def ours(name: str, labels: float | None = None) -> Alarms:
+    """One of the detectors of this repository, with its share of one false alarm in a month, or
+    with one in so many labels.
+    """
     kind = ERROR_DETECTORS[name]
+    alpha = kind.errors_share / MONTH if labels is None else 1 / labels
 
     def alarms(random: np.random.Generator, values: Floats) -> Iterator[int]:
         column = NumericReference.build("error", _errors(random, WRONG, REFERENCE))
         counts = np.array(column.counts[:-1], dtype=np.float64)
         ranks = np.append((np.cumsum(counts) - counts / 2) / counts.sum(), np.nan)
-        detector = kind.start(
-            ReferenceProfile(REFERENCE, (column,)), [0], ranks, kind.errors_share / MONTH
-        )
+        detector = kind.start(ReferenceProfile(REFERENCE, (column,)), [0], ranks, alpha)
         for first in range(0, len(values), CHUNK):
             cells = column.cells(values[first : first + CHUNK])[None]
             ids = [f"{random.bytes(8).hex()}" for _ in range(cells.shape[1])]
@@ -66,6 +71,7 @@ CONTESTANTS: Final[dict[tuple[str, str], Alarms]] = {
         (name, f"{kind.errors_share:g} in {MONTH:,}"): ours(name)
         for name, kind in ERROR_DETECTORS.items()
     },
+    ("e_detector", f"1 in {ADWINS_RATE:,}"): ours("e_detector", ADWINS_RATE),
     ("river DDM", "default"): rivers(DDM),
     ("river ADWIN", "default"): rivers(ADWIN),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftgauge.consumer.commands.tables import printable
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.tables.options import file_options, form_of, names_option
 
@@ -115,7 +116,7 @@ def calibrate_version(
         registry.store_calibration(model, version, made)
         bar.advance(task)
     for remark in remarks:
-        click.echo(remark, err=True)
+        click.echo(printable(remark), err=True)
     return made
 
 
@@ -156,4 +157,4 @@ def show(made: "Calibration", *, as_json: bool = False) -> None:
     if chart:
         console.print(chart, highlight=False, markup=False)
     for line in summary(made):
-        click.echo(line)
+        click.echo(printable(line))

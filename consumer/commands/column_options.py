@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from driftgauge.consumer.commands.tables import printable, show_table
-from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import COLUMN_TYPES
-from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, form_of, with_options
+from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, with_options
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -40,35 +39,10 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def choices_of(given: Mapping[str, Any]) -> "Choices":
-    """Read the options.
-
-    Raises
-    ------
-    BadData
-        If a type is none, or a mark cannot be one.
-
-    Examples
-    --------
-    >>> choices_of({"types": ("code=categorical",), "missing": ("?",)}).types
-    {'code': 'categorical'}
-    """
+    """Read the options; BadData if a type is none, or a mark cannot be one."""
     from driftgauge.shared.reference.columns.choices import Choices
 
-    types: dict[str, Any] = {}
-    for text in given["types"]:
-        name, _, kind = text.rpartition("=")
-        if not name or kind not in COLUMN_TYPES:
-            raise BadData(
-                f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(COLUMN_TYPES)}."
-            )
-        types[name] = kind
-    return Choices(
-        types,
-        form_of(given),
-        given.get("date_format") or "",
-        given.get("time_unit"),
-        given.get("timezone") or "UTC",
-    )
+    return Choices.of(given)
 
 
 def show_columns(found: "Recognised") -> None:
@@ -84,5 +58,5 @@ def show_columns(found: "Recognised") -> None:
         for warning in row.warnings:
             click.echo(f"{printable(row.column)}: {printable(warning)}.")
     for remark in found.remarks:
-        click.echo(remark)
+        click.echo(printable(remark))
     click.echo("")

@@ -108,18 +108,18 @@ def _show(snapshot: Snapshot) -> None:
         lacking = feature.severity == "insufficient_data"
         values = {} if lacking else {found.name: found.value for found in feature.statistics}
         table.add_row(
-            Text(feature.name),
+            Text(printable(feature.name)),
             Text(
                 "too few rows" if lacking else feature.severity, COLOURS.get(feature.severity, "")
             ),
             *(_number(values.get(name)) for name in SHOWN),
-            Text("" if lacking else feature.reason),
+            Text("" if lacking else printable(feature.reason)),
         )
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)
     console.print(table)
-    console.print(Text(snapshot.verdict))
+    console.print(Text(printable(snapshot.verdict)))
 
 
 def _number(value: float | None) -> str:

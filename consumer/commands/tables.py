@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from driftgauge.shared.wording.visible import visible
+
 PIPED_WIDTH = 200
 """Columns of a table that goes to a file or another program."""
 
@@ -30,11 +32,11 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
 
 
 def printable(value: object) -> str:
-    r"""Write a value without characters that steer a terminal.
+    r"""Write a value with what steers a terminal as escapes.
 
     Examples
     --------
     >>> printable("\x1b[31mred")
-    '?[31mred'
+    '\\x1b[31mred'
     """
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+    return visible(str(value))

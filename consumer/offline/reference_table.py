@@ -11,8 +11,8 @@ import pandas as pd
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.columns.choices import IN_HAND, Choices, Circumstances, ColumnRow
-from driftgauge.shared.reference.columns.notation import notation_of
 from driftgauge.shared.reference.columns.recognising import described, recognised
+from driftgauge.shared.reference.columns.whole_table import LOOKING, recognise
 from driftgauge.shared.reference.feature import WRITTEN, Feature
 from driftgauge.shared.reference.schema import RESERVED, Schema, meaning
 from driftgauge.shared.reference.times import event_times
@@ -21,7 +21,6 @@ from driftgauge.shared.tables.format import TimeFormat
 from driftgauge.shared.tables.reading import open_table
 from driftgauge.shared.tables.table import Table
 
-LOOKING: Final = "looking at what they are"
 MOST_CLASSES: Final = 50
 """Most classes that are taken from the columns of predictions and true values."""
 
@@ -140,11 +139,15 @@ def read_reference(
     columns = {name: cells for name, cells in table.columns.items() if name not in gone}
     remarks = list(table.remarks)
     if given is None:
-        form, remark = notation_of(columns, choices.table)
-        choices = msgspec.structs.replace(choices, table=form)
+        place = Circumstances(timed=special.time is not None, fitted=fitted)
+        found, choices, remark = recognise(columns, choices, place, at)
         remarks += [remark] if remark else []
-    place = Circumstances(timed=special.time is not None, fitted=fitted)
-    found = _features(columns, choices, place, given, at)
+    else:
+        found = {
+            feature.name: (feature, described(feature, columns[feature.name], choices))
+            for feature in steps(LOOKING, given.features, at)
+            if feature.name in columns
+        }
     frame = _typed(table, choices, {name: feature for name, (feature, _) in found.items()})
     time, events_ms = None, None
     if special.time is not None:
@@ -178,25 +181,6 @@ def _prediction(
 def is_few_whole(row: ColumnRow) -> bool:
     """Tell whether a column has so few different whole numbers that they may be classes."""
     return any("taken as numbers" in warning for warning in row.warnings)
-
-
-def _features(
-    columns: Mapping[str, Any],
-    choices: Choices,
-    place: Circumstances,
-    given: Schema | None,
-    at: At,
-) -> dict[str, tuple[Feature, ColumnRow]]:
-    if given is None:
-        return {
-            name: recognised(name, cells, choices, place, nullable=not place.fitted)
-            for name, cells in steps(LOOKING, columns.items(), at)
-        }
-    return {
-        feature.name: (feature, described(feature, columns[feature.name], choices))
-        for feature in steps(LOOKING, given.features, at)
-        if feature.name in columns
-    }
 
 
 def _typed(table: Table, choices: Choices, features: Mapping[str, Feature]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from typing import IO, Final
 
 from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
 from driftgauge.consumer.retraining import leash
+from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.retraining")
 
@@ -24,6 +25,24 @@ LINE_BYTES: Final = 2000
 """Most bytes of a logged line; longer lines are split."""
 LINES: Final = 1000
 """Most lines of a run that are logged; further lines are read and dropped."""
+OURS: Final = "DRIFTGAUGE_"
+PASSED_ON: Final = frozenset(
+    (
+        "PATH",
+        "HOME",
+        "USER",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "LD_LIBRARY_PATH",
+    )
+)
+"""Variables that a command gets beside our settings."""
+SECRETS: Final = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 10.0
 
@@ -53,7 +72,7 @@ def run_command(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **known},
+            env=inherited() | known,
         )
     assert process.stdout is not None  # noqa: S101  it is a pipe
     reader = threading.Thread(target=_log_lines, args=(process.stdout, name), daemon=True)
@@ -61,6 +80,19 @@ def run_command(
     outcome = _await(process, timeout_s, cancelled)
     reader.join(PATIENCE_S)  # a process that the command left behind may hold its output open
     return outcome
+
+
+def inherited() -> dict[str, str]:
+    """Return the part of our environment that a command gets: where programs and files are, the
+    language, and our settings but those that are secrets. Others' secrets are not passed on either.
+    """
+    return {name: value for name, value in os.environ.items() if _is_passed_on(name)}
+
+
+def _is_passed_on(name: str) -> bool:
+    if name.startswith(OURS):
+        return name.removeprefix(OURS).lower() not in SECRETS
+    return name in PASSED_ON or name.startswith("LC_")
 
 
 def _await(

@@ -56,6 +56,8 @@ silent models cost nothing: where other partitions wait for this one's time, and
 """
 STRANGERS_AT_ONCE = 100
 """Most foreign entries of the panes that are moved in one transaction."""
+NO_PANE = 2**40
+"""Number that no pane has: an entry with such an id got it from Redis's clock."""
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
@@ -144,8 +146,29 @@ class CountingStage(Stage):
         self._early = 1.0
         self._readers_known = 0.0
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
-        self._clear_panes()
+        self._check_panes()
         self._prepare_log(offset)
+
+    def _check_panes(self) -> None:
+        """Check that the panes go no further than the checkpoint; what others wrote behind them is
+        moved away.
+
+        Raises
+        ------
+        BadData
+            If they do: counting anew beside them could not continue them.
+        """
+        self._clear_panes()
+        if not self.client.exists(self._panes):
+            return
+        details: Any = self.client.xinfo_stream(self._panes)
+        last = EntryId.parse(details["last-generated-id"])
+        if last > self._last_pane:
+            self.checkpoint.require_unchanged()
+        if last.ms >= NO_PANE:  # its entry was deleted by hand; only the stream's last id is left
+            self.client.execute_command("XSETID", self._panes, str(self._last_pane))
+        elif last > self._last_pane:
+            raise self._ahead(last)
 
     def _clear_panes(self) -> None:
         """Move what others wrote behind our last pane to the dead letters: their ids would refuse
@@ -154,34 +177,43 @@ class CountingStage(Stage):
         Raises
         ------
         BadData
-            If it is panes: then the checkpoint is older than they are, and counting anew beside
-            them could not continue them.
+            If it is panes.
+        OwnershipLost
+            If another worker has taken over since the checkpoint was read, and wrote them.
         """
-        last, details = self._last_pane, None
-        if self.client.exists(self._panes):
-            details = self.client.xinfo_stream(self._panes)
-        if details is None or EntryId.parse(details["last-generated-id"]) <= last:
-            return
-        found: Any = self.client.xrange(self._panes, exclusive(last), count=STRANGERS_AT_ONCE)
-        if not found:  # deleted by hand: only the stream's last id is left
-            self.client.execute_command("XSETID", self._panes, str(last))
-        ours = [entry_id for entry_id, fields in found if self._is_ours(entry_id, fields)]
-        if ours:
-            raise BadData(
-                f"{self._panes} goes on to {ours[-1].decode()}, but its checkpoint "
-                f"{self.checkpoint.key} only to {last}: the checkpoint was deleted, or restored "
-                f"from an older copy. {SAFE_ADVICE}"
+        while True:
+            found: Any = self.client.xrange(
+                self._panes, exclusive(self._last_pane), count=STRANGERS_AT_ONCE
             )
-        with self.client.pipeline(transaction=True) as pipe:
+            if not found:
+                return
+            self.checkpoint.require_unchanged()
             for entry_id, fields in found:
-                content = [part for pair in fields.items() for part in pair]
-                reason = "it stands behind the last pane, and no worker wrote it"
-                self._queue_dead(pipe, entry_id, reason, content)
-                pipe.xdel(self._panes, entry_id)
-            pipe.execute()
-        if found:
-            log.error("%s: %d entries are not of a worker: %s", self.name, len(found), self._dead)
-            self._clear_panes()
+                if self._is_ours(entry_id, fields):
+                    raise self._ahead(EntryId.parse(entry_id))
+            with self.client.pipeline(transaction=True) as pipe:
+                for entry_id, fields in found:
+                    content = [part for pair in fields.items() for part in pair]
+                    reason = "it stands behind the last pane, and no worker wrote it"
+                    self._queue_dead(pipe, entry_id, reason, content)
+                    pipe.xdel(self._panes, entry_id)
+                if len(found) < STRANGERS_AT_ONCE:
+                    pipe.execute_command("XSETID", self._panes, str(self._last_pane))
+                pipe.execute()
+            log.error(
+                "%s: %d entries of %s are of no worker; they are in %s now",
+                self.name,
+                len(found),
+                self._panes,
+                self._dead,
+            )
+
+    def _ahead(self, last: EntryId) -> BadData:
+        return BadData(
+            f"{self._panes} goes on to {last}, but its checkpoint {self.checkpoint.key} only to "
+            f"{self._last_pane}: the checkpoint was deleted, or restored from an older copy. "
+            f"{SAFE_ADVICE}"
+        )
 
     def _is_ours(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> bool:
         try:
@@ -299,8 +331,14 @@ class CountingStage(Stage):
             self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
-        """Fetch versions that are not known yet."""
-        for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+        """Fetch versions that are not known yet; the events of one that is not published are dead
+        letters, unless the registration of the whole model is gone.
+        """
+        new = names - self._cell_maps.keys()
+        found = self._published.fetch(new)
+        if len(found) < len(new):
+            self._published.require_any()
+        for name, version in found.items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:

@@ -141,6 +141,20 @@ class PublishedVersions:
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
         return self.fetch({name.decode(errors="replace") for name in names})
 
+    def require_any(self) -> None:
+        """Check that the model is registered.
+
+        Raises
+        ------
+        BadData
+            If no version of it is published any more: then it is not the events that are wrong.
+        """
+        if not self._client.exists(self._key):
+            raise BadData(
+                f"{self._key} is gone: no version of {self._model} is published any more. An API "
+                f"that serves it publishes it again by itself; is one running?"
+            )
+
     def require(self, names: set[str], checkpoint: str) -> None:
         """Check that the versions which a checkpoint needs are known.
 

@@ -1,4 +1,6 @@
-"""The running demo: it posts predictions and, some time later, their labels, and prints alerts."""
+"""The running demo: it posts predictions and, some time later, their labels, and prints what people
+are told.
+"""
 
 import asyncio
 import json
@@ -30,11 +32,11 @@ from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.events import Value
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.rules import is_operational
-from driftgauge.shared.wording.titles import subject_of
 
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
@@ -108,6 +110,8 @@ class DemoResult:
         Predictions before the drift; None until it begins.
     alerts
         Transitions to firing and resolved, in the order in which they came.
+    incidents
+        Each incident as it was last, by id.
     reports
         Paths of the report files.
     """
@@ -116,6 +120,7 @@ class DemoResult:
     counted: int = 0
     injected_at: int | None = None
     alerts: list[Alert] = field(default_factory=list)
+    incidents: dict[str, Incident] = field(default_factory=dict)
     reports: list[str] = field(default_factory=list)
 
     @property
@@ -134,7 +139,7 @@ class DemoResult:
 
 
 class LiveDemo:
-    """Posts predictions and labels and follows the alerts, all at the same time.
+    """Posts predictions and labels and follows alerts and incidents, all at the same time.
 
     Parameters
     ----------
@@ -169,14 +174,17 @@ class LiveDemo:
 
     async def run(self) -> None:
         """Post everything, then wait until all of it was counted and judged."""
-        # two connections more: for the stream of alerts and for labels
-        limits = httpx.Limits(max_connections=CONCURRENCY + 2, keepalive_expiry=IDLE_S)
+        # three connections more: for the two streams and for labels
+        limits = httpx.Limits(max_connections=CONCURRENCY + 3, keepalive_expiry=IDLE_S)
         async with httpx.AsyncClient(
             base_url=self.running.url, timeout=30, limits=limits
         ) as client:
             labels = LateLabels(client, self.plan.model.name, LABEL_DELAY_S, self.random)
             ended = asyncio.Event()
-            watch = asyncio.create_task(self._watch(client))
+            beside = [
+                asyncio.create_task(self._watch(client, "alerts", self._alert)),
+                asyncio.create_task(self._watch(client, "incidents", self._incident)),
+            ]
             label = asyncio.create_task(self._label(labels, ended))
             try:
                 with self.progress:
@@ -185,7 +193,7 @@ class LiveDemo:
                 await label
                 await self._settle(labels.accepted)
             finally:
-                for task in (watch, label):
+                for task in (*beside, label):
                     task.cancel()
                     with suppress(asyncio.CancelledError):
                         await task
@@ -268,37 +276,45 @@ class LiveDemo:
             for _ in range(min(CONCURRENCY, len(rows))):
                 group.create_task(post_some())
 
-    async def _watch(self, client: httpx.AsyncClient) -> None:
-        """Follow the alert stream, from its beginning, and print what fires and resolves."""
+    async def _watch(
+        self, client: httpx.AsyncClient, name: str, take: Callable[[CloudEvent], None]
+    ) -> None:
+        """Follow a stream from its beginning."""
         position = BEGINNING
         while True:
             with suppress(httpx.HTTPError):
                 headers = {"Last-Event-ID": position}
-                path = f"/alerts/stream?model={self.plan.model.name}"
+                path = f"/{name}/stream?model={self.plan.model.name}"
                 async with client.stream("GET", path, headers=headers, timeout=None) as lines:
                     async for line in lines.aiter_lines():
-                        name, _, value = line.partition(": ")
-                        if name == "id":
+                        field_, _, value = line.partition(": ")
+                        if field_ == "id":
                             position = value
-                        elif name == "data":
-                            self._alert(value)
+                        elif field_ == "data":
+                            take(msgspec.json.decode(value, type=CloudEvent))
             await asyncio.sleep(0.2)
 
-    def _alert(self, text: str) -> None:
-        event = msgspec.json.decode(text, type=CloudEvent)
+    def _alert(self, event: CloudEvent) -> None:
+        """Record an alert that fires or resolves; it is evidence, which nobody needs to read."""
         alert = msgspec.json.decode(event.data, type=Alert)
-        if alert.state not in {"firing", "resolved"}:
+        if alert.state in {"firing", "resolved"}:
+            self.result.alerts.append(alert)
+
+    def _incident(self, event: CloudEvent) -> None:
+        """Record an incident, and print what people are told of it."""
+        incident = msgspec.json.decode(event.data, type=Incident)
+        self.result.incidents[incident.id] = incident
+        if not incident.notify:
             return
-        self.result.alerts.append(alert)
-        colour = {"critical": "red", "warning": "yellow"}[alert.severity]
+        colour = {"critical": "red", "warning": "yellow"}[incident.severity]
+        change = {"severity": "worse", "cause": "new cause"}.get(incident.change, incident.change)
         self.console.print(
-            f"[{colour}]{alert.state.upper()} {alert.severity.upper()}[/] at event "
-            f"{alert.evidence.events:,}: "
-            f"{escape(subject_of(alert))}: {escape(alert.summary)}"
+            f"[{colour}]{incident.severity.upper()} {change}[/] "
+            f"{escape(incident.headline)}\n  {escape(incident.advice)}"
         )
 
     async def _settle(self, labels: int) -> None:
-        """Wait until everything was counted and judged, and the alerts were printed.
+        """Wait until everything was counted and judged, and the incidents were printed.
 
         Labels are waited for only `LABELS_S`: counting hands them to judging in bulk, the last ones
         after 5 s without an entry.

@@ -20,11 +20,13 @@ import httpx
 import msgspec
 import redis
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from driftgauge.models.common.training import register
 from driftgauge.models.demo.live import DemoPlan, DemoResult, LiveDemo, read_counters
 from driftgauge.models.demo.steps import step
+from driftgauge.models.demo.traffic import SHIFT_SD
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
@@ -169,13 +171,8 @@ def _conclude(
         f"{result.published:,} predictions published, {result.counted:,} counted, in "
         f"{seconds:.1f} s."
     )
-    if result.injected_at is not None and first is not None:
-        after = first - result.injected_at
-        console.print(
-            f"First alert {after:,} predictions after the drift."
-            if after >= 0
-            else "An alert before the drift."
-        )
+    if result.injected_at is not None:
+        _tell_story(console, plan, result, result.injected_at)
     for path in result.reports:
         console.print(f"  {path}", soft_wrap=True)
     if plan.as_json:
@@ -188,12 +185,36 @@ def _conclude(
             "published": result.published,
             "counted": result.counted,
             "alerts": msgspec.to_builtins(result.alerts),
+            "incidents": msgspec.to_builtins(list(result.incidents.values())),
             "reports": result.reports,
             "drift": drift,
             "redis": running.server,
             "seconds": round(seconds, 2),
         }
         sys.stdout.write(json.dumps(printed) + "\n")
+
+
+def _tell_story(console: Console, plan: DemoPlan, result: DemoResult, injected_at: int) -> None:
+    """Say what was injected, what was said of it and how soon, and where to read on."""
+    feature = plan.model.drifting_feature
+    console.print(
+        f"[bold]Injected:[/] after {injected_at:,} predictions {feature} was off by {SHIFT_SD} sd."
+    )
+    first = result.first_alert_event
+    drift = [one for one in result.incidents.values() if one.kind == "model"]
+    if first is None or not drift:
+        console.print("[bold]Said:[/] nothing, so far.")
+        return
+    after = first - injected_at
+    when = f"{after:,} predictions later" if after >= 0 else "before it, by chance"
+    console.print(f"[bold]Said:[/] {when}, in the end: {escape(drift[-1].headline)}")
+    others = len(result.incidents) - len(drift)
+    beside = f" Beside it {others} of the machine's own: it is slow." if others else ""
+    count = f"{len(drift)} incident{'s' if len(drift) != 1 else ''}"
+    console.print(
+        f"[bold]Look:[/] {count}, {len(result.alerts)} changes of alerts as evidence; the last "
+        f"reports are here.{beside}"
+    )
 
 
 def _forget(client: redis.Redis, prefix: str) -> None:

@@ -15,8 +15,8 @@ from driftgauge.producer.dashboard.drift_page import drift_shown, performance_sh
 from driftgauge.producer.dashboard.overview import model_cards
 from driftgauge.producer.dashboard.rendering import page, root_of
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.judged.alerts import while_allowed
 from driftgauge.producer.routes.judged.reports import preferred
+from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.statistics.psi import PSI
 

@@ -33,6 +33,12 @@ def api_check(found: Found, picture: Picture) -> Check:
             "where it is."
         )
         return wrong(name, said, advice) if expected else note(name, said, advice)
+    if len(service.degraded) == 1 and not service.models:  # a new one, that waits for its first
+        return note(
+            name,
+            f"{found.api_url} answers: {service.degraded[0]}",
+            "Register one with `driftgauge models register`, and promote it.",
+        )
     if service.degraded:
         return wrong(
             name,

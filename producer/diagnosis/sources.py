@@ -57,11 +57,14 @@ class Service(msgspec.Struct, frozen=True):
         Why not; empty if so.
     degraded
         What is wrong, as the API says.
+    models
+        Number of models that it serves.
     """
 
     answers: bool
     reason: str = ""
     degraded: tuple[str, ...] = ()
+    models: int = 0
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -130,7 +133,8 @@ async def _service(client: httpx.AsyncClient) -> tuple[Service, dict[str, Any]]:
         return Service(answers=False, reason="nothing answers there"), {}
     except (ValueError, AttributeError):
         return Service(answers=False, reason="another program answers there"), {}
-    return Service(answers=True, degraded=tuple(map(str, reasons))), told
+    degraded = tuple(map(str, reasons))
+    return Service(answers=True, degraded=degraded, models=len(told["models"])), told
 
 
 async def _windows(

@@ -182,6 +182,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  ours says it as a problem document
         self._refuse(MALFORMED, "malformed", linger=True)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a request for another protocol is answered in this one (RFC 9110, 7.8)."""
+
     # -- bounds ------------------------------------------------------------------------------------
 
     def drop(self, reason: str) -> None:

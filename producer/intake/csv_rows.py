@@ -86,6 +86,8 @@ def header_faults(
     """
     empty = [place for place, name in enumerate(header, start=1) if not name]
     known, named = {*schema.names, *beside.names, ""}, set(header)
+    if named.isdisjoint(known):  # perhaps no header but the first row, which is not quoted
+        return [FieldError("/header", "names none of the columns of this model")]
     twice = [name for name, times in Counter(header).items() if name and times > 1]
     return [
         *(FieldError(f"/header/{place}", "has no name") for place in empty),

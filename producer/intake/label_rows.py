@@ -73,6 +73,8 @@ def time_of(text: str) -> int | str:
 
 
 def _header_faults(header: Sequence[str]) -> list[FieldError]:
+    if header and set(header).isdisjoint(FIELDS):  # perhaps the first label, which is not quoted
+        return [FieldError("/header", "names no column of labels; use " + ", ".join(FIELDS))]
     return [
         *(
             FieldError(pointer("/header", name), "stands in the header more than once")

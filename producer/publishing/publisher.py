@@ -77,7 +77,7 @@ class Publisher:
         self._spool_first = settings.publish_mode == "spool_first"
         self._partitions: dict[str, int] = {}
         self._lanes = Lanes(keys)
-        self._versions = Versions(keys, self._lanes)
+        self._versions = Versions(keys, self._lanes, settings.registry_dir)
         self._receipts = Receipts(settings.ack_timeout_ms / 1000, self._late)
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes, keys.is_log_of)
         self._spooler = Spooler(

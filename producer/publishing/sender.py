@@ -32,7 +32,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 
 from driftgauge.producer.publishing.connection import ask
-from driftgauge.producer.publishing.kept import Kept, Server, read_info
+from driftgauge.producer.publishing.kept import Kept
 from driftgauge.producer.publishing.lane import (
     Batch,
     Entry,
@@ -43,6 +43,7 @@ from driftgauge.producer.publishing.lane import (
 )
 from driftgauge.producer.publishing.receipts import Receipts
 from driftgauge.producer.publishing.ring import Ring
+from driftgauge.producer.publishing.server import Server, read_info
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
@@ -150,7 +151,7 @@ class Sender:
     async def _converse(self, connection: AbstractConnection) -> None:
         """Send what is there, group by group, until the connection is lost."""
         await ask(connection, b"PING")
-        self._versions.publish_again()
+        await self._versions.publish_again()
         self._look_at = -math.inf
         while not self._stopped:
             await self._look(connection)
@@ -187,7 +188,7 @@ class Sender:
         # without a right to INFO every connection may be to another server
         known = bool(server.identity) or self._look_at > -math.inf
         if self._server is not None and (server.identity != self._server or not known):
-            self._versions.publish_again()
+            await self._versions.publish_again()
             self._doubt("Redis is not the server of before")
             self._kept.forget()
         self._server = server.identity

@@ -2,7 +2,10 @@
 events.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import redis
@@ -16,13 +19,22 @@ from driftgauge.shared.contract.keys import Keys
 LEAST_VERIFIED: Final = 100
 VERIFIED_IN: Final = 10
 """Models that one look verifies at least, and looks that verify all of them."""
+FOLDER_S: Final = 2.0
+"""Longest wait for the registry folder, in seconds."""
 
 
 class Versions:
-    """Versions by model, and which of them the present connection has yet to publish."""
+    """Versions by model, and which of them the present connection has yet to publish.
 
-    def __init__(self, keys: Keys, lanes: Lanes) -> None:
+    Parameters
+    ----------
+    registry
+        Folder of the registered versions: one that was purged there is not published again.
+    """
+
+    def __init__(self, keys: Keys, lanes: Lanes, registry: Path) -> None:
         self._keys = keys
+        self._registry = registry
         self._lanes = lanes
         self._known: dict[str, dict[str, bytes]] = {}
         self._awaited: dict[str, dict[str, bytes]] = {}
@@ -36,8 +48,9 @@ class Versions:
         """Tell whether events of a model must wait for its versions."""
         return model in self._awaited
 
-    def publish_again(self) -> None:
+    async def publish_again(self) -> None:
         """Publish all versions again: the server of a new connection may not have them."""
+        await self._forget_purged()
         self._awaited = {model: dict(versions) for model, versions in self._known.items()}
 
     async def publish(
@@ -76,11 +89,12 @@ class Versions:
         gone = await self._gone(connection, turn)
         if gone:
             gone |= await self._gone(connection, rest)
-        for model in turn:  # to the end of the queue
+            await self._forget_purged()
+        for model in self._known.keys() & set(turn):  # to the end of the queue
             self._known[model] = self._known.pop(model)
-        for model in gone:
+        for model in gone & self._known.keys():
             self._awaited[model] = dict(self._known[model])
-        return sorted(gone)
+        return sorted(gone & self._known.keys())
 
     async def _gone(self, connection: AbstractConnection, models: Sequence[str]) -> set[str]:
         """Return those models of which something is gone."""
@@ -105,3 +119,26 @@ class Versions:
             except redis.ResponseError:  # another type: publishing it again says so
                 gone.add(model)
         return gone
+
+    async def _forget_purged(self) -> None:
+        """Forget the versions that are in the registry folder no more, though their model is. A
+        folder that does not answer keeps no event waiting.
+        """
+        names = [(model, version) for model, known in self._known.items() for version in known]
+        purged: list[tuple[str, str]] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FOLDER_S):
+                purged = await asyncio.to_thread(self._purged, names)
+        for model, version in purged:
+            for versions in (self._known, self._awaited):
+                versions.get(model, {}).pop(version, None)
+                if not versions.get(model, True):
+                    del versions[model]
+
+    def _purged(self, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        folders = {model for model, _ in names if (self._registry / model).is_dir()}
+        return [
+            (model, version)
+            for model, version in names
+            if model in folders and not (self._registry / model / version).is_dir()
+        ]

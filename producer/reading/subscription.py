@@ -1,4 +1,4 @@
-"""Following the alert streams as server-sent events, resumable without loss.
+"""Following the streams of alerts or incidents as server-sent events, resumable without loss.
 
 A subscriber's position is resolved to entry ids when it connects (never `$`, which would skip what
 arrives between two reads) and is sent at once, so that it can resume even if it was cut off before
@@ -12,7 +12,7 @@ its client's.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 import redis
@@ -31,6 +31,7 @@ from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, is_entry_id
 from driftgauge.shared.contract.keys import Keys, model_names
 
+Kind = Literal["alert", "incident"]
 HEARTBEAT_S = 15.0
 GROUP = 100
 AWAY_S = 1.0
@@ -44,6 +45,8 @@ class Subscriptions:
     ----------
     client
         Redis client with one connection more than `most_reads`, which waits for all subscribers.
+    kind
+        What is followed.
     most
         Most subscribers at once.
     most_reads
@@ -51,10 +54,18 @@ class Subscriptions:
     """
 
     def __init__(
-        self, client: redis.asyncio.Redis, keys: Keys, *, most: int, most_reads: int
+        self,
+        client: redis.asyncio.Redis,
+        keys: Keys,
+        kind: Kind = "alert",
+        *,
+        most: int,
+        most_reads: int,
     ) -> None:
         self.client = client
+        self.kind = kind
         self._keys = keys
+        self._stream_of = {"alert": keys.alerts, "incident": keys.incidents}[kind]
         self._most = most
         self._reading = asyncio.Semaphore(most_reads)
         self._closing = asyncio.Event()
@@ -98,7 +109,8 @@ class Subscriptions:
             400 if the id is malformed; 503 if there are too many subscribers.
         """
         if len(self._open) >= self._most:
-            raise Problem(503, "Too many clients follow the alerts of this API.", (), RETRY_AFTER)
+            detail = f"Too many clients follow the {self.kind}s of this API."
+            raise Problem(503, detail, (), RETRY_AFTER)
         subscription = Subscription(self, everything=model is None)
         self._open.add(subscription)  # before anything is waited for, so that no more come in
         subscription.start(await self._positions(model, last_event_id))
@@ -150,7 +162,7 @@ class Subscriptions:
             return []
         if any(len(entries) == GROUP for _, entries in found):
             subscription.news.set()
-        names = {self._keys.alerts(model): model for model in subscription.followed}
+        names = {self._stream_of(model): model for model in subscription.followed}
         return [
             subscription.block(names[key.decode()], entry_id.decode(), fields.get(b"e", b""))
             for key, entries in found
@@ -180,7 +192,7 @@ class Subscriptions:
         if not ends:
             await self._wait(AWAY_S)
             return
-        names = {self._keys.alerts(model): model for model in ends}
+        names = {self._stream_of(model): model for model in ends}
         grown = set()
         for key, entries in await self._read(ends, block=BLOCK_MS):
             model = names[key.decode()]
@@ -195,9 +207,9 @@ class Subscriptions:
         return named | (await self.models() if everything else set())
 
     async def _read(self, positions: Positions, block: int | None) -> Any:
-        """Read the alerts after some positions; `block` (ms) waits for them."""
+        """Read what stands after some positions; `block` (ms) waits for them."""
         streams: dict[Any, Any] = {
-            self._keys.alerts(model): after for model, after in positions.items()
+            self._stream_of(model): after for model, after in positions.items()
         }
         if block is not None:  # on the connection that is left for it
             return await self.client.xread(streams, count=GROUP, block=block)
@@ -217,7 +229,7 @@ class Subscriptions:
 
     async def _last(self, model: str) -> str:
         async with self._reading:
-            found = await newest_async(self.client, self._keys.alerts(model))
+            found = await newest_async(self.client, self._stream_of(model))
         return BEGINNING if found is None else str(found[0])
 
 
@@ -277,10 +289,11 @@ class Subscription:
         return b": following\nid: " + self._id().encode() + b"\n\n"
 
     def block(self, model: str, entry_id: str, event: bytes) -> bytes:
-        """Return the block of an alert, with the position after it."""
+        """Return the block of an event, with the position after it."""
         self.followed[model] = entry_id
         lines = b"".join(b"data: " + line + b"\n" for line in event.splitlines())
-        return b"event: alert\nid: " + self._id().encode() + b"\n" + lines + b"\n"
+        kind = self._subscriptions.kind.encode()
+        return b"event: " + kind + b"\nid: " + self._id().encode() + b"\n" + lines + b"\n"
 
     def _id(self) -> str:
         if self.everything:

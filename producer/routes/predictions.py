@@ -17,7 +17,7 @@ from driftgauge.producer.intake.documents import MAX_ID
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import prediction_log
 from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter
-from driftgauge.producer.routes.judged.alerts import while_allowed
+from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.scoring.answers import table
 from driftgauge.shared.durations import milliseconds

@@ -39,6 +39,9 @@ def documented(
             },
             "415": {"description": "A Content-Encoding that is not taken.", "content": problem},
             "422": {"description": "Every bad field, by JSON pointer.", "content": problem},
-            "503": {"description": "No model is loaded, or the queue is full.", "content": problem},
+            "503": {
+                "description": "No model is loaded, it does not answer, or there is no room.",
+                "content": problem,
+            },
         },
     }

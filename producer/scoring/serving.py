@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -38,8 +39,10 @@ RETRY_BROKEN_S: Final = 10.0
 """Pause (s) before a version that could not be loaded is tried again, so that a large file is not
 read twice a second.
 """
-LOAD_S: Final = 30.0
-"""Time (s) for which the others wait while a version is loaded."""
+LOAD_S: Final = 20.0
+"""Time (s) for which the API waits for a version that is being loaded."""
+AT_ONCE: Final = 2
+"""Versions that are being loaded at the same time, but for those that hang."""
 MOST_LOADS: Final = 8
 """Most versions that are being loaded at once, those that hang included."""
 MOST_TRIALS: Final = 4
@@ -166,21 +169,33 @@ class Serving:
         self._loading = asyncio.Lock()
         self._threads = Threads("loading")
         self._loads: dict[tuple[str, str], Load] = {}
+        self._switching: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     def close(self) -> None:
         """Look no more."""
+        for switching in self._switching.values():
+            switching.cancel()
         self._threads.close()
 
     async def follow(self) -> None:
         """Refresh, and wait for longer than `POLL_S` allows if looking at that many models takes
         long.
         """
-        await self.refresh()
+        await self._look()
         pause_s = min(LONGEST_POLL_S, PAUSE_PER_COST * self._cost_s)
         await asyncio.sleep(max(0.0, pause_s - POLL_S))
 
     async def refresh(self) -> None:
         """Load new production versions, and unload trial versions that have left staging."""
+        await self._look()
+        if self._switching:
+            await asyncio.wait(self._switching.values())
+
+    async def _look(self) -> None:
+        """Begin to load new production versions, and unload trial versions that have left
+        staging.
+        """
         try:
             wanted, calibrated = await self._run(self._looked)
             gone = await self._run(self._left_staging, list(self._trials))
@@ -191,13 +206,25 @@ class Serving:
             return
         self.faults.pop("", None)
         for model, version in wanted.items():
-            await self._follow(model, version, calibrated=model in calibrated)
+            if isinstance(version, Exception):
+                self._report(model, "", str(version))
+            elif model not in self._switching and await self._is_due(
+                model, version, calibrated=model in calibrated
+            ):
+                # beside each other: one that hangs delays none of the others
+                switching = asyncio.create_task(self._switch(model, version), name="switch")
+                self._switching[model] = switching
+                switching.add_done_callback(partial(self._switched, model))
         for model in self.production.keys() - wanted.keys():
             self._report(
                 model, "", f"{model} has no version in production any more; the loaded one goes on."
             )
-        for trial in gone:  # only now: one that was promoted need not be loaded again
-            self._trials.pop(trial, None)
+        for trial in gone:
+            if trial[0] not in self._switching:  # one that was promoted need not be loaded again
+                self._trials.pop(trial, None)
+
+    def _switched(self, model: str, _: object) -> None:
+        del self._switching[model]
 
     def choose(self, model: str | None) -> ServedVersion:
         """Return the production version of a model, or of the default one.
@@ -326,22 +353,21 @@ class Serving:
         self._cost_s = time.thread_time() - begun_s
         return wanted, calibrated
 
-    async def _follow(self, model: str, version: str | Exception, *, calibrated: bool) -> None:
-        """Load the production version of one model, unless it is loaded or has just failed."""
-        if isinstance(version, Exception):
-            self._report(model, "", str(version))
-            return
+    async def _is_due(self, model: str, version: str, *, calibrated: bool) -> bool:
+        """Return whether the production version of a model is to be loaded: it is not, and has not
+        just failed.
+        """
         served, fault = self.production.get(model), self.faults.get(model)
         if served is not None and served.version == version:
             if calibrated:
                 await self._follow_calibration(served)
             self.faults.pop(model, None)
-        elif (
+            return False
+        return (
             fault is None
             or fault.version != version
             or time.monotonic() - fault.seen >= RETRY_BROKEN_S
-        ):
-            await self._switch(model, version)
+        )
 
     async def _follow_calibration(self, served: ServedVersion) -> None:
         """Publish a version again that was calibrated meanwhile."""
@@ -388,26 +414,39 @@ class Serving:
             If it does not end in time, or too many others do not; it goes on, and is asked for
             again.
         """
-        name = model, version
-        if name not in self._loads and len(self._loads) >= MOST_LOADS:
-            hanging = ", ".join(" ".join(other) for other in sorted(self._loads))
-            raise DriftgaugeError(
-                f"{model} {version} is not loaded: loading {hanging} does not end. Restart the API."
-            )
-        if name not in self._loads:
-            loading = self._threads.start(self._load, model, version)
-            loading.add_done_callback(_noticed)
-            self._loads[name] = Load(loading, time.monotonic())
-        load = self._loads[name]
-        rest = load.since + LOAD_S - time.monotonic()
-        await asyncio.wait([load.version], timeout=max(0.0, rest))
+        async with self._slots:
+            load = self._load_of(model, version)
+            rest = load.since + LOAD_S - time.monotonic()
+            await asyncio.wait([load.version], timeout=max(0.0, rest))
         if not load.version.done():
             raise DriftgaugeError(
                 f"{model} {version} is not loaded yet after {time.monotonic() - load.since:.0f} s: "
                 "reading its file, or its first prediction, does not end. It serves when it does."
             )
-        del self._loads[name]
+        self._loads.pop((model, version), None)
         return load.version.result()
+
+    def _load_of(self, model: str, version: str) -> Load:
+        """Begin to load a version, or return the load that was begun before; forget those that
+        nobody has asked for since they ended.
+        """
+        name = model, version
+        self._loads = {
+            other: load
+            for other, load in self._loads.items()
+            if other == name or not load.version.done()
+        }
+        if name not in self._loads:
+            if len(self._loads) >= MOST_LOADS:
+                hanging = ", ".join(" ".join(other) for other in sorted(self._loads))
+                raise DriftgaugeError(
+                    f"{model} {version} is not loaded: loading {hanging} does not end. Restart the "
+                    "API."
+                )
+            loading = self._threads.start(self._load, model, version)
+            loading.add_done_callback(_noticed)
+            self._loads[name] = Load(loading, time.monotonic())
+        return self._loads[name]
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)

@@ -194,11 +194,13 @@ class Watchdog:
         return int(LEASE_CHECKS * max(self._settings.watchdog_seconds, LONGEST_PAUSE_S) * 1000)
 
     async def check(self) -> None:
-        """Observe each model once; one that cannot be read does not hide the others."""
+        """Observe each model once, also one that is not in Redis any more; one that cannot be read
+        does not hide the others.
+        """
         async with asyncio.timeout(TIMEOUT_S):
             now = await self._now()
             self._evicts = await self._eviction()
-            models = await self._pipeline.models()
+            models = sorted({*await self._pipeline.models(), *self._compared})
         for tell in (self._tell_dropped, self._tell_hanging, self._tell_refused, self._tell_held):
             async with asyncio.timeout(TIMEOUT_S):
                 await tell(now)
@@ -394,11 +396,7 @@ class Watchdog:
         if self._stamps is None:
             return
         for position in state.positions:
-            told = position.key, position.place, position.events
-            if self._stamps.behind(*told[:2]) is not None:
-                self._stamps.begin_anew(*told)
-            else:
-                self._stamps.note(*told)
+            self._stamps.note(position.key, position.place, position.events)
 
     def _tell_setbacks(self, pipe: Any, state: ModelState) -> None:
         """Leave what was found at this process's first look to the holder of the lease."""

@@ -63,9 +63,7 @@ class Deployment:
     def __init__(self, settings: Settings, command: str = "up") -> None:
         self.command = command
         self.wanted_port = settings.port
-        self.settings = settings.model_copy(
-            update={"port": processes.free_port(settings.port, settings.host)}
-        )
+        self.settings = settings
         self.server: dict[str, str] = {}
         self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,6 +83,9 @@ class Deployment:
 
     def __enter__(self) -> Self:
         with self._stack:
+            reserved = processes.reserved_port(self.wanted_port, self.settings.host)
+            port = self._stack.enter_context(reserved)
+            self.settings = self.settings.model_copy(update={"port": port})
             self._claim()
             self._stack.callback(release, self.settings.data_dir, self.running)
             self._start_redis()

@@ -1,13 +1,16 @@
 """Child processes that end with their parent: the private Redis server, API and worker."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from driftgauge.shared.errors import DriftgaugeError
@@ -125,6 +128,41 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
     DriftgaugeError
         If the next 1,000 ports are in use, too.
     """
+    return next(_free_ports(wanted, host))
+
+
+@contextmanager
+def reserved_port(wanted: int, host: str) -> Iterator[int]:
+    """Reserve the wanted port, or the next one that is free and reserved by no other process of
+    this user.
+
+    A server takes seconds to listen, and meanwhile its port looks free: two deployments that start
+    together would choose the same one.
+
+    Raises
+    ------
+    DriftgaugeError
+        If the next 1,000 ports are in use, too.
+    """
+    for port in _free_ports(wanted, host):
+        path = Path(tempfile.gettempdir()) / f"driftgauge-{os.getuid()}-{port}.lock"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        try:
+            yield port
+        finally:
+            os.close(lock)
+        return
+
+
+def _free_ports(wanted: int, host: str) -> Iterator[int]:
+    """Yield the ports from the wanted one upwards on which nobody listens; DriftgaugeError after
+    1,000.
+    """
     for port in range(wanted, min(wanted + 1000, 65536)):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,7 +170,7 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
                 probe.bind((host, port))
             except OSError:
                 continue
-            return port
+        yield port
     raise DriftgaugeError(f"No free port from {wanted} upwards; choose another with --port.")
 
 

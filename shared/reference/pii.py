@@ -7,6 +7,7 @@ built from columns that were treated in the same way. `remove` treats a data fra
 
 import hmac
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -39,7 +40,24 @@ _PHRASES: Final = _listed(
     "tax_id tax_number "
     "passport driver_license driving_licence license_plate number_plate card credit_card "
     "card_number cvv cvc "
-    "iban bic bank_account account_number account_holder ip_address ip_addr mac_address"
+    "iban bic bank_account account_number account_holder ip_address ip_addr mac_address "
+    "fname lname mname tel addr cell_phone cell_number password passwd pwd passphrase "
+    # German, without accents as all of them
+    "vorname nachname familienname geburtsname geburtsdatum geburtstag anschrift adresse strasse "
+    "hausnummer telefon telefonnummer handy handynummer mobilnummer kontonummer kontoinhaber "
+    "steuernummer steuer_id sozialversicherungsnummer personalausweis ausweisnummer reisepass "
+    "passwort kennzeichen "
+    # French
+    "prenom nom_de_famille date_de_naissance date_naissance naissance rue courriel mot_de_passe "
+    "passeport numero_de_securite_sociale "
+    # Spanish, Portuguese, Italian
+    "nombre apellido apellidos fecha_de_nacimiento fecha_nacimiento direccion calle telefono "
+    "correo contrasena dni curp pasaporte movil sobrenome data_de_nascimento data_nascimento "
+    "endereco telefone celular senha cpf cognome data_di_nascita indirizzo cellulare "
+    "codice_fiscale "
+    # Dutch, Polish, Swedish
+    "voornaam achternaam geboortedatum adres straat telefoonnummer wachtwoord bsn imie nazwisko "
+    "pesel fornamn efternamn personnummer"
 )
 _JOINED: Final = frozenset(phrase.replace("_", "") for phrase in _PHRASES) | {
     "emailaddress",
@@ -47,7 +65,7 @@ _JOINED: Final = frozenset(phrase.replace("_", "") for phrase in _PHRASES) | {
     "mobilenumber",
 }
 """The phrases written as one word."""
-_ENDS: Final = _listed("name ip mail")
+_ENDS: Final = _listed("name ip mail cell nom nome naam")
 """Words that are personal if they are the whole name, or its end after one of `_BEARERS`."""
 _BEARERS: Final = _listed(
     "client customer user person personal contact holder owner patient employee member passenger "
@@ -79,7 +97,8 @@ def is_personal(name: str) -> bool:
     """Return whether a field is personal, as far as its name tells.
 
     The name is split into words at punctuation, digits and capitals, so that no part of a longer
-    word counts. A name with a listed English word is personal, unless it names a measure of it
+    word counts. A name with a listed word, of English or another language, is personal, unless it
+    names a measure of it
     (`email_count`, `is_mobile`, `card_type`). In doubt the answer is yes: a field that is dropped
     in error appears in the warning at registration, but a field that is published in error may not
     be noticed for years. The list cannot know what a field called `x7` holds.
@@ -87,6 +106,8 @@ def is_personal(name: str) -> bool:
     Examples
     --------
     >>> [is_personal(name) for name in ("email", "customerEMail", "First Name", "phone_2")]
+    [True, True, True, True]
+    >>> [is_personal(name) for name in ("Geburtsdatum", "prénom", "Apellidos", "Straße")]
     [True, True, True, True]
     >>> [is_personal(name) for name in ("named_entity_count", "card_type", "shipment", "is_mobile")]
     [False, False, False, False]
@@ -97,6 +118,8 @@ def is_personal(name: str) -> bool:
     if words[-1] in _ENDS and (len(words) == 1 or words[-2] in _BEARERS):
         return True
     text = f"_{'_'.join(words)}_"
+    if "".join(words) in _JOINED:
+        return True
     return not _JOINED.isdisjoint(words) or any(f"_{phrase}_" in text for phrase in _PHRASES)
 
 
@@ -218,8 +241,13 @@ def _check_rules(frame: "pd.DataFrame", rules: Mapping[str, PiiTreatment]) -> No
 
 def _words(name: str) -> list[str]:
     """Split a name into lower-case words, without numbers, and listed words in the singular."""
-    parts = re.split(r"[\W\d_]+", _WORD_ENDS.sub("_", name))
-    return [_singular(part.casefold()) for part in parts if part]
+    parts = re.split(r"[\W\d_]+", _WORD_ENDS.sub("_", unicodedata.normalize("NFC", name)))
+    return [_singular(_without_accents(part.casefold())) for part in parts if part]
+
+
+def _without_accents(word: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", word)
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
 def _singular(word: str) -> str:

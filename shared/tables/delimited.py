@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.tables.recognising import header_fault, other_separator
+from driftgauge.shared.tables.recognising import (
+    header_fault,
+    looks_like_values,
+    other_separator,
+)
 from driftgauge.shared.tables.values import Texts, texts_of
 
 if TYPE_CHECKING:
@@ -56,6 +60,11 @@ def checked_header(found: Iterator[Record]) -> list[str]:
     _, header = next(found, (0, []))
     header = [name.strip() for name in header]
     fault = header_fault(header)
+    if looks_like_values(header):
+        fault = (
+            "the first line looks like values, not like the names of columns; put a line with the "
+            "names before it"
+        )
     if fault:
         raise BadData(fault)
     return header

@@ -40,6 +40,11 @@ UNREAD: Final = {
 COMPRESSED_NAMES: Final = {"gz": "compressed by gzip", "zstd": "compressed by zstd"}
 BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _EXCEL: Final = re.compile(r"\ufeff?\"?sep=.\"?\s*$", re.IGNORECASE)
+_VALUE: Final = re.compile(
+    r"[+-]?(?:\d{1,30}(?:[.,]\d{0,30})?|[.,]\d{1,30})"
+    r"|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[ T].{0,30})?"
+)
+"""A number, or a date."""
 LIKELY: Final = 0.9
 """Share of the records that have as many cells as the header, for a separator to be likely."""
 
@@ -171,6 +176,24 @@ def other_separator(header: Sequence[str]) -> str:
     if len(header) != 1:
         return ""
     return next((name for mark, name in SEPARATOR_NAMES.items() if mark in header[0]), "")
+
+
+def looks_like_values(header: Sequence[str]) -> bool:
+    """Tell whether a first line is hardly a header: it holds an e-mail address, or half of it are
+    numbers or dates, but no plain count. Then none of it is quoted: it may be a person's row.
+
+    Examples
+    --------
+    >>> [looks_like_values(line.split(",")) for line in ("Ann,1970-01-02,44", "x,7,y", "0,1,2")]
+    [True, False, False]
+    """
+    if len(header) < 2:
+        return False
+    if any("@" in name for name in header):
+        return True
+    if [*header] in ([*map(str, range(len(header)))], [*map(str, range(1, len(header) + 1))]):
+        return False
+    return 2 * sum(_VALUE.fullmatch(name.strip()) is not None for name in header) >= len(header)
 
 
 def header_fault(header: Sequence[str]) -> str:

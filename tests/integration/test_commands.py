@@ -15,8 +15,9 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from driftgauge.consumer.commands.alerts import alerts as alerts_command
 from driftgauge.consumer.commands.report import report as report_command
+from driftgauge.consumer.commands.told.alerts import alerts as alerts_command
+from driftgauge.consumer.commands.told.incidents import incidents as incidents_command
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
@@ -131,7 +132,35 @@ def test_commands_from_the_command_line(
         assert isinstance(found, DriftgaugeError)
         assert said in str(found) or "404" in str(found)
         assert found.exit_code == code
+    incidents_told(client, redis_url, keys, url)
     reported(client, keys, url)
+
+
+def incidents_told(client: redis.Redis, redis_url: str, keys: Keys, url: str) -> None:
+    """The drift is one incident, with its headline; acknowledged by the command line, it and its
+    alerts have the mark.
+    """
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(incidents_command, [*words, "--url", url])
+
+    (event,) = [msgspec.json.decode(line) for line in run("--json").output.splitlines()]
+    incident = event["data"]
+    assert (incident["state"], incident["features"]) == ("open", ["smooth"])
+    shown = run("--model", MODEL).output
+    assert incident["headline"] in shown
+    assert f"[{incident['id']}]" in shown
+    kept: Any = client.hgetall(keys.open_incidents(MODEL))
+    assert {name.decode(): msgspec.json.decode(one) for name, one in kept.items()} == {
+        incident["id"]: event
+    }
+    assert "Asked of plant" in run("acknowledge", incident["id"], "--note", "on it").output
+    known = client.xlen(keys.incidents(MODEL))
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: client.xlen(keys.incidents(MODEL)) > known, "the mark")
+    (seen,) = [msgspec.json.decode(line)["data"] for line in run("--json").output.splitlines()]
+    assert (seen["change"], seen["acknowledged"]["note"]) == ("acknowledged", "on it")
+    assert seen["number"] == incident["number"] + 1
 
 
 def reported(client: redis.Redis, keys: Keys, url: str) -> None:
@@ -228,10 +257,11 @@ def test_a_command_is_applied_exactly_once(client: redis.Redis, redis_url: str, 
     command: Any = {commands.FIELD: commands.encode(Acknowledge(name, "ann"))}
     client.xadd(keys.commands(MODEL), command)
     failing = judge()
-    client.hincrby(keys.judge(MODEL), "commit", 1)  # another judge was there meanwhile
+    client.set(keys.judge_owner(MODEL), "another judge")
     with pytest.raises(OwnershipLost):
         failing.turn()
     failing.close()
+    client.delete(keys.judge_owner(MODEL))
     assert not [one for one in alerts(client, keys) if one["data"]["change"] == "acknowledged"]
     for _ in range(2):
         stage = judge()

@@ -15,7 +15,7 @@ from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import counting_policy
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event
 from tests.integration.plant import MODEL, append, counters, events, publish, settings_of, wait_for
@@ -181,3 +181,40 @@ def test_panes_without_their_checkpoint_are_not_continued(
     client.delete(keys.count(MODEL, 0))
     with pytest.raises(BadData, match=r"only to 0.*the checkpoint was deleted"):
         start()
+
+
+def test_events_wait_for_a_registration_that_is_gone(
+    client: redis.Redis, keys: Keys, start: Start
+) -> None:
+    """While no version of a model is published any more, as after FLUSHALL, its events are not
+    called unreadable: they are counted when the API has registered it again.
+    """
+    client.delete(keys.versions(MODEL))
+    append(client, keys.log(MODEL, 0), events(3, 50, int(time.time() * 1000) - 5000))
+    with pytest.raises(BadData, match="versions is gone"):
+        count_all(start(), client, keys, 50)
+    publish(client, keys)
+    count_all(start(), client, keys, 50)
+    found = counters(client, keys)
+    assert (found.events, found.dead) == (50, 0)
+
+
+def test_panes_of_a_worker_that_took_over_while_we_loaded_are_no_fault(
+    client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the lease expires between reading the checkpoint and looking at the panes, and another
+    worker commits a pane in between, that is no damaged checkpoint: the lease is lost.
+    """
+    slow = start()
+    fresh = slow.checkpoint.load
+
+    def load_slowly() -> dict[bytes, bytes]:
+        found = fresh()
+        append(client, keys.log(MODEL, 0), events(4, 1000, int(time.time() * 1000) - 50_000))
+        count_all(start(), client, keys, 1000)
+        return found
+
+    monkeypatch.setattr(slow.checkpoint, "load", load_slowly)
+    with pytest.raises(OwnershipLost, match="Another worker owns"):
+        slow.load()
+    assert client.exists(keys.panes(MODEL, 0))

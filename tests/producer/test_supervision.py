@@ -127,7 +127,7 @@ async def test_odd_files_stop_no_task(settings: Settings, registry: ModelRegistr
         assert answer.json()["event"] == "published"
         publish_linear(registry)
         await until(lambda: parts.serving.production["linear"].version == "2.0.0", 20)
-        assert [task.failures for task in parts.supervisor.tasks.values()] == [0] * 5
+        assert not any(task.failures for task in parts.supervisor.tasks.values())
         reasons = (await http.get("/readyz")).json()["reasons"]
         assert any("odd" in reason for reason in reasons)
 

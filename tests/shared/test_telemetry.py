@@ -81,7 +81,7 @@ def test_every_logger_is_rendered_alike(monkeypatch: pytest.MonkeyPatch) -> None
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("of a person's value", DeprecationWarning, stacklevel=1)
     ours, uvicorn, warned = documents(lines)
     assert (ours["level"], ours["logger"], ours["event"]) == (
         "info",
@@ -91,6 +91,8 @@ def test_every_logger_is_rendered_alike(monkeypatch: pytest.MonkeyPatch) -> None
     assert ours["timestamp"].endswith("Z")
     assert (uvicorn["level"], uvicorn["event"]) == ("warning", "Invalid HTTP request received.")
     assert warned["logger"] == "py.warnings"
+    assert "DeprecationWarning at" in warned["event"]
+    assert "person" not in str(warned)  # the text of a model's own warning can quote a row
 
 
 def test_configured_again_it_logs_once(monkeypatch: pytest.MonkeyPatch) -> None:

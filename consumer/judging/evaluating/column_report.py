@@ -106,14 +106,19 @@ def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
     lacking = evaluation.lacking_week(column)
     if lacking:
         return Statistic(PSI, None, note=lacking)
-    found = evaluation.version.calibrated(column)
+    found, part = evaluation.version.calibrated(column), evaluation.part_psi.get(column)
+    beside = (
+        ""
+        if part is None
+        else f"; {evaluation.version.parts[column].words}: {part:.3f} in the window, not judged"
+    )
     return Statistic(
         PSI,
         float(evaluation.week_psi[column]),
         expected=found.expected if found is not None else None,
         warning=evaluation.week_threshold(column),
         critical=evaluation.week_critical(column),
-        note=f"of the last {WEEK} whole days",
+        note=f"of the last {WEEK} whole days{beside}",
     )
 
 

@@ -146,10 +146,10 @@ class JudgedVersion:
 
     @cached_property
     def parts(self) -> dict[int, RareCategories | BesideAtom]:
-        """The part of each column that is judged by itself beside the column, where PSI is judged:
-        its rare categories, or what stands beside its commonest value.
+        """The part of each column that is judged by itself beside the column: its rare categories,
+        or what stands beside its commonest value. Of a column that is ordered in time it is shown.
         """
-        columns = [place for place in self.watched if self.is_exchangeable(place)]
+        columns = self.watched
         found = {
             place: RareCategories.of(self.reference, place) or BesideAtom.of(self.reference, place)
             for place in columns

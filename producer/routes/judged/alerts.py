@@ -2,7 +2,6 @@
 and silence.
 """
 
-from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,11 +9,12 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
-from driftgauge.producer.access.control import Guarded, caller_of, needs
+from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import EventFilter, life, page
 from driftgauge.producer.routes.judged.commands import Seen, SilenceFor, ask
+from driftgauge.producer.routes.judged.streaming import followed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.watching import watchdog
 from driftgauge.shared.contract.commands import Acknowledge, Command
@@ -63,15 +63,8 @@ def router(parts: Parts) -> APIRouter:
         header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     ) -> StreamingResponse:
         """Follow the transitions as server-sent events; `Last-Event-ID` resumes without loss."""
-        caller = caller_of(request)
-        name = None if model is None else await known_model(parts, model)
         after = last_event_id if header is None else header
-        subscription = await parts.subscriptions.open(name, after)
-        return StreamingResponse(
-            while_allowed(subscription.blocks(), lambda: parts.access.still(caller, "read")),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return await followed(parts, parts.subscriptions, request, model, after)
 
     @routes.get("/alerts/{fingerprint}")
     @needs("read")
@@ -100,18 +93,6 @@ def router(parts: Parts) -> APIRouter:
         return await _ask(parts, fingerprint, said.command(fingerprint, request))
 
     return routes
-
-
-async def while_allowed(
-    blocks: AsyncIterator[bytes], allowed: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    """Pass blocks on until the reader's key is revoked or has expired, which is noticed at the next
-    block or heartbeat.
-    """
-    async for block in blocks:
-        if not allowed():
-            return
-        yield block
 
 
 async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:

@@ -5,7 +5,8 @@ acknowledge and silence.
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from driftgauge.producer.access.control import Guarded, needs
@@ -14,6 +15,7 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import EventFilter, life, page
 from driftgauge.producer.reading.incidents import open_incidents
 from driftgauge.producer.routes.judged.commands import JSON, Seen, SilenceFor, ask
+from driftgauge.producer.routes.judged.streaming import followed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.commands import Command
 
@@ -57,6 +59,18 @@ def router(parts: Parts) -> APIRouter:
         return Response(
             msgspec.json.encode({"incidents": found, "next": following}), media_type=JSON
         )
+
+    @routes.get("/incidents/stream", response_class=StreamingResponse)
+    @needs("read")
+    async def stream(
+        request: Request,
+        model: str | None = None,
+        last_event_id: str | None = None,
+        header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    ) -> StreamingResponse:
+        """Follow the transitions as server-sent events; `Last-Event-ID` resumes without loss."""
+        after = last_event_id if header is None else header
+        return await followed(parts, parts.incidents, request, model, after)
 
     @routes.get("/incidents/{incident}")
     @needs("read")

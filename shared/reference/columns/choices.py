@@ -1,11 +1,19 @@
 """What is said about a table by whoever registers it, and what is said of each column in return."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.tables.format import (
+    COLUMN_TYPES,
+    ColumnType,
+    TableFormat,
+    TimeFormat,
+    TimeUnit,
+)
+from driftgauge.shared.tables.options import form_of
 
 
 class Choices(msgspec.Struct, frozen=True):
@@ -30,6 +38,36 @@ class Choices(msgspec.Struct, frozen=True):
     date_format: str = ""
     time_unit: TimeUnit | None = None
     timezone: str = "UTC"
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Choices":
+        """Read the options of a command or of a request, by name.
+
+        Raises
+        ------
+        BadData
+            If a type is none, or a mark cannot be one.
+
+        Examples
+        --------
+        >>> Choices.of({"types": ("code=categorical",), "missing": ("?",)}).types
+        {'code': 'categorical'}
+        """
+        types: dict[str, Any] = {}
+        for text in given["types"]:
+            name, _, kind = text.rpartition("=")
+            if not name or kind not in COLUMN_TYPES:
+                raise BadData(
+                    f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(COLUMN_TYPES)}."
+                )
+            types[name] = kind
+        return cls(
+            types,
+            form_of(given),
+            given.get("date_format") or "",
+            given.get("time_unit"),
+            given.get("timezone") or "UTC",
+        )
 
     @property
     def time(self) -> TimeFormat:

@@ -36,6 +36,24 @@ def test_a_command_gets_the_alert_and_its_output_is_logged(
     assert 'retraining m: {"id": "the-id"} 2 $HOME; `id`' in caplog.messages
 
 
+def test_a_command_gets_no_secret(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment has the settings that it works with and where programs are, and no secret of
+    ours or of others.
+    """
+    for name in ("PII_KEY", "API_KEY", "RETRAIN_WEBHOOK"):
+        monkeypatch.setenv(f"DRIFTGAUGE_{name}", "a secret of 16 characters")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret of 16 characters")
+    monkeypatch.setenv("DRIFTGAUGE_REGISTRY_DIR", "/registry")
+    code = "import os; print(sorted(os.environ)); print([*os.environ.values()])"
+    with caplog.at_level(logging.INFO, "driftgauge.retraining"):
+        assert run_command(python(code), "r", RUN, 20, threading.Event()).ok
+    assert "secret" not in caplog.text
+    for name in ("DRIFTGAUGE_REGISTRY_DIR", "DRIFTGAUGE_RETRAIN_ID", "PATH"):
+        assert name in caplog.text
+
+
 @pytest.mark.parametrize(
     ("command", "detail"),
     [

@@ -38,7 +38,7 @@ from driftgauge.producer.access.key_file import (
 from driftgauge.producer.access.session import COOKIE, seal, unseal
 from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.replay import replay
-from driftgauge.producer.routes.judged.alerts import while_allowed
+from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.deployment import environment
@@ -85,6 +85,10 @@ PLACES = {
     "incident": "0" * 16,
 }
 """Something to ask for, for each parameter of a path."""
+
+
+STREAMS = ("/alerts/stream", "/incidents/stream", "/dashboard/events")
+"""What a reader is answered without end."""
 
 
 def test_every_route_declares_its_scope(settings: Settings) -> None:
@@ -148,7 +152,7 @@ async def test_each_scope_opens_its_routes_and_no_other(
             problem(refused, 401)
             assert refused.headers["www-authenticate"] == 'Bearer realm="driftgauge"'
             for scope, text in keys.items():
-                if path in ("/alerts/stream", "/dashboard/events") and scope in ("read", "admin"):
+                if path in STREAMS and scope in ("read", "admin"):
                     continue  # it would never end; see below
                 answer = await http.request(method, path, headers=bearer(text))
                 if scope in (*route.needed, "admin"):

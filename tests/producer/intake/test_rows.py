@@ -201,3 +201,14 @@ def test_what_is_not_finite_is_missing_where_that_is_a_mark() -> None:
         [True, True, False, True],
     ]
     assert rows[0][0].values == [None]
+
+
+def test_a_first_row_without_a_header_is_not_quoted() -> None:
+    """A file whose first line names no column at all is told so, and its values stay untold."""
+    with pytest.raises(Problem) as caught:
+        from_csv("Smith,1970-01-02\nJones,1980-03-04\n")
+    (fault,) = caught.value.errors
+    assert (fault.field, fault.message) == (
+        "/header",
+        "names none of the columns of this model",
+    )

@@ -1,8 +1,7 @@
 """Up to when acknowledged events are safe."""
 
-import pytest
-
-from driftgauge.producer.publishing.kept import LEAST_S, Kept, Server, read_info
+from driftgauge.producer.publishing.kept import LEAST_S, Kept
+from driftgauge.producer.publishing.server import Server
 
 
 def test_without_replicas_the_server_must_live_on() -> None:
@@ -39,15 +38,3 @@ def test_a_replica_that_is_gone_is_waited_for_as_long_as_the_setting_says() -> N
     kept.forget()
     kept.note(100, Server(b"b", offset=1))
     assert kept.until(100) == 100 - LEAST_S
-
-
-@pytest.mark.parametrize("line", [b"", b"slave0:ip=h,port=1,state=wait_bgsave,offset=0,lag=0"])
-def test_a_replica_without_the_data_is_none(line: bytes) -> None:
-    """A replica that is being filled cannot take over, and holds nothing back."""
-    server = read_info(b"run_id:a\r\nrole:master\r\nmaster_repl_offset:9\r\n" + line)
-    assert (server.confirmed, server.prompt, server.replica) == ((), 0, False)
-
-
-def test_a_service_may_leave_out_or_disguise_any_line() -> None:
-    """What cannot be read counts as not told."""
-    assert read_info(b"# Server\r\nused_memory:many\r\n") == Server(b"")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import redis
 
@@ -14,6 +15,7 @@ from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import counters, worker_thread
 from tests.producer.conftest import GOOD, running, until
@@ -116,6 +118,22 @@ async def test_one_key_is_deleted(own: Settings, client: redis.Redis, api: Any, 
         )
         await ask(http, 10)
         await until(lambda: counters(client, keys, "linear").events == 30)
+
+
+async def test_a_purged_version_does_not_come_back(
+    own: Settings, client: redis.Redis, api: Any
+) -> None:
+    """What was removed from the registry folder and from Redis holds values that nobody may keep:
+    the API that has it in memory forgets it too, and publishes the other versions.
+    """
+    _, publisher = api
+    key = Keys(own.key_prefix).versions("linear")
+    manifest = ModelRegistry(own.registry_dir).manifest("linear", "1.0.0")
+    publisher.announce(msgspec.structs.replace(manifest, version="0.9.0"), b"purged")
+    await until(lambda: client.hexists(key, "0.9.0"))
+    client.delete(key)
+    await until(lambda: client.hexists(key, "1.0.0"))
+    assert client.hkeys(key) == [b"1.0.0"]
 
 
 async def test_a_policy_that_evicts_is_told_of_at_run_time(

@@ -24,13 +24,13 @@ Block = dict[str, str]
 
 @contextlib.asynccontextmanager
 async def following(
-    url: str, query: str = "", last: str | None = None
+    url: str, query: str = "", last: str | None = None, kind: str = "alert"
 ) -> AsyncIterator[AsyncIterator[Block]]:
-    """Open the stream; the iterator gives its blocks."""
+    """Open the stream of a kind of events; the iterator gives its blocks."""
     headers = {} if last is None else {"Last-Event-ID": last}
     async with (
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http,
-        http.stream("GET", f"/alerts/stream{query}", headers=headers) as answer,
+        http.stream("GET", f"/{kind}s/stream{query}", headers=headers) as answer,
     ):
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -57,7 +57,7 @@ async def take(stream: AsyncIterator[Block], events: int) -> list[Block]:
         found: list[Block] = []
         while len(found) < events:
             block = await anext(stream)
-            if block.get("event") == "alert":
+            if block.get("event") in {"alert", "incident"}:
                 found.append(block)
         return found
 
@@ -78,6 +78,22 @@ async def test_one_model_resumes_without_loss(api: str, client: redis.Redis, key
     assert (first["data"], second["data"]) == ('{"n":1}', '{\n"n":2}')
     async with following(api, "?model=linear&last_event_id=" + first["id"]) as stream:
         assert await take(stream, 1) == [second]
+
+
+@pytest.mark.usefixtures("linear")
+async def test_incidents_are_followed_apart_from_alerts(
+    api: str, client: redis.Redis, keys: Keys
+) -> None:
+    """Their stream has them alone, and resumes as that of the alerts does."""
+    async with following(api, "?model=linear", kind="incident") as stream:
+        opening = await anext(stream)
+        alert(client, keys, "linear", '{"alert":1}')
+        client.xadd(keys.incidents("linear"), {"e": '{"n":1}'})
+        (first,) = await take(stream, 1)
+    assert (first["event"], first["data"]) == ("incident", '{"n":1}')
+    client.xadd(keys.incidents("linear"), {"e": '{"n":2}'})
+    async with following(api, "?model=linear", opening["id"], "incident") as stream:
+        assert [block["data"] for block in await take(stream, 2)] == ['{"n":1}', '{"n":2}']
 
 
 @pytest.mark.usefixtures("linear")

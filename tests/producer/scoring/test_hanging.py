@@ -12,6 +12,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.scoring import serving as serving_module
 from driftgauge.producer.scoring.threads import MOST_IDLE, ModelFailed, Threads
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import (
@@ -234,6 +235,35 @@ async def test_a_version_that_hangs_while_it_is_loaded_delays_no_other(
         gate.open()
         await until(lambda: "gated" in served, 10)
         assert (await predict(http, "gated")).status_code == 200
+
+
+async def test_a_promotion_does_not_wait_for_another_version_that_hangs(
+    linear: ModelRegistry, settings: Settings, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one version is waited for, another one is loaded and serves; so many hang and no more
+    are begun; loads that nobody wants any more are forgotten when they end.
+    """
+    monkeypatch.setattr(serving_module, "MOST_LOADS", 2)
+    app = create_app(settings)
+    async with running(app):
+        serving_of = app.state.parts.serving
+        gate.shut()
+        publish(linear, "gated", SCHEMA, rows(), Gated(gate.path))
+        await until(lambda: serving_of._loads)
+        publish(linear, "linear", SCHEMA, rows(), Linear(1, 1))
+        await until(lambda: serving_of.production["linear"].version == "2.0.0", 10)
+        assert "gated" not in serving_of.production
+        monkeypatch.setattr(serving_module, "LOAD_S", 0.1)
+        publish(linear, "gated", SCHEMA, rows(), Gated(gate.path))
+        publish(linear, "other", SCHEMA, rows(), Linear(1, 1))
+        with pytest.raises(DriftgaugeError, match="not loaded yet"):
+            await serving_of._loaded("gated", "2.0.0")
+        with pytest.raises(DriftgaugeError, match="Restart the API"):
+            await serving_of._loaded("other", "1.0.0")
+        gate.open()
+        await until(lambda: all(load.version.done() for load in serving_of._loads.values()))
+        assert (await serving_of._loaded("other", "1.0.0")).model == "other"
+        assert not serving_of._loads
 
 
 async def test_threads_are_used_again_and_few_are_kept() -> None:

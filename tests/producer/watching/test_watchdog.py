@@ -15,7 +15,7 @@ import pytest
 import redis
 from sklearn.linear_model import LinearRegression
 
-from driftgauge.consumer.commands.alerts import alert_line
+from driftgauge.consumer.commands.told.alerts import alert_line
 from driftgauge.consumer.worker import Worker
 from driftgauge.producer.app import create_app
 from driftgauge.producer.intake.refusals import Refusals

@@ -1,5 +1,6 @@
 """Child processes and ports."""
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -21,6 +22,18 @@ def test_a_taken_port_is_passed_over() -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", found))
+
+
+def test_a_reserved_port_is_passed_over() -> None:
+    """Two deployments that start together have two ports, though nobody listens yet; a port is free
+    again at the end.
+    """
+    wanted = processes.free_port(26000 + os.getpid() % 1000)
+    with processes.reserved_port(wanted, "127.0.0.1") as first:
+        with processes.reserved_port(wanted, "127.0.0.1") as second:
+            assert second > first
+        with processes.reserved_port(second, "127.0.0.1") as third:
+            assert third == second
 
 
 def test_no_port_is_an_error() -> None:

@@ -51,6 +51,9 @@ FRAME = pd.DataFrame(
 
 
 PERSONAL = """
+    fname lname tel addr cell customer_cell password user_pwd IBAN passport_no Vorname Nachname
+    GeburtsDatum Straße nom prénom date_de_naissance apellido Apellidos teléfono correo cognome
+    codice_fiscale nascimento_data_de_nascimento achternaam nazwisko imię personnummer
     email e_mail e-mail EMail eMail E_MAIL phone mobile telephone name Name first_name firstName
     FIRSTNAME lastname surname address Addresses street ssn SSN customerSSN social_security card
     credit_card creditcard CardNumber iban passport DOB birth_date dateOfBirth ip IP ip_addr
@@ -60,6 +63,7 @@ PERSONAL = """
 NOT_PERSONAL = """
     named_entity_count card_type ship_mode discard cardinality tip zip strip chip model_name
     file_name product_name addressable streetwise is_mobile name_length emailing phoneme
+    cell_voltage fuel_cell p_nom rating telemetry
     email_count has_phone days_since_address_change age gender
     Lagging_Current_Reactive.Power_kVarh CO2(tCO2) prediction_score _ 1 ÄÖ
 """

@@ -324,3 +324,13 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
     writer.start()
     assert read_table(pipe).to_dict("list") == {"x": [1], "y": [2]}
     writer.join()
+
+
+@pytest.mark.parametrize("line", ["Smith,1970-01-02,44", "smith@example.com,a,b", "1.5,2.5,x"])
+def test_a_first_line_of_values_is_not_quoted(tmp_path: Path, line: str) -> None:
+    """A file without a header is refused before any message quotes its first row as names."""
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{line}\n{line}\n")
+    with pytest.raises(BadData, match="looks like values") as caught:
+        read_table(path)
+    assert line.split(",", maxsplit=1)[0] not in str(caught.value)

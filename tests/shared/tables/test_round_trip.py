@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from driftgauge.shared.tables.format import SEPARATORS, TableFormat
 from driftgauge.shared.tables.reading import read_table
+from driftgauge.shared.tables.recognising import looks_like_values
 
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs",), exclude_characters="\0\r"),
@@ -32,7 +33,7 @@ NAMES = st.lists(
     min_size=1,
     max_size=4,
     unique=True,
-)
+).filter(lambda names: not looks_like_values(names))
 
 
 @st.composite

@@ -29,15 +29,16 @@ class PowerMeter:
         self._thread = threading.Thread(target=self._run, name="power meter", daemon=True)
 
     def start(self) -> None:
-        self.restarted()
+        self.restarted(self._server)
         self._thread.start()
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
 
-    def restarted(self) -> None:
+    def restarted(self, server: EmbeddedRedis) -> None:
         """Forget the lengths of the server before: what it had is on disk now."""
+        self._server = server
         path = self._file()
         self._sizes = deque([(-math.inf, path, path.stat().st_size)])
 
@@ -60,8 +61,8 @@ class PowerMeter:
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLE_S):
-            path = self._file()
-            with suppress(FileNotFoundError):  # a rewrite has just replaced it
+            with suppress(FileNotFoundError, ValueError):  # it is just being replaced
+                path = self._file()
                 self._sizes.append((time.monotonic(), path, path.stat().st_size))
 
     def _file(self) -> Path:

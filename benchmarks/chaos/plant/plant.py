@@ -3,142 +3,49 @@ own pid.
 """
 
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import msgspec
+import joblib
 import redis
 
-from benchmarks.chaos.clients import register_gate
-from benchmarks.chaos.model import BOTH, PREFIX, VERSION, keys_of, published
-from benchmarks.chaos.power import PowerMeter
-from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
-from driftgauge.shared.connections.streams import newest
-from driftgauge.shared.contract.entry_id import BEGINNING
+from benchmarks.chaos.plant.model import BOTH, PREFIX, VERSION, published
+from benchmarks.chaos.plant.power import PowerMeter
+from benchmarks.chaos.plant.process import ENDED, Process, wait_for
+from benchmarks.chaos.plant.progress import Progress, progress
+from benchmarks.chaos.plant.served import HANGING, QUICK, Sum, predicting
+from benchmarks.chaos.plant.server import Server
 from driftgauge.shared.local import processes
-from driftgauge.shared.local.deployment import environment
-from driftgauge.shared.local.embedded_redis import EmbeddedRedis
-from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion
+from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 
 PYTHON = (sys.executable, "-m")
 PRODUCT = (*PYTHON, "driftgauge")
-QUIET_WORKER = (*PYTHON, "benchmarks.chaos.quiet_worker")
-QUICK: dict[str, Any] = {
+QUIET_WORKER = (*PYTHON, "benchmarks.chaos.plant.quiet_worker")
+FEW_FILES = ("sh", "-c", 'ulimit -n 256; exec "$@"', "sh")
+"""Runs a command that may open few files."""
+DUMP_S = 12.0
+"""Time (s) between two copies of Redis's folder; an older one is more than the rings hold."""
+DUMPS_KEPT = 2
+SETTINGS: dict[str, Any] = {
     "lease_ms": 1500,
+    "model_timeout_seconds": 1.0,
     "commit_ms": 200,
     "pane_events": 100,
     "window_events": 600,
     "min_window_rows": 300,
     "expected_events_per_day": 5000,
-    "model_timeout_seconds": 0.5,
-    "max_connections": 64,
 }
-"""Settings with many commits, panes and alerts, quick take-overs, and little room for clients."""
-
-
-def wait_for(true: Callable[[], Any], patience_s: float) -> bool:
-    """Poll until something is true; return whether it was in time."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        with suppress(*UNAVAILABLE, httpx.HTTPError):
-            if true():
-                return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-
-
-ENDED = {0, -signal.SIGTERM}
-"""Exit codes of a process that was asked to end; uvicorn raises the signal again when it is
-done.
-"""
-
-
-class Process:
-    """A process that can be killed, stopped and started again.
-
-    Parameters
-    ----------
-    name
-        Name of its log file.
-    command
-        Command to run.
-    settings
-        Settings of the deployment, passed as environment variables.
-    folder
-        Folder of the log file.
-    """
-
-    def __init__(self, name: str, command: Sequence[str], settings: Settings, folder: Path) -> None:
-        self.name = name
-        self.log = folder / f"{name}.log"
-        self._command = command
-        self._environment = {**os.environ, **environment(settings)}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = processes.start(self._command, self.log, self._environment)
-
-    def kill(self) -> None:
-        """End it with kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def signal(self, number: int) -> "subprocess.Popen[bytes] | None":
-        """Send a signal; return the process that got it."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
-        return self._process
-
-    def end(self, patience_s: float = 20.0) -> int:
-        """End it by SIGTERM; return its exit code."""
-        if self._process is None:
-            return 0
-        self.signal(signal.SIGCONT)
-        processes.stop(self._process, patience_s)
-        return int(self._process.returncode)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of counting and judging: (position, end) of each stream that they read."""
-
-    places: dict[str, tuple[str, str]]
-
-    @property
-    def all_counted(self) -> bool:
-        return all(place == end for place, end in self.places.values())
-
-
-def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> Progress:
-    """Read the progress of the stages of all models."""
-    places = {}
-    for model, version in versions.items():
-        keys = keys_of(version)
-        state: Any = client.hget(keys.judge(model), "state")
-        judged = msgspec.json.decode(state)["offsets"] if state else {}
-        for partition in range(version.manifest.partitions):
-            log, panes = keys.log(model, partition), keys.panes(model, partition)
-            offset: Any = client.hget(keys.count(model, partition), "offset")
-            places[log] = (offset or BEGINNING.encode()).decode(), _last(client, log)
-            places[panes] = judged.get(str(partition), BEGINNING), _last(client, panes)
-    return Progress(places)
-
-
-def _last(client: redis.Redis, stream: str) -> str:
-    found = newest(client, stream)
-    return BEGINNING if found is None else str(found[0])
+"""Settings with many commits, panes and alerts, and quick take-overs."""
 
 
 class Plant:
@@ -154,6 +61,15 @@ class Plant:
         Number of API processes and of workers.
     api_command, worker_command
         Commands that they run instead of the product's own.
+    predicts
+        Whether the APIs serve models too, one of which can hang.
+
+    Attributes
+    ----------
+    server, replica
+        The Redis that has the address, and the one that follows it, if there is one.
+    gate
+        File while which exists a model hangs.
     """
 
     def __init__(
@@ -165,20 +81,31 @@ class Plant:
         workers: int = 2,
         api_command: Sequence[str] = (*PRODUCT, "serve"),
         worker_command: Sequence[str] = (*PRODUCT, "worker"),
+        predicts: bool = False,
     ) -> None:
         self.folder = folder
-        self.server = EmbeddedRedis(folder / "redis")
+        self._ports = iter(range(19000 + 10 * (os.getpid() % 400), 65536))
+        self._servers: list[Server] = []
+        self.server = self._server()
+        self.replica: Server | None = None
         self.power = PowerMeter(self.server)
+        self._socket = folder / "redis.sock"
+        self._dumps: deque[tuple[float, Path]] = deque()
+        self._dumped = time.monotonic()
+        self.predicts = predicts
+        self.gate = folder / "gate"
         self.settings = Settings(
-            redis_url=self.server.url,
+            redis_url=f"unix://{self._socket}",
             key_prefix=PREFIX,
             registry_dir=folder / "registry",
             data_dir=folder / "data",
             default_model="plant",
-            **QUICK,
+            **SETTINGS,
         )
-        self.gate = folder / "gate"
+        self.monitored = tuple(models)
         self.versions = {name: published(name, partitions) for name, partitions in models.items()}
+        if predicts:
+            self.versions |= {name: predicting(name, VERSION) for name in (QUICK, HANGING)}
         self.urls: list[str] = []
         self.apis = [self._api(number, api_command) for number in range(apis)]
         self.workers = [
@@ -211,21 +138,66 @@ class Plant:
         self.power.close()
         with suppress(ProcessLookupError):
             self.signal_redis(signal.SIGCONT)
-        self.server.stop()
+        for server in self._servers:
+            server.stop()
+
+    @property
+    def processes(self) -> list[Process]:
+        return [*self.apis, *self.workers]
 
     @property
     def redis_runs(self) -> bool:
-        return self.server._process is not None  # noqa: SLF001  nobody else asks
+        return self.server.runs
 
     def client(self) -> redis.Redis:
-        return connect(self.server.url)
+        return self.server.client()
 
     def start_redis(self) -> None:
         """Start Redis on its append-only file."""
         self.server.start()
-        with self.client() as client:
-            client.config_set("auto-aof-rewrite-percentage", 0)
-        self.power.restarted()
+        self.power.restarted(self.server)
+
+    def start_replica(self) -> None:
+        """Start a server that follows the one with the address, and wait until it has all."""
+        self.replica = self._server(self.server.port)
+        self.replica.start()
+        if not wait_for(self.replica.follows, 30):
+            raise TimeoutError("The replica has not received what its primary has.")
+
+    def promote(self) -> Server:
+        """Give the replica the address; return the server that had it."""
+        assert self.replica is not None
+        old, self.server, self.replica = self.server, self.replica, None
+        self.power.restarted(self.server)
+        self._lead()
+        return old
+
+    def keep_dump(self) -> None:
+        """Copy the folder of Redis, if the last copy is old enough."""
+        now = time.monotonic()
+        if now - self._dumped < DUMP_S:
+            return
+        self._dumped = now
+        copy = self.folder / f"dump-{now:.0f}"
+        shutil.copytree(self.server.folder, copy, ignore=_but_append_only)
+        self._dumps.append((now, copy))
+        while len(self._dumps) > DUMPS_KEPT:
+            shutil.rmtree(self._dumps.popleft()[1])
+
+    def has_dump(self) -> bool:
+        """Return whether there is a copy that is older than what the rings hold."""
+        return bool(self._dumps) and time.monotonic() - self._dumps[0][0] > DUMP_S
+
+    def restore_dump(self) -> None:
+        """Put the oldest copy in the place of what Redis has; Redis must not run."""
+        for path in self.server.folder.glob("appendonly*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(self._dumps[0][1], self.server.folder, dirs_exist_ok=True)
+
+    def forget_dumps(self) -> None:
+        """Delete the copies: what Redis has now does not follow from them."""
+        while self._dumps:
+            shutil.rmtree(self._dumps.popleft()[1])
 
     def health(self, number: int) -> dict[str, Any]:
         """Ask an API how it is."""
@@ -283,22 +255,48 @@ class Plant:
         return late if code in ENDED else [*late, f"the last worker ended with {code}"]
 
     def _api(self, number: int, command: Sequence[str]) -> Process:
-        port = processes.free_port(19000 + 10 * (os.getpid() % 400) + number)
+        port = self._port()
         self.urls.append(f"http://127.0.0.1:{port}")
-        return Process(f"api{number}", [*command, "--port", str(port)], self.settings, self.folder)
+        arguments = [*FEW_FILES, *command, "--port", str(port)]
+        return Process(f"api{number}", arguments, self.settings, self.folder)
+
+    def _port(self) -> int:
+        return processes.free_port(next(self._ports))
+
+    def _server(self, primary: int | None = None) -> Server:
+        number = len(self._servers) + 1
+        self._servers.append(Server(self.folder / f"redis{number}", self._port(), primary))
+        return self._servers[-1]
+
+    def _lead(self) -> None:
+        """Let the address lead to the server."""
+        link = self.folder / "new.sock"
+        link.symlink_to(self.server.socket)
+        link.replace(self._socket)
 
     def _start(self) -> None:
         self.server.start()
-        with self.client() as client:
-            client.config_set("auto-aof-rewrite-percentage", 0)
+        self._lead()
         self.power.start()
         registry = ModelRegistry(self.settings.registry_dir)
         for name, version in self.versions.items():
-            registry.register(version)
+            registry.register(version, self._artifact(name))
             registry.promote(name, VERSION, actor="benchmark")
             self.versions[name] = registry.load(name, VERSION)  # as it was registered
-        register_gate(registry, self.gate)
         for process in [*self.apis, *self.workers]:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):
             raise TimeoutError(f"The APIs did not start and connect: see {self.folder}.")
+
+    def _artifact(self, name: str) -> Path | None:
+        """Write the fitted model of a model that predicts."""
+        if name in self.monitored:
+            return None
+        path = self.folder / f"{name}.joblib"
+        joblib.dump(Sum(self.gate if name == HANGING else self.folder / "never"), path)
+        return path
+
+
+def _but_append_only(_: str, names: list[str]) -> list[str]:
+    """Name the files of Redis's folder that a copy leaves out."""
+    return [name for name in names if not name.startswith("appendonly")]

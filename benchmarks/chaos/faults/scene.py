@@ -1,0 +1,148 @@
+"""What faults act on: the plant, seeded randomness, and which faults cannot come now.
+
+What cannot be promised is left out: an API is not killed within seconds before Redis loses what it
+has not synced, nor before the APIs have sent it again (docs/exactly-once.md, what remains).
+"""
+
+import time
+from contextlib import suppress
+
+import httpx
+import numpy as np
+
+from benchmarks.chaos.plant.plant import Plant
+from benchmarks.chaos.plant.process import Process
+from benchmarks.chaos.record import Record
+
+UNSYNCED_S = 4.0
+"""Seconds that a killed Redis may lose: one of the power loss, and two by which a slow sync may
+delay a write.
+"""
+TELL_S = 60.0
+"""Seconds within which what is lost must be told."""
+
+
+class Scene:
+    """The plant, and what was done to it.
+
+    Parameters
+    ----------
+    plant
+        The processes to disturb.
+    record
+        What stood in the logs; faults that make Redis forget write it down.
+    seed
+        Seed of the faults and their times.
+
+    Attributes
+    ----------
+    lost_bytes
+        Bytes of the append-only file that power losses cut off.
+    broken
+        Promises that were not kept while a fault lasted.
+    redis_taken
+        Whether a fault of Redis is under way; there is one at a time.
+    """
+
+    def __init__(self, plant: Plant, record: Record, seed: int) -> None:
+        self.plant = plant
+        self.record = record
+        self.random = np.random.default_rng([seed, 1])
+        self.lost_bytes = 0
+        self.broken: list[str] = []
+        self.redis_taken = False
+        self._ended: set[tuple[str, int]] = set()
+        self._redis_stopped = False
+        self._api_killed = -np.inf
+        self._forgot = -np.inf
+        self._ring_owed = False
+        self._published: list[int] | None = None  # by each API, when Redis came back
+
+    def between(self, low: float, high: float) -> float:
+        """Draw a duration (s)."""
+        return float(self.random.uniform(low, high))
+
+    def one_of(self, processes: list[Process]) -> Process:
+        """Draw a process."""
+        return processes[int(self.random.integers(len(processes)))]
+
+    # -- which faults can come now -----------------------------------------------------------------
+
+    def redis_answers(self) -> bool:
+        """Redis runs."""
+        return self.plant.redis_runs and not self._redis_stopped
+
+    def redis_is_well(self) -> bool:
+        """Redis runs, and no other fault of it is under way."""
+        return self.redis_answers() and not self.redis_taken
+
+    def redis_may_forget(self) -> bool:
+        """All that Redis may forget is still in the ring of a living API."""
+        return self.redis_is_well() and time.monotonic() - self._api_killed > UNSYNCED_S
+
+    def api_may_die(self) -> bool:
+        """No API has to send again what Redis may have forgotten."""
+        return self.redis_answers() and not self.ring_is_owed()
+
+    def redis_may_end(self) -> bool:
+        """Redis is well, and so are the APIs."""
+        return self.redis_is_well() and not self.ring_is_owed()
+
+    def redis_may_lose(self) -> bool:
+        """What was lost before has been told: then it is clear what is told of this time."""
+        return self.redis_may_forget() and time.monotonic() - self._forgot > TELL_S
+
+    def look(self) -> None:
+        """Keep house: copy Redis's folder now and then, and note processes that ended by
+        themselves.
+        """
+        if self.redis_is_well():
+            self.plant.keep_dump()
+        for process in self.plant.processes:
+            code = process.exit_code
+            if code is not None and (process.name, process.starts) not in self._ended:
+                self._ended.add((process.name, process.starts))
+                self.broken.append(f"{process.name} ended by itself (exit code {code})")
+
+    # -- what was done -----------------------------------------------------------------------------
+
+    def replace_api(self) -> None:
+        """Kill an API and start it again, as its supervisor would."""
+        api = self.one_of(self.plant.apis)
+        api.kill()
+        api.start()
+        self._api_killed = time.monotonic()
+
+    def stop_redis(self, number: int) -> None:
+        """Stop Redis by SIGSTOP, or let it go on by SIGCONT."""
+        self.plant.signal_redis(number)
+        self._redis_stopped = not self._redis_stopped
+
+    def forgets(self) -> None:
+        """Note that Redis forgets from now on what only the rings have."""
+        self._ring_owed, self._published = True, None
+
+    def came_back(self) -> None:
+        """Note that Redis is back, having forgotten or not."""
+        with self.plant.client() as client:
+            self.record.crashed(client)
+        self._published = self.plant.published()
+
+    def lost(self) -> None:
+        """Note that something is lost for good, and has to be told."""
+        self._forgot = time.monotonic()
+
+    def ring_is_owed(self) -> bool:
+        """Return whether an API has not yet sent again what Redis may have forgotten.
+
+        An API that has nothing to send may not have noticed that Redis was away, so it must have
+        published since then.
+        """
+        if self._ring_owed and self._published is not None:
+            with suppress(httpx.HTTPError):
+                now = self.plant.published()
+                idle = any(
+                    after == before for after, before in zip(now, self._published, strict=True)
+                )
+                self._ring_owed = idle or not self.plant.apis_have_sent_all()
+        return self._ring_owed

@@ -1,0 +1,66 @@
+"""Whether people were told: of every fault that hides something, and of every loss with its
+number.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+
+from benchmarks.chaos.faults.scene import TELL_S
+from benchmarks.chaos.injector import Occurrence
+from benchmarks.chaos.plant.process import wait_for
+from benchmarks.chaos.witness import Saying, Witness
+
+NUMBER = re.compile(r"\b(\d[\d,]*) events\b")
+
+
+def tell(occurrences: Sequence[Occurrence], witness: Witness) -> list[str]:
+    """Wait until all that has to be told had its time; return the faults of which nothing was
+    said.
+    """
+    last = max((one.began for one in occurrences if one.fault.loses), default=-TELL_S)
+    time.sleep(max(0.0, last + TELL_S - time.monotonic()))
+    return [
+        f"{one.fault.name}: nothing was said of it within {TELL_S:.0f} s"
+        for one in occurrences
+        if one.fault.told and not _wait_for_words(one, witness)
+    ]
+
+
+def slowest_s(occurrences: Sequence[Occurrence], witness: Witness) -> float:
+    """Return the longest time (s) until a loss was told."""
+    return max(
+        (
+            heard[0].first - one.began
+            for one in occurrences
+            if one.fault.loses and (heard := heard_of(one, witness))
+        ),
+        default=0.0,
+    )
+
+
+def numbers(occurrences: Sequence[Occurrence], witness: Witness) -> list[int]:
+    """Return the numbers of lost events that were told, one for each loss; 0 where none was."""
+    return [
+        max(
+            (
+                int(found.replace(",", ""))
+                for said in heard_of(one, witness)
+                for found in NUMBER.findall(said.words)
+            ),
+            default=0,
+        )
+        for one in occurrences
+        if one.fault.loses
+    ]
+
+
+def _wait_for_words(one: Occurrence, witness: Witness) -> bool:
+    patience_s = one.began + TELL_S - time.monotonic()
+    return wait_for(lambda: bool(heard_of(one, witness)), max(0.0, patience_s))
+
+
+def heard_of(one: Occurrence, witness: Witness) -> list[Saying]:
+    """Return what was said of a fault in time; of a loss only what is new."""
+    heard = witness.heard(one.fault.told, one.began, one.began + TELL_S)
+    return [said for said in heard if said.first >= one.began or not one.fault.loses]

@@ -1,0 +1,90 @@
+"""A trial: processes, clients, faults, and the verdict."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.faults.scene import Scene
+from benchmarks.chaos.injector import Injector, settle
+from benchmarks.chaos.plant.plant import Plant
+from benchmarks.chaos.plant.process import wait_for
+from benchmarks.chaos.record import Record
+from benchmarks.chaos.told import heard_of, slowest_s, tell
+from benchmarks.chaos.traffic import Ledger, Traffic
+from benchmarks.chaos.verdict import Verdict, judge
+from benchmarks.chaos.witness import Witness
+
+WELL_S = 60.0
+"""Seconds after the last fault within which all must be well."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a run."""
+
+    faults: Counter[str]
+    lost_bytes: int
+    well_after_s: float
+    told_after_s: float
+    ledger: Ledger
+    verdict: Verdict
+
+
+def run(
+    folder: Path,
+    faults: Sequence[Fault],
+    *,
+    seconds: float,
+    seed: int,
+    rate: float,
+    gap_s: float,
+    shift: Callable[[float], float],
+) -> Trial:
+    """Disturb real processes for a while, and verify what they counted and said.
+
+    Parameters
+    ----------
+    folder
+        Folder of the processes; its path must be short, for the socket.
+    faults
+        Kinds of faults that come.
+    seconds
+        Duration of the faults.
+    seed
+        Seed of the events, the faults and their instants.
+    rate
+        Most events a second.
+    gap_s
+        Mean time (s) between two faults.
+    shift
+        Shift of the temperature by the time that has passed (s).
+    """
+    predicts = FAULTS["hanging_model"] in faults
+    with Plant(folder, predicts=predicts) as plant:
+        record = Record(plant.versions)
+        scene = Scene(plant, record, seed)
+        traffic, witness = Traffic(plant, seed, rate), Witness(plant)
+        traffic.start()
+        witness.start()
+        injector = Injector(scene, faults, gap_s, lambda one: bool(heard_of(one, witness)))
+        injector.run(seconds, lambda passed: setattr(traffic, "shift", shift(passed)))
+        late = tell(injector.occurrences, witness)
+        ended = time.monotonic()
+        if not wait_for(lambda: witness.all_well, WELL_S):
+            late.append(f"not well {WELL_S:.0f} s after the last fault: {witness.said_now()}")
+        well_after_s = time.monotonic() - ended
+        scene.look()
+        traffic.stop()
+        witness.stop()
+        late += scene.broken
+        told_after_s = slowest_s(injector.occurrences, witness)
+        late += settle(plant)
+        with plant.client() as client:
+            record.take(client)
+        logged = [one.logged for one in faults if one.logged]
+        verdict = judge(plant, traffic.ledger, record, late, logged)
+    ledger, lost_bytes = traffic.ledger, scene.lost_bytes
+    return Trial(injector.done, lost_bytes, well_after_s, told_after_s, ledger, verdict)

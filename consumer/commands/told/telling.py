@@ -1,0 +1,166 @@
+"""Shared by `driftgauge alerts` and `driftgauge incidents`: reading, following and marking what a
+running API tells of.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
+
+import click
+import httpx
+import msgspec
+
+from driftgauge.consumer.commands.actor import current_user
+from driftgauge.shared.connections.api_client import api_client, ask
+from driftgauge.shared.connections.api_client import follow as follow_events
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.durations import minutes_of
+from driftgauge.shared.errors import ModelNotFound
+from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.unpacking import UNREADABLE
+
+ASKED: Final = 1000
+"""Number of events that are requested for all models: the most that the API returns at once."""
+SHOWN: Final = 100
+"""Most events that are shown of each model: the latest ones."""
+PAUSE_S: Final = 1.0
+"""Pause (s) before a stream that ended is opened again."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+Told = TypeVar("Told", Alert, Incident)
+Show = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Telling(Generic[Told]):
+    """What a command tells of.
+
+    Parameters
+    ----------
+    name
+        Its name in paths and answers, such as `alerts`.
+    kind
+        The struct of its events.
+    is_news
+        Whether people are told of an event, where not all of them are asked for.
+    line
+        An event as text.
+    each_once
+        Whether the API lists each of them once, as it was last, instead of all transitions: then
+        all that are listed are shown.
+    """
+
+    name: str
+    kind: type[Told]
+    is_news: Callable[[Told], bool]
+    line: Callable[[Told], str]
+    each_once: bool = False
+
+    def show(self, event: dict[str, Any], *, as_json: bool, everything: bool) -> None:
+        """Print an event, unless nobody is told of it; one of another release is left out."""
+        found = self.read(event)
+        if found is not None and (everything or self.is_news(found)):
+            click.echo(msgspec.json.encode(event) if as_json else visible(self.line(found)))
+
+    def read(self, event: Any) -> Told | None:
+        """Decode an event; None if another release wrote it, or a person by hand."""
+        try:
+            return msgspec.convert(event["data"], self.kind)
+        except UNREADABLE:
+            return None
+
+    def run(
+        self, url: str, model: str | None, *, follow: bool, as_json: bool, everything: bool
+    ) -> None:
+        """Show the latest events of a model or of all, oldest first, and go on if asked to."""
+        show = partial(self.show, as_json=as_json, everything=everything)
+        listed = partial(self.show, as_json=as_json, everything=everything or self.each_once)
+        if follow:
+            asyncio.run(self._follow(url, model, listed, show))
+        else:
+            asyncio.run(self._show_latest(url, model, listed))
+
+    async def _show_latest(self, url: str, model: str | None, listed: Show) -> None:
+        async with api_client(url, located_settings()) as client:
+            for event in await self._latest(client, model):
+                listed(event)
+
+    async def _follow(self, url: str, model: str | None, listed: Show, show: Show) -> None:
+        """Show the latest events, then every new one; a stream that breaks is resumed where it
+        broke.
+
+        The stream is opened before the latest ones are read, so that none falls between the two.
+        """
+        known: set[str] | None = None
+        position: str | None = None
+        query = {} if model is None else {"model": model}
+        async with api_client(url, located_settings()) as client:
+            while True:
+                path = f"/{self.name}/stream"
+                stream = follow_events(client, path, position, ModelNotFound, **query)
+                async for place, data in stream:
+                    position = place
+                    if known is None:
+                        latest = await self._latest(client, model)
+                        known = {str(event.get("id")) for event in latest}
+                        for event in latest:
+                            listed(event)
+                    if data and str((event := msgspec.json.decode(data)).get("id")) not in known:
+                        show(event)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _latest(self, client: httpx.AsyncClient, model: str | None) -> list[dict[str, Any]]:
+        """Read the latest events, oldest first, at most SHOWN of each model."""
+        query = {"count": ASKED} | ({} if model is None else {"model": model})
+        page = await ask(client, "GET", f"/{self.name}", ModelNotFound, params=query)
+        shown: Counter[str] = Counter()
+        found = []
+        for event in page[self.name]:
+            told = self.read(event)
+            if told is not None and shown[told.model] < SHOWN:
+                shown[told.model] += 1
+                found.append(event)
+        return found[::-1]
+
+    def acknowledge(self, url: str, name: str, note: str, *, as_json: bool) -> None:
+        """Ask the API to mark one as seen."""
+        asyncio.run(self._command(url, name, "acknowledge", {"note": note}, as_json=as_json))
+
+    def silence(self, url: str, name: str, time_: str, note: str, *, as_json: bool) -> None:
+        """Ask the API to tell nobody of one for a time."""
+        said = {"note": note, "minutes": minutes_of(time_)}
+        asyncio.run(self._command(url, name, "silence", said, as_json=as_json))
+
+    async def _command(
+        self, url: str, name: str, verb: str, said: dict[str, Any], *, as_json: bool
+    ) -> None:
+        """Ask the API for a command, which the worker will apply."""
+        path = f"/{self.name}/{quote(name, safe='')}/{verb}"
+        async with api_client(url, located_settings()) as client:
+            answer = await ask(client, "POST", path, json={**said, "who": current_user()})
+        if as_json:
+            click.echo(msgspec.json.encode(answer))
+            return
+        click.echo(
+            f"Asked of {answer['model']}; `driftgauge {self.name} --all --follow` shows it when "
+            "the worker has applied it."
+        )
+
+
+def visible(text: str) -> str:
+    """Return text that cannot move the terminal's cursor, whatever others named."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
+def moment(milliseconds: int) -> str:
+    """Return a moment as date and time in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
