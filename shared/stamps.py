@@ -7,8 +7,8 @@ copy, or a key that was deleted. What is younger than `SETTLE_S` does not count:
 `appendfsync everysec` may lose its last second, and the publishers send that again (ring.py).
 
 The file is shared by the processes of one role on one host: each merges what it knows into it,
-under a lock. After a setback was told, the position starts a new generation, which outweighs every
-position of the one before.
+under a lock. A position that went back starts a new generation, which outweighs every position of
+the one before; so nobody tells it again.
 """
 
 import fcntl
@@ -94,7 +94,7 @@ class Stamps:
     >>> stamps.note("dg:{steel.0}:count", (500, 0), events=6000)
     >>> stamps.behind("dg:{steel.0}:count", (320, 0)).events
     6000
-    >>> stamps.begin_anew("dg:{steel.0}:count", (320, 0))
+    >>> stamps.note("dg:{steel.0}:count", (320, 0))
     >>> stamps.behind("dg:{steel.0}:count", (320, 0))
     """
 
@@ -111,19 +111,23 @@ class Stamps:
         self._merge()
 
     def note(self, key: str, place: Place, events: int = 0) -> None:
-        """Remember that a key was seen at a position, if that is further than before."""
+        """Remember that a key is at a position. One that is earlier than before, whether that was
+        worth telling or not, is the present one from now on.
+        """
         now = self._clock()
         with self._lock:
-            known = self._stamps.get(key)
-            if known is not None and place <= known.place:
+            known = self._stamps.pop(key, None)  # so that those that moved last come last
+            if known is not None and place == known.place:
+                self._stamps[key] = known
                 return
-            if known is None:
-                known = Stamp(0, place, now, (0, 0), place, now, events)
-            else:
-                del self._stamps[key]  # so that those that moved last come last
+            if known is not None and place > known.place:
                 known = self._settle(known, now)
-                known = msgspec.structs.replace(known, place=place, at=now, events=events)
-            self._stamps[key] = known
+                self._stamps[key] = msgspec.structs.replace(
+                    known, place=place, at=now, events=events
+                )
+            else:
+                generation = 0 if known is None else known.generation + 1
+                self._stamps[key] = Stamp(generation, place, now, (0, 0), place, now, events)
             if len(self._stamps) > MOST_STAMPS:
                 del self._stamps[next(iter(self._stamps))]
             self._changed = True
@@ -135,15 +139,6 @@ class Stamps:
         if self._behind(key, place) is not None:
             self._merge()  # a neighbour may have told it
         return self._behind(key, place)
-
-    def begin_anew(self, key: str, place: Place, events: int = 0) -> None:
-        """Take an earlier position as the present one, once its setback was told."""
-        now = self._clock()
-        with self._lock:
-            known = self._stamps.get(key)
-            generation = 0 if known is None else known.generation + 1
-            self._stamps[key] = Stamp(generation, place, now, place, place, now, events)
-            self._changed = True
 
     def save(self, *, now: bool = False) -> None:
         """Write the file if something changed and the last write is long enough ago, or `now`."""

@@ -160,14 +160,15 @@ class Checkpoint:
 
     def _compare(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
         """Write down, once, that the checkpoint went back to an earlier commit, or is gone."""
-        place = self._number, 0
-        seen = self.stamps.behind(self.key, place) if self.stamps is not None else None
-        if self.stamps is None or seen is None:
+        if self.stamps is None:
             return
-        now = f"commit {self._number}" if exists else ""
-        before = f"commit {seen.place[0]}"
-        self.note_setback(Setback(self.key, before, now, server_ms(self._client)))
-        self.stamps.begin_anew(self.key, place)
+        place = self._number, 0
+        seen = self.stamps.behind(self.key, place)
+        if seen is not None:
+            now = f"commit {self._number}" if exists else ""
+            before = f"commit {seen.place[0]}"
+            self.note_setback(Setback(self.key, before, now, server_ms(self._client)))
+        self.stamps.note(self.key, place)
 
     def note_setback(self, setback: Setback) -> None:
         """Log a setback, and write it beside the state, for the watchdog."""

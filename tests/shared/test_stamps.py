@@ -51,6 +51,19 @@ def test_what_a_crash_may_cost_is_no_setback(path: Path, clock: Clock) -> None:
     assert stamps.behind(KEY, (99, 0)) is not None
 
 
+def test_what_was_lost_in_a_crash_is_not_told_later(path: Path, clock: Clock) -> None:
+    """A position a little before the latest one, at which all stands still, is no setback when time
+    passes.
+    """
+    stamps = Stamps(path, clock)
+    run(stamps, clock, 1, 101)
+    for _ in range(60):
+        assert stamps.behind(KEY, (97, 0)) is None
+        stamps.note(KEY, (97, 0))
+        clock.now += 5
+    assert stamps.behind(KEY, (96, 0)) is not None
+
+
 def test_it_is_known_after_a_restart_and_told_once(path: Path, clock: Clock) -> None:
     """Another process that begins with the file knows it; once one has begun anew from there, a
     neighbour that still has the old position in memory does not tell it again.
@@ -62,7 +75,7 @@ def test_it_is_known_after_a_restart_and_told_once(path: Path, clock: Clock) -> 
     clock.now += 60
     begun = Stamps(path, clock)
     assert begun.behind(KEY, (20, 0)) is not None
-    begun.begin_anew(KEY, (20, 0))
+    begun.note(KEY, (20, 0))
     begun.save(now=True)
     assert begun.behind(KEY, (21, 0)) is None
     assert neighbour.behind(KEY, (21, 0)) is None

@@ -191,3 +191,30 @@ def test_deleted_keys_are_told(
         assert found[-1] == "blind.rolled_back firing"
         assert f"{count} is gone (it was at commit" in api.alerts()[-1].summary
         assert client.hget(count, "counters") is None
+
+
+def test_an_emptied_server_is_told(server: EmbeddedRedis, keys: Keys, tmp_path: Path) -> None:
+    """After FLUSHALL, of which not even the names of the models are left, an API process that has
+    watched a model tells what is gone.
+    """
+    settings = settings_of(server.url, keys)
+    api, client = Api(settings, tmp_path), connect(server.url)
+    publish(client, keys)
+    append(client, keys.log(MODEL, 0), events(3, 400, START))
+    with worker_thread({**settings, "data_dir": str(tmp_path)}):
+        wait_for(lambda: arrived(client, keys) == 400, "the events")
+
+    async def looking() -> list[str]:
+        made = Watchdog(api.settings, Counter(), Refusals(), set(), stamps=Stamps(api.path))
+        await made.check()
+        client.flushall()
+        await made.check()
+        told = made.blinding[MODEL]
+        await made.close()
+        return told
+
+    (told,) = asyncio.run(looking())
+    assert f"{keys.count(MODEL, 0)} is gone (it was at commit" in told
+    assert "(400 events)" in told
+    assert api.alerts()[0].rule == "blind.rolled_back"
+    client.close()
