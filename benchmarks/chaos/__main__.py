@@ -13,6 +13,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from operator import add
 from pathlib import Path
 
 import click
@@ -21,6 +23,12 @@ from benchmarks.chaos.faults import FAULTS, Fault
 from benchmarks.chaos.trial import Trial, run
 from benchmarks.results import ResultRow, write
 
+WELL = "seconds from the last fault until all is well"
+TOLD = "  slowest telling of a loss, seconds"
+LONGEST = {WELL, TOLD}
+"""Figures of which the largest counts, not the sum."""
+SENTINELS_SHARE = 0.2
+"""Share of the time that Redis stands behind Sentinels."""
 DRIFT_S = 10.0
 """Seconds for which the temperature is calm, then drifted, in turns."""
 
@@ -55,34 +63,63 @@ def main(
     """Disturb real processes for a while, and verify what they counted and said."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     started = time.monotonic()
-    trial = run(
-        folder,
-        faults,
-        seconds=seconds,
-        seed=seed,
-        rate=rate,
-        gap_s=gap,
-        shift=lambda passed: float(int(passed / DRIFT_S) % 2),
-    )
+    trials = []
+    for name, some, share in stores(faults):
+        (folder / name).mkdir()
+        trials.append(
+            run(
+                folder / name,
+                some,
+                seconds=share * seconds,
+                seed=seed,
+                rate=rate,
+                gap_s=gap,
+                shift=lambda passed: float(int(passed / DRIFT_S) % 2),
+            )
+        )
     title = f"{seconds:g} s of faults, seed {seed}, {time.monotonic() - started:.0f} s in all"
-    write("chaos", title, rows(trial))
-    for promise in trial.verdict.broken:
+    write("chaos", title, rows(trials))
+    broken = [promise for trial in trials for promise in trial.verdict.broken]
+    for promise in broken:
         click.echo(f"broken: {promise}")
-    if keep or trial.verdict.broken:
+    if keep or broken:
         click.echo(f"The processes' logs: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(bool(trial.verdict.broken))
+    sys.exit(bool(broken))
 
 
-def rows(trial: Trial) -> list[ResultRow]:
-    """Return the figures as rows of a table."""
+def stores(faults: Sequence[Fault]) -> list[tuple[str, list[Fault], float]]:
+    """Return the stores that are needed, each with its faults and its share of the time: a Redis
+    alone, and one behind Sentinels, since what ends the one is mended by the other.
+    """
+    alone = [one for one in faults if not one.sentinels]
+    behind = [one for one in faults if one.sentinels or not one.of_redis]
+    if not any(one.sentinels for one in faults):
+        return [("alone", alone, 1.0)]
+    if not any(one.of_redis for one in alone):
+        return [("behind", behind, 1.0)]
+    return [("alone", alone, 1 - SENTINELS_SHARE), ("behind", behind, SENTINELS_SHARE)]
+
+
+def rows(trials: Sequence[Trial]) -> list[ResultRow]:
+    """Return the figures of all trials as rows of a table."""
+    total: dict[str, float] = {}
+    for trial in trials:
+        for what, number in figures(trial).items():
+            join = max if what in LONGEST else add
+            total[what] = join(total.get(what, 0), number)
+    return [{"what": what, "number": number} for what, number in total.items()]
+
+
+def figures(trial: Trial) -> dict[str, float]:
+    """Return the figures of a trial in words."""
     ledger, verdict = trial.ledger, trial.verdict
-    figures = {
+    return {
         "faults": trial.faults.total(),
-        **{f"  {FAULTS[name].what}": number for name, number in sorted(trial.faults.items())},
+        **{f"  {one.what}": trial.faults[name] for name, one in FAULTS.items()},
         "bytes that Redis forgot by power loss": trial.lost_bytes,
-        "seconds from the last fault until all is well": round(trial.well_after_s, 1),
+        WELL: round(trial.well_after_s, 1),
         "events sent again by clients, answer lost": ledger.resent,
         "events sent again by clients, answered before": ledger.sent_twice,
         "events promised (answered published or spooled)": verdict.promised,
@@ -96,7 +133,7 @@ def rows(trial: Trial) -> list[ResultRow]:
         "events counted": verdict.counted,
         "lost without a word": verdict.lost,
         "promised, taken out of Redis by a fault, and told": verdict.forgotten,
-        "  slowest telling, seconds": round(trial.told_after_s, 1),
+        TOLD: round(trial.told_after_s, 1),
         "doubled": verdict.doubled,
         "alerts expected (undisturbed run)": verdict.alerts_expected,
         "alerts got": verdict.alerts,
@@ -104,7 +141,6 @@ def rows(trial: Trial) -> list[ResultRow]:
         "dead letters": verdict.dead,
         "promises broken": len(verdict.broken),
     }
-    return [{"what": what, "number": number} for what, number in figures.items()]
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def run(
         Shift of the temperature by the time that has passed (s).
     """
     predicts = FAULTS["hanging_model"] in faults
-    with Plant(folder, predicts=predicts) as plant:
+    sentinels = any(one.sentinels for one in faults)
+    with Plant(folder, predicts=predicts, sentinels=sentinels) as plant:
         record = Record(plant.versions)
         scene = Scene(plant, record, seed)
         traffic, witness = Traffic(plant, seed, rate), Witness(plant)

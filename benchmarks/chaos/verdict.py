@@ -38,6 +38,8 @@ WINDOW_RULES = {"psi", "missing", "unseen", "out_of_range", "threshold.latency_p
 BESIDE_ALARMS = {"snapshot", "report", "group", "action", "advice", "inhibited_by", "notify"}
 """Fields of an alert that also depend on alarms at the same time."""
 BAD_LEVELS = {"error", "critical"}
+AWAY = r"fails \((ConnectionError|TimeoutError|BusyLoadingError)"
+"""What a background task of an API logs while Redis is away."""
 
 
 @dataclass
@@ -92,7 +94,7 @@ def judge(
                 batches.append(batch)
             _promises(verdict, model, batches, gone, ledger)
         _judging(verdict, client, plant, record)
-    _logs(verdict, plant.folder, logged)
+    _logs(verdict, plant.folder, [AWAY, *logged])
     return verdict
 
 

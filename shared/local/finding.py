@@ -74,7 +74,7 @@ def find(**overrides: object) -> Found:
         )
         return Found(settings, url, gone=file, doubt="" if settings.api_url else doubt)
     located = settings.model_copy(update=_of_deployment(file, settings))
-    url = settings.api_url or file.api
+    url = settings.api_url.rstrip("/") if settings.api_url else file.api
     return Found(located, url, file, doubt=_doubt(file, settings, url))
 
 
@@ -88,7 +88,7 @@ def located_settings(**overrides: object) -> Settings:
 
 
 def _own_api(settings: Settings) -> str:
-    return settings.api_url or api_address(settings)
+    return settings.api_url.rstrip("/") if settings.api_url else api_address(settings)
 
 
 def _of_deployment(file: RunningDeployment, settings: Settings) -> Mapping[str, object]:

@@ -1,10 +1,16 @@
-"""Faults in which a replica takes over, at the same address, without the last moments that its
-primary acknowledged.
+"""Faults in which a replica takes over: at the same address, without the last moments that its
+primary acknowledged; or found by Sentinels.
 """
 
 from benchmarks.chaos.faults.fault import Course, fault
 from benchmarks.chaos.faults.scene import Scene
+from benchmarks.chaos.plant.process import wait_for
+from benchmarks.chaos.plant.sentinels import FAILOVER_MS, Sentinels
+from benchmarks.chaos.plant.server import Server
 
+TURN_S = 2 * FAILOVER_MS / 1000
+"""Time (s) in which Sentinels begin no second failover."""
+PATIENCE_S = 30.0
 LAG_S = (0.2, 2.0)
 """Shortest and longest lag of the replica."""
 
@@ -50,3 +56,59 @@ def _cut_off(scene: Scene) -> Course:
     with scene.plant.replica.client() as client:
         client.replicaof("NO", "ONE")
     yield scene.between(*LAG_S)
+
+
+@fault(
+    "Sentinels fail over, as asked for (SENTINEL FAILOVER)",
+    needs=Scene.redis_may_forget,
+    of_redis=True,
+    sentinels=True,
+)
+def sentinel_failover(scene: Scene) -> Course:
+    """Ask the Sentinels for a failover; the primary of before goes on as a replica."""
+    sentinels = _ready(scene)
+    scene.forgets()
+    if not wait_for(sentinels.fail_over, PATIENCE_S):
+        raise TimeoutError("The Sentinels do not begin to fail over.")
+    scene.plant.replica = _follow(scene, sentinels)
+    scene.came_back()
+    yield TURN_S
+
+
+@fault(
+    "Sentinels fail over, the primary is dead (kill -9)",
+    needs=Scene.redis_may_forget,
+    of_redis=True,
+    sentinels=True,
+    told="does not answer",
+)
+def sentinel_crash(scene: Scene) -> Course:
+    """Kill the primary; later it comes back, as a replica of the other one."""
+    sentinels = _ready(scene)
+    scene.forgets()
+    scene.plant.server.kill()
+    old = _follow(scene, sentinels)
+    scene.came_back()
+    yield scene.between(0.5, 2)
+    old.primary = scene.plant.server.port
+    old.start()
+    scene.plant.replica = old
+    yield TURN_S
+
+
+def _ready(scene: Scene) -> Sentinels:
+    """Return the Sentinels once the replica has all that its primary has."""
+    assert scene.plant.sentinels is not None
+    assert scene.plant.replica is not None
+    if not wait_for(scene.plant.replica.follows, PATIENCE_S):
+        raise TimeoutError("The replica does not follow its primary.")
+    return scene.plant.sentinels
+
+
+def _follow(scene: Scene, sentinels: Sentinels) -> Server:
+    """Wait until the replica is the primary; return the primary of before."""
+    assert scene.plant.replica is not None
+    port = scene.plant.replica.port
+    if not wait_for(lambda: sentinels.primary() == port, PATIENCE_S):
+        raise TimeoutError("The Sentinels have promoted nobody.")
+    return scene.plant.promote()

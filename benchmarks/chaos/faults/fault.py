@@ -29,6 +29,8 @@ class Fault:
         Whether it can come now.
     of_redis
         Whether it is a fault of the Redis server, of which one is under way at a time.
+    sentinels
+        Whether it needs a Redis behind Sentinels; other faults of the server need one alone.
     told
         Regular expression of what an API must say of it within a minute, as a reason of `/readyz`
         or an alert of the watchdog; empty if nothing has to be said.
@@ -45,6 +47,7 @@ class Fault:
     course: Callable[[Scene], Course]
     needs: Callable[[Scene], bool]
     of_redis: bool
+    sentinels: bool
     told: str
     loses: bool
     logged: str
@@ -60,6 +63,7 @@ def fault(
     *,
     needs: Callable[[Scene], bool] = lambda _: True,
     of_redis: bool = False,
+    sentinels: bool = False,
     told: str = "",
     loses: bool = False,
     logged: str = "",
@@ -75,6 +79,7 @@ def fault(
             course=course,
             needs=needs,
             of_redis=of_redis,
+            sentinels=sentinels,
             told=told,
             loses=loses,
             logged=logged,

@@ -22,6 +22,7 @@ from benchmarks.chaos.plant.model import BOTH, PREFIX, VERSION, published
 from benchmarks.chaos.plant.power import PowerMeter
 from benchmarks.chaos.plant.process import ENDED, Process, wait_for
 from benchmarks.chaos.plant.progress import Progress, progress
+from benchmarks.chaos.plant.sentinels import Sentinels
 from benchmarks.chaos.plant.served import HANGING, QUICK, Sum, predicting
 from benchmarks.chaos.plant.server import Server
 from driftgauge.shared.local import processes
@@ -63,11 +64,13 @@ class Plant:
         Commands that they run instead of the product's own.
     predicts
         Whether the APIs serve models too, one of which can hang.
+    sentinels
+        Whether Redis has a replica and stands behind Sentinels, instead of at an address.
 
     Attributes
     ----------
     server, replica
-        The Redis that has the address, and the one that follows it, if there is one.
+        The Redis that is the primary, and the one that follows it, if there is one.
     gate
         File while which exists a model hangs.
     """
@@ -82,6 +85,7 @@ class Plant:
         api_command: Sequence[str] = (*PRODUCT, "serve"),
         worker_command: Sequence[str] = (*PRODUCT, "worker"),
         predicts: bool = False,
+        sentinels: bool = False,
     ) -> None:
         self.folder = folder
         self._ports = iter(range(19000 + 10 * (os.getpid() % 400), 65536))
@@ -90,12 +94,14 @@ class Plant:
         self.replica: Server | None = None
         self.power = PowerMeter(self.server)
         self._socket = folder / "redis.sock"
+        ports = [self._port() for _ in range(3)] if sentinels else []
+        self.sentinels = Sentinels(folder, ports) if sentinels else None
         self._dumps: deque[tuple[float, Path]] = deque()
         self._dumped = time.monotonic()
         self.predicts = predicts
         self.gate = folder / "gate"
         self.settings = Settings(
-            redis_url=f"unix://{self._socket}",
+            redis_url=f"unix://{self._socket}" if self.sentinels is None else self.sentinels.url,
             key_prefix=PREFIX,
             registry_dir=folder / "registry",
             data_dir=folder / "data",
@@ -138,6 +144,8 @@ class Plant:
         self.power.close()
         with suppress(ProcessLookupError):
             self.signal_redis(signal.SIGCONT)
+        if self.sentinels is not None:
+            self.sentinels.stop()
         for server in self._servers:
             server.stop()
 
@@ -165,11 +173,14 @@ class Plant:
             raise TimeoutError("The replica has not received what its primary has.")
 
     def promote(self) -> Server:
-        """Give the replica the address; return the server that had it."""
+        """Take the replica, which is a primary now, as the server; return the server that was.
+        Without Sentinels it gets the address.
+        """
         assert self.replica is not None
         old, self.server, self.replica = self.server, self.replica, None
         self.power.restarted(self.server)
-        self._lead()
+        if self.sentinels is None:
+            self._lead()
         return old
 
     def keep_dump(self) -> None:
@@ -276,7 +287,13 @@ class Plant:
 
     def _start(self) -> None:
         self.server.start()
-        self._lead()
+        if self.sentinels is None:
+            self._lead()
+        else:
+            self.start_replica()
+            self.sentinels.start(self.server.port)
+            if not wait_for(self.sentinels.see_each_other, 30):
+                raise TimeoutError("The Sentinels do not know each other and the replica.")
         self.power.start()
         registry = ModelRegistry(self.settings.registry_dir)
         for name, version in self.versions.items():

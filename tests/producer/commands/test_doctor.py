@@ -15,11 +15,14 @@ from click.testing import CliRunner
 
 from driftgauge.producer.commands.doctor import doctor
 from driftgauge.producer.commands.status import status
+from driftgauge.producer.diagnosis.pipeline import api_check
+from driftgauge.producer.diagnosis.sources import Picture, Service
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import find_server
+from driftgauge.shared.local.finding import Found
 from driftgauge.shared.local.running import FILE, RunningDeployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
@@ -120,6 +123,22 @@ def test_each_fault_is_found_and_has_advice(
     assert code == 1
     assert [one["name"] for one in found.values() if one["state"] == "wrong"] == [name]
     assert found[name]["advice"].endswith(".")
+
+
+def test_a_deployment_that_waits_for_its_first_model_is_not_wrong() -> None:
+    """Right after the first `driftgauge up` the doctor says what to do, and that nothing is
+    wrong; an API that is degraded for any other reason is wrong, in its own words.
+    """
+    found = Found(Settings(), "http://127.0.0.1:8000")
+
+    def state(*degraded: str, models: int = 0) -> str:
+        service = Service(answers=True, degraded=degraded, models=models)
+        return api_check(found, Picture(service, {}, {}, [], "api")).state
+
+    assert state("No model is loaded.") == "note"
+    assert state("No model is loaded.", "Redis does not answer.") == "wrong"
+    assert state("steel 2.0.0 is damaged.", models=1) == "wrong"
+    assert state(models=1) == "ok"
 
 
 def test_a_port_that_another_program_has_is_found(environment: pytest.MonkeyPatch) -> None:
