@@ -11,6 +11,7 @@ from driftgauge.producer.access.key_ring import POLL_S as KEYS_POLL_S
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
+from driftgauge.producer.dashboard import incidents as incident_pages
 from driftgauge.producer.dashboard import routes as dashboard
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
@@ -55,6 +56,7 @@ MAX_SUBSCRIBER_READS = 8
 
 ROUTERS = (
     pages.router,
+    incident_pages.router,
     predict.router,
     batch.router,
     predictions.router,

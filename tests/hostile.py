@@ -14,8 +14,9 @@ from driftgauge.shared.contract.alert import (
     Contribution,
     Silence,
 )
-from driftgauge.shared.contract.alerts import cloud_event, fingerprint
+from driftgauge.shared.contract.alerts import cloud_event, fingerprint, incident_id
 from driftgauge.shared.contract.events import Prediction, encode
+from driftgauge.shared.contract.incident import Change, Incident, IncidentAlert, IncidentCause
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
@@ -101,6 +102,9 @@ def write(client: redis.Redis, keys: Keys) -> None:
         )
     for number, text in enumerate(TEXTS):
         client.xadd(keys.alerts(MODEL), {"e": cloud_event(_alert(text, number))})
+        incident = _incident(text)
+        client.xadd(keys.incidents(MODEL), {"e": cloud_event(incident)})
+        client.hset(keys.open_incidents(MODEL), incident.id, cloud_event(incident))
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(f"{MODEL}-{number}", text))})
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(text, text))})
     client.hset(keys.current(MODEL), "2.0.0", msgspec.json.encode(_snapshot(f"{MODEL}-now", ALL)))
@@ -109,6 +113,45 @@ def write(client: redis.Redis, keys: Keys) -> None:
 def name_of(text: str) -> str:
     """Return the fingerprint of an alert."""
     return fingerprint(MODEL, "2.0.0", text, "psi")
+
+
+def incident_of(text: str) -> str:
+    """Return the id of an incident."""
+    return incident_id(MODEL, name_of(text), 1)
+
+
+def _incident(text: str) -> Incident:
+    when = Change(1, 0, 2)
+    alert = IncidentAlert(text, text, text, text, "critical", text, 1, 1, segment=text, change=when)
+    return Incident(
+        id=incident_of(text),
+        model=MODEL,
+        version=text,
+        kind="model",
+        state="open",
+        severity="critical",
+        number=1,
+        change="opened",
+        notify=True,
+        headline=text,
+        action="wait",
+        advice=text,
+        cause=IncidentCause("feature", text, text, text, text, text),
+        since=1,
+        earliest=0,
+        latest=2,
+        opened=1,
+        updated=2,
+        ended=None,
+        features=list(TEXTS),
+        of_features=len(TEXTS),
+        effect=text,
+        alerts=[alert],
+        of_alerts=1,
+        snapshot=text,
+        acknowledged=Acknowledgement(text, text, 1),
+        silenced=Silence(text, text, 1, 2),
+    )
 
 
 def _alert(text: str, number: int) -> Alert:

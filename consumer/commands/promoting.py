@@ -17,6 +17,8 @@ from driftgauge.shared.tables.options import file_options, form_of
 from driftgauge.shared.versions.gates import GateFailed
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from driftgauge.shared.registry.promotion import ValidationData
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import GateResult
@@ -64,7 +66,8 @@ def validate(
 
     registry = ModelRegistry(located_settings().registry_dir)
     rows = _rows(registry, name, version, data, target_column, prediction_column, said)
-    validation = promotion.validate(registry, name, version, rows)
+    with _running_gates(name, version):
+        validation = promotion.validate(registry, name, version, rows)
     promotion.record(registry, validation, actor=actor)
     if as_json:
         click.echo(
@@ -128,9 +131,10 @@ def promote(
         else None
     )
     try:
-        change = promotion.promote(
-            registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
-        )
+        with _running_gates(name, version):
+            change = promotion.promote(
+                registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
+            )
     except GateFailed as error:
         if as_json:
             click.echo(msgspec.json.encode({"promoted": False, "failed": error.failed}))
@@ -219,6 +223,14 @@ def _rows(
         schema.kinds_of((target or schema.target, prediction))
     )
     return ValidationData(typed.frame, target, prediction, file_digest(data))
+
+
+def _running_gates(name: str, version: str) -> "Status":
+    """Show that something is going on: the latency alone is measured for seconds."""
+    from rich.console import Console
+    from rich.text import Text
+
+    return Console(stderr=True).status(Text(f"running the gates of {name} {version}"))
 
 
 def _show_gates(results: "tuple[GateResult, ...]") -> None:

@@ -290,7 +290,10 @@ class _Step:
         judged, days = self._judged(version), self.state.labelled_days.get(version)
         if days is None or judged.baselines is None or not judged.labels:
             return set()
-        seen = look(days, self._questions(judged, judged.baselines), now)
+        over = days.take_over(now)
+        if not over:
+            return set()
+        seen = look(days, over, self._questions(judged, judged.baselines), now)
         for day in seen:
             self.state.keep_labelled_day(version, day)
         return {day.day for day in seen if day.bad}

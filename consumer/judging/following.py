@@ -39,6 +39,10 @@ from driftgauge.shared.rules.drift import PSI
 from driftgauge.shared.wording.plain import clip
 
 WEEK_MS = 7 * DAY_MS
+MOVED = 0.1
+"""Least distance of a mean rank from a half, beyond what values out of range explain, that says
+that all values moved: some .35 standard deviations.
+"""
 SUMMARY = 200
 """Most characters of an alert's summary in an incident."""
 
@@ -167,7 +171,7 @@ class Incidents:
             alert.segment,
             change=change,
         )
-        kind = "feature" if self._is_moved(alert) else cause_kind(alert)
+        kind = "feature" if self._is_moved(alert, located) else cause_kind(alert)
         return change, Member(
             published,
             kind,
@@ -177,21 +181,32 @@ class Incidents:
             located is not None and located.is_sure,
         )
 
-    def _is_moved(self, alert: AlertState) -> bool:
+    def _is_moved(self, alert: AlertState, located: Located | None) -> bool:
         """Return whether values out of range are no broken ones: all values of the column moved,
         and those at its ends came out of range with them.
+
+        A finding of the window's drift says so unless broken values explain it. So does a detector
+        whose mean rank is further from a half than values at one end alone can bring it: a share s
+        of them brings it s / 2 away.
         """
         statistic = alert.evidence.statistic if alert.evidence is not None else ""
-        if OUT_OF_RANGE.name not in {alert.rule, statistic}:
+        if OUT_OF_RANGE.name not in {alert.rule, statistic} or located is None:
             return False
+        outside = int(located.cells[0] + located.cells[-2]) / max(int(located.cells.sum()), 1)
         others = self._state.alerts_of(alert.version)
-        return any(
-            other.feature == alert.feature
+        broken = {one.fingerprint for one in others if rule_of(one.rule).kind == "data_quality"}
+        drifting = [
+            other
+            for other in others
+            if other.feature == alert.feature
             and other.state == "firing"
             and rule_of(other.rule).kind == "drift"
-            and not rule_of(other.rule).online
-            and other.inhibited_by not in {one.fingerprint for one in others if _is_broken(one)}
-            for other in others
+        ]
+        return any(
+            _moved_by(other) > outside / 2 + MOVED
+            if rule_of(other.rule).online
+            else other.inhibited_by not in broken
+            for other in drifting
         )
 
     def _remeasured(
@@ -361,8 +376,10 @@ class Incidents:
         )
 
 
-def _is_broken(alert: AlertState) -> bool:
-    return rule_of(alert.rule).kind == "data_quality"
+def _moved_by(alert: AlertState) -> float:
+    """Return how far the mean rank of a detector's values is from a half; 0 if it is not known."""
+    rank = alert.evidence.mean_rank if alert.evidence is not None else None
+    return 0.0 if rank is None else abs(rank - 0.5)
 
 
 def _of_labels(alert: AlertState, context: AlertContext) -> str:

@@ -19,8 +19,10 @@ import joblib
 import msgspec
 import numpy as np
 import pandas as pd
+from rich.console import Console
 
 from driftgauge.models.common.simulation import Labelled, Labels, Simulator
+from driftgauge.models.common.steps import step
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.performance import PerformanceReference
@@ -288,15 +290,13 @@ def command(model: DemoModel) -> click.Command:
         data: Path | None, seed: int, registry: Path | None, name: str, version: str | None
     ) -> None:
         try:
-            trained = model.train(data, seed)
+            console = Console(stderr=True, highlight=False)
+            with step(console, f"Training the {model.name} model"):
+                trained = model.train(data, seed)
             click.echo("\n".join((*trained.remarks, _listed(trained.metrics))))
-            folder = register(
-                model,
-                trained,
-                ModelRegistry(registry or located_settings().registry_dir),
-                name,
-                version,
-            )
+            chosen = ModelRegistry(registry or located_settings().registry_dir)
+            with step(console, "Registering it: its reference, its checks"):
+                folder = register(model, trained, chosen, name, version)
         except DriftgaugeError as error:
             click.echo(f"Error: {error}", err=True)
             if isinstance(error, GateFailed):

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from driftgauge.models.common.steps import step
 from driftgauge.models.common.training import register
 from driftgauge.models.demo.live import DemoPlan, DemoResult, LiveDemo, read_counters
-from driftgauge.models.demo.steps import step
 from driftgauge.models.demo.traffic import SHIFT_SD
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys

@@ -135,6 +135,7 @@ def import_labels(
         progress.update(task, completed=size)
         for remark in imported.remarks:
             click.echo(remark, err=True)
+        progress.update(task, description="waiting for the worker")
         became = _became(client, model, before, imported.accepted, wait)
     _tell(imported, became, as_json=as_json)
     if imported.rejected:

@@ -33,6 +33,7 @@ NAVIGATION: Final = (
     ("/", "Overview"),
     ("/dashboard/drift", "Drift"),
     ("/dashboard/performance", "Performance"),
+    ("/dashboard/incidents", "Incidents"),
     ("/dashboard/alerts", "Alerts"),
     ("/dashboard/models", "Models"),
     ("/dashboard/batch", "Batch"),

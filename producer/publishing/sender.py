@@ -255,8 +255,10 @@ class Sender:
             await connection.send_packed_command(packed, check_health=False)
             await self._read_replies(connection, batch, accepted, refused)
         finally:
-            answered = {id(entry) for _, entry in (*accepted, *refused)}
-            unanswered = [pair for pair in batch if id(pair[1]) not in answered]
+            unanswered: Batch = []
+            if len(accepted) + len(refused) < len(batch):
+                answered = {id(entry) for _, entry in (*accepted, *refused)}
+                unanswered = [pair for pair in batch if id(pair[1]) not in answered]
             self.resent += len(unanswered)
             put_back(sorted(refused + unanswered, key=_number))
             self._settle(accepted, {lane for lane, _ in refused})

@@ -16,6 +16,9 @@ from driftgauge.producer.publishing.connection import ask
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.shared.contract.keys import Keys
 
+LEAST_VERIFIED: Final = 100
+VERIFIED_IN: Final = 10
+"""Models that one look verifies at least, and looks that verify all of them."""
 FOLDER_S: Final = 2.0
 """Longest wait for the registry folder, in seconds."""
 
@@ -77,11 +80,26 @@ class Versions:
 
     async def verify(self, connection: AbstractConnection) -> list[str]:
         """Look whether what was published is still there; return the models of which something is
-        gone, whose versions are published again.
+        gone, whose versions are published again. Of many models some are looked at in turn, and all
+        once one of them is gone.
         """
         models = [model for model in self._known if model not in self._awaited]
+        most = max(LEAST_VERIFIED, len(models) // VERIFIED_IN)
+        turn, rest = models[:most], models[most:]
+        gone = await self._gone(connection, turn)
+        if gone:
+            gone |= await self._gone(connection, rest)
+            await self._forget_purged()
+        for model in self._known.keys() & set(turn):  # to the end of the queue
+            self._known[model] = self._known.pop(model)
+        for model in gone & self._known.keys():
+            self._awaited[model] = dict(self._known[model])
+        return sorted(gone & self._known.keys())
+
+    async def _gone(self, connection: AbstractConnection, models: Sequence[str]) -> set[str]:
+        """Return those models of which something is gone."""
         if not models:
-            return []
+            return set()
         names = [(model, version) for model in models for version in self._known[model]]
         commands: list[tuple[str, ...]] = [
             *(("SISMEMBER", self._keys.models, model) for model in models),
@@ -100,11 +118,7 @@ class Versions:
                 pass
             except redis.ResponseError:  # another type: publishing it again says so
                 gone.add(model)
-        if gone:
-            await self._forget_purged()
-        for model in gone & self._known.keys():
-            self._awaited[model] = dict(self._known[model])
-        return sorted(gone & self._known.keys())
+        return gone
 
     async def _forget_purged(self) -> None:
         """Forget the versions that are in the registry folder no more, though their model is. A

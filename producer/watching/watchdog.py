@@ -13,7 +13,7 @@ Any number of processes may run; one at a time observes a model. Theory of opera
 - No state is kept in the process. After an EXEC without an answer the next observation starts from
   what Redis holds.
 - Every time is Redis's, so the clocks of the API hosts do not matter.
-- It has connections of its own, with short timeouts. A look that fails is named and tried again
+- It has connections of its own, and short timeouts. A look that fails is named and tried again
   (producer/supervision.py).
 """
 
@@ -54,7 +54,10 @@ from driftgauge.shared.stamps import Stamps
 from driftgauge.shared.unpacking import UNREADABLE
 
 NAME: Final = "watchdog"
-TIMEOUT_S: Final = 2.0
+TIMEOUT_S: Final = 5.0
+"""Longest time (s) for a few round trips. There is no timeout for each answer, since a timer for
+each of a thousand models' answers takes more than reading it.
+"""
 LEASE_CHECKS: Final = 3
 """Observations that the holder may miss before another process takes over."""
 FORGET_DROPPED_MS: Final = 86_400_000
@@ -133,7 +136,7 @@ class Watchdog:
         self.looked = False
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
-        self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
+        self._client = connect_async(settings.redis_url, socket_timeout=None)
         self._pipeline = Pipeline(self._client, self._keys)
         self._dropped = dropped
         self._refusals = {self._keys.refused: refusals}
@@ -194,17 +197,18 @@ class Watchdog:
         """Observe each model once, also one that is not in Redis any more; one that cannot be read
         does not hide the others.
         """
-        now = await self._now()
-        self._evicts = await self._eviction()
-        await self._tell_dropped(now)
-        await self._tell_hanging(now)
-        await self._tell_refused(now)
-        await self._tell_held(now)
+        async with asyncio.timeout(TIMEOUT_S):
+            now = await self._now()
+            self._evicts = await self._eviction()
+            models = sorted({*await self._pipeline.models(), *self._compared})
+        for tell in (self._tell_dropped, self._tell_hanging, self._tell_refused, self._tell_held):
+            async with asyncio.timeout(TIMEOUT_S):
+                await tell(now)
         failed: Exception | None = None
-        models = sorted({*await self._pipeline.models(), *self._compared})
         self.blinding = {model: self.blinding.get(model, []) for model in models}
         for start in range(0, len(models), AT_ONCE):
-            failed = await self._check_part(models[start : start + AT_ONCE], now) or failed
+            async with asyncio.timeout(TIMEOUT_S):
+                failed = await self._check_part(models[start : start + AT_ONCE], now) or failed
             await asyncio.sleep(0)  # requests have their turn
         if self._stamps is not None:
             await asyncio.to_thread(self._stamps.save)

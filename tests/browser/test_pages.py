@@ -18,7 +18,7 @@ from tests.browser.plant import MODEL, SERVED, Plant, rows, wait_for
 
 pytestmark = pytest.mark.long
 
-PAGES = ("alerts", "models", "batch", "log", "reports")
+PAGES = ("incidents", "alerts", "models", "batch", "log", "reports")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,29 @@ def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
     assert (
         life[-1]["data"]["silenced"]["until"] - life[-1]["data"]["silenced"]["time"] == 120 * 60_000
     )
+
+
+@pytest.mark.usefixtures("drifted")
+def test_an_incident_is_read_and_acknowledged(page: Page) -> None:
+    """The page of incidents has one card for the fault, with its headline and what to do; its own
+    page has the evidence; acknowledged, both say so.
+    """
+    page.goto(f"/dashboard/incidents?model={MODEL}")
+    card = page.locator("article.alert").filter(has_text="temperature")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("What to do:")
+    card.get_by_role("button", name="Acknowledge").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_contain_text("temperature")
+    dialog.get_by_label("Note").fill("seen")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(card).to_contain_text("acknowledged by anonymous")
+    card.get_by_role("link").first.click()
+    expect(page.locator("h1")).to_contain_text("Since ")
+    expect(page.locator("#incident")).to_contain_text("the cause")
+    expect(page.locator("#incident")).to_contain_text("by anonymous")
+    page.locator("#incident .life a").first.click()
+    expect(page.locator("#alert")).to_contain_text("Evidence")
 
 
 def test_promote_and_roll_back(page: Page, plant: Plant, watched: Watched) -> None:

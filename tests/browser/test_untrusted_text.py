@@ -17,10 +17,12 @@ PAGES = (
     "/",
     *(
         f"/dashboard/{name}?model={hostile.MODEL}"
-        for name in ("drift", "performance", "alerts", "models", "log", "reports")
+        for name in ("drift", "performance", "incidents", "alerts", "models", "log", "reports")
     ),
     f"/dashboard/alerts/{hostile.name_of(hostile.SCRIPT)}",
     f"/dashboard/alerts/{hostile.name_of(hostile.LONG)}",
+    f"/dashboard/incidents/{hostile.incident_of(hostile.SCRIPT)}",
+    f"/dashboard/incidents/{hostile.incident_of(hostile.LONG)}",
     f"/reports/{hostile.MODEL}-1.html",
 )
 

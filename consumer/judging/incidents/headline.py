@@ -187,15 +187,16 @@ def action(facts: Facts) -> tuple[Action, str]:
 
 
 def _of_features(facts: Facts, subject: str) -> tuple[Action, str]:
-    what = f"Check {subject} at its source"
+    what, right = f"Check {subject} at its source", "it is right"
     if len(facts.columns) > 1:
         what = f"Check what {subject} and the others have in common, such as their feed"
+        right = "they are right"
     if facts.outdated and not facts.effect:
         return "accept_reference", f"{what}; if this is how it is now, accept a new reference."
     if facts.effect:
-        return "retrain", f"{what}; if it is right, retrain on recent data."
+        return "retrain", f"{what}; if {right}, retrain on recent data."
     return "wait", (
-        f"{what}; if it is right, watch the model's errors: nothing shows that it does worse yet."
+        f"{what}; if {right}, watch the model's errors: nothing shows that it does worse yet."
     )
 
 

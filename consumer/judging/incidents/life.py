@@ -117,6 +117,7 @@ def moved(
     if change is None:
         return None
     notify = told and change != "evidence"
+    incident = msgspec.structs.replace(incident, known=min(incident.known, rank_of(incident)))
     if news and not told:
         incident = msgspec.structs.replace(incident, notified=None)
     elif notify:
@@ -137,12 +138,13 @@ def _change(
         return "reopened"
     if incident.severity != before.severity:
         return "severity"
-    if _rank(incident) < _rank(before) or _widened(before, incident):
+    if rank_of(incident) < before.known or _widened(before, incident):
         return "cause"
     return "evidence" if incident.members != before.members else None
 
 
-def _rank(incident: IncidentState) -> int:
+def rank_of(incident: IncidentState) -> int:
+    """Return the rank of an incident's cause."""
     return RANKS[incident.members[incident.cause].kind]
 
 

@@ -74,6 +74,8 @@ class IncidentState(msgspec.Struct, frozen=True):
         Its alerts by fingerprint, in the order in which they joined.
     cause
         Fingerprint of the alert that is its cause; empty before the first one joined.
+    known
+        Rank of the first cause in rank that was known so far.
     watched
         Number of features that are judged.
     number
@@ -95,6 +97,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     change: Change
     members: dict[str, Member] = {}
     cause: str = ""
+    known: int = 99
     watched: int = 0
     number: int = 0
     notified: int | None = None

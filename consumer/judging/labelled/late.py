@@ -10,7 +10,7 @@ window whose labels are all of past days raises nothing by itself (`with_days`):
 it hangs on that order.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import frexp, sqrt
@@ -163,11 +163,14 @@ class ModelFell:
         return bad
 
 
-def look(days: LabelledDays, questions: Sequence[Question], now: int) -> list[LabelledDay]:
-    """Judge the past days whose labels changed, at a logical time (ms); return them."""
-    over = days.take_over(now)
+def look(
+    days: LabelledDays, over: Collection[LabelledDay], questions: Iterable[Question], now: int
+) -> list[LabelledDay]:
+    """Judge past days whose labels changed (`LabelledDays.take_over`), at a logical time (ms);
+    return them, and those that were judged with them.
+    """
     seen = {one.day: one for one in over}
-    for question in questions if over else ():
+    for question in questions:
         for group in days.groups(over, now, question.least, question.rows):
             total = days.total(group)
             enough = question.rows(total) >= question.least

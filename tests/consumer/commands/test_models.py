@@ -195,6 +195,8 @@ def test_tampering_is_named() -> None:
     result = run("verify", "wave")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "model.joblib of wave 2.0.0 is not the file that was registered" in result.stderr
+    told = json.loads(run("verify", "wave", "--json").stdout)
+    assert (told["sound"], len(told["faults"])) == (False, 1)
     assert "every file of 1 version " in done("verify", "wave", "1.0.0")
     assert refused("promote", "wave", "2.0.0").exit_code == 1
     assert refused("promote", "wave", "2.0.0", "--force", "--reason", "hurry").exit_code == 65
@@ -245,7 +247,7 @@ def test_a_untrusted_text_is_only_text() -> None:
     register("good.joblib", "--promote")
     register("good.joblib")
     done("promote", "wave", "2.0.0", "--reason", "[red]\x1b[31mhot[/red]")
-    assert "[red]?[31mhot[/red]" in done("history", "wave")
+    assert r"[red]\x1b[31mhot[/red]" in done("history", "wave")
 
 
 def test_metrics_from_a_file() -> None:

@@ -15,11 +15,14 @@ from click.testing import CliRunner
 
 from driftgauge.producer.commands.doctor import doctor
 from driftgauge.producer.commands.status import status
+from driftgauge.producer.diagnosis.pipeline import api_check
+from driftgauge.producer.diagnosis.sources import Picture, Service
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import find_server
+from driftgauge.shared.local.finding import Found
 from driftgauge.shared.local.running import FILE, RunningDeployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
@@ -122,6 +125,22 @@ def test_each_fault_is_found_and_has_advice(
     assert found[name]["advice"].endswith(".")
 
 
+def test_a_deployment_that_waits_for_its_first_model_is_not_wrong() -> None:
+    """Right after the first `driftgauge up` the doctor says what to do, and that nothing is
+    wrong; an API that is degraded for any other reason is wrong, in its own words.
+    """
+    found = Found(Settings(), "http://127.0.0.1:8000")
+
+    def state(*degraded: str, models: int = 0) -> str:
+        service = Service(answers=True, degraded=degraded, models=models)
+        return api_check(found, Picture(service, {}, {}, [], "api")).state
+
+    assert state("No model is loaded.") == "note"
+    assert state("No model is loaded.", "Redis does not answer.") == "wrong"
+    assert state("steel 2.0.0 is damaged.", models=1) == "wrong"
+    assert state(models=1) == "ok"
+
+
 def test_a_port_that_another_program_has_is_found(environment: pytest.MonkeyPatch) -> None:
     """What `driftgauge serve` would fail on is said before."""
     with socket.socket() as taken:
@@ -222,6 +241,21 @@ def test_the_status_is_the_same_from_api_and_from_redis(
     assert f"CRITICAL  plant 1.0.0: {told.headline}\n    → {told.advice}\n" in shown
     assert "open incidents: 1" in shown
     assert "NO WORKER" in shown
+
+
+def test_a_named_api_alone_is_asked(
+    environment: pytest.MonkeyPatch, client: redis.Redis, keys: Keys
+) -> None:
+    """The Redis that is known here may be another deployment's: its models are not shown as those
+    of the API that was named.
+    """
+    environment.setenv("DRIFTGAUGE_PORT", "9")
+    publish_versionless(client, keys)
+    assert len(stated()["models"]) == 1
+    done = CliRunner().invoke(status, ["--url", NOBODY], catch_exceptions=False)
+    assert done.exit_code == 69
+    assert NOBODY in done.stdout
+    assert MODEL not in done.stdout
 
 
 def stated() -> dict[str, Any]:

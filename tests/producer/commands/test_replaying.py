@@ -52,6 +52,8 @@ def test_events_with_their_times(api: str, client: redis.Redis, keys: Keys, file
     assert [event.features[0] for event in events] == [number / 100 for number in range(1200)]
     assert [event.time for event in events[:2]] == [1735689600000, 1735689660000]
     assert {event.prediction for event in events} == {2.5}
+    told = run(api, file, "--prediction-column", "z", "--limit", "2", "--json")
+    assert msgspec.json.decode(told.stdout).items() >= {"posted": 2, "refused": 0}.items()
 
 
 def test_events_that_the_api_refuses_are_said() -> None:

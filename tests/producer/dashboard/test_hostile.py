@@ -26,10 +26,11 @@ PAGES = (
     "/",
     *(
         f"/dashboard/{page}?model={hostile.MODEL}"
-        for page in ("drift", "performance", "alerts", "models", "log", "reports")
+        for page in ("drift", "performance", "incidents", "alerts", "models", "log", "reports")
     ),
-    *(f"/dashboard/{page}" for page in ("alerts", "models", "batch", "reports")),
+    *(f"/dashboard/{page}" for page in ("incidents", "alerts", "models", "batch", "reports")),
     *(f"/dashboard/alerts/{hostile.name_of(text)}" for text in hostile.TEXTS),
+    *(f"/dashboard/incidents/{hostile.incident_of(text)}" for text in hostile.TEXTS),
     *(f"/reports/{hostile.MODEL}-{number}?format=html" for number in range(len(hostile.TEXTS))),
 )
 QUERIES = (
@@ -37,8 +38,8 @@ QUERIES = (
         ("log", name)
         for name in ("model", "version", "id", "prediction", "since", "least", "before")
     ),
-    *((page, "model") for page in ("alerts", "models", "batch", "reports")),
-    *((page, "before") for page in ("alerts", "reports")),
+    *((page, "model") for page in ("incidents", "alerts", "models", "batch", "reports")),
+    *((page, "before") for page in ("incidents", "alerts", "reports")),
     ("alerts", "state"),
     ("batch", "version"),
 )

@@ -25,7 +25,7 @@ from tests.producer.routes.test_reading import cloud_event, snapshot
 
 pytestmark = pytest.mark.anyio
 HTML = {"Accept": "text/html"}
-PAGES = ("alerts", "models", "batch", "log", "reports")
+PAGES = ("incidents", "alerts", "models", "batch", "log", "reports")
 
 
 async def shown(http: httpx.AsyncClient, path: str, **headers: str) -> str:
@@ -38,6 +38,7 @@ async def shown(http: httpx.AsyncClient, path: str, **headers: str) -> str:
 @pytest.mark.parametrize(
     ("page", "next_step"),
     [
+        ("incidents", "driftgauge models register"),
         ("alerts", "driftgauge models register"),
         ("models", "driftgauge models register"),
         ("batch", "promote it"),

@@ -84,6 +84,16 @@ def test_a_cause_before_the_known_one_is_told() -> None:
     assert change_of(follow(opened(member("x")), broken)) == ("cause", True)
 
 
+def test_a_cause_that_comes_and_goes_is_told_once() -> None:
+    """What was told to be broken, then moved, and then broken again is one message."""
+    broken = member("x", "broken_values", rule="missing")
+    known = opened(broken)
+    mild = follow(known, replace(broken, kind="feature"))
+    assert change_of(mild) == ("evidence", False)
+    assert mild is not None
+    assert change_of(follow(mild.incident, broken)) == ("evidence", False)
+
+
 def test_many_features_are_another_cause_than_few() -> None:
     """The fourth one is told, once."""
     known = opened(member("a"), member("b"), member("c"))

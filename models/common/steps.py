@@ -1,4 +1,4 @@
-"""A step of a demo that takes seconds: said when it begins, and how long it took."""
+"""A step that takes seconds: said when it begins, and how long it took."""
 
 import time
 from collections.abc import Iterator
