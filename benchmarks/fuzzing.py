@@ -8,6 +8,7 @@ bodies and headers with values that are odd, long, nested, hostile, or nearly ri
 to keep the API's promises:
 
 - no status of 500 or above but a documented one: 501, 503, 507;
+- no status that the route's description does not name;
 - an error is a problem document, or a page for a browser, never bare text;
 - a request without the scope that its route needs is refused;
 - no turn of the event loop computes for more than 50 ms (benchmarks/lag.py).
@@ -51,6 +52,8 @@ ENDLESS: Final = frozenset({"/alerts/stream", "/incidents/stream", "/dashboard/e
 """Routes whose answer goes on for ever to those who may read it."""
 ENDLESS_S: Final = 0.2
 ALLOWED: Final = frozenset({501, 503, 507})
+ELSEWHERE: Final = frozenset({303, 307})
+"""Statuses that lead to the login, and to the path without a slash at its end."""
 FORMS: Final = (
     "application/json",
     "text/csv",
@@ -104,6 +107,8 @@ class Route:
     methods: tuple[str, ...]
     needed: tuple[str, ...]
     parameters: tuple[str, ...] = ()
+    documented: frozenset[str] = frozenset()
+    """The statuses of its description; none if it is not described, as pages are not."""
 
 
 @dataclass
@@ -266,8 +271,16 @@ def routes_of(app: Any) -> list[Route]:
         parameters = {
             one["name"] for operation in operations for one in operation.get("parameters", ())
         }
-        methods = tuple(sorted(route.methods or ()))
-        found.append(Route(route.path, methods, route.needed, tuple(sorted(parameters))))
+        documented = {status for operation in operations for status in operation["responses"]}
+        found.append(
+            Route(
+                route.path,
+                tuple(sorted(route.methods or ())),
+                route.needed,
+                tuple(sorted(parameters)),
+                frozenset(documented),
+            )
+        )
     return found
 
 
@@ -286,9 +299,15 @@ def fault_of(route: Route, scope: str | None, answer: httpx.Response) -> str:
     status = answer.status_code
     if status >= 500 and status not in ALLOWED:
         return f"status {status}"
-    told = kind.startswith(("application/problem+json", "text/html"))
+    named = str(status) in route.documented
+    told = kind.startswith(("application/problem+json", "text/html")) or (
+        named and kind.startswith("application/json")
+    )
     if status >= 400 and not told and answer.request.method != "HEAD":
         return f"status {status} as {kind or 'nothing'}"
+    named = named or status in ELSEWHERE or (status >= 400 and "default" in route.documented)
+    if route.documented and not named and answer.request.method in route.methods:
+        return f"status {status}, which its description does not name"
     allowed = not route.needed or scope == "admin" or scope in route.needed
     if status < 300 and not allowed and answer.request.method in route.methods:
         return f"status {status} without the scope {route.needed}"

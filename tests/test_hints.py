@@ -30,6 +30,17 @@ LINE = re.compile(r"^\s*(?:\$ )?(?:\w+=\S+ )*(?:[\w./]*/)?(driftgauge .+)$")
 FENCED = re.compile(r"```.*?```", re.DOTALL)
 FILLED = re.compile(r"\{\{.*?\}\}")
 BLOCK = re.compile(r"```(?:sh|console|bash)\n(.*?)```", re.DOTALL)
+OPTION = re.compile(r"(?<![\w`./-])`?(--[a-z][a-z0-9-]+)")
+FOREIGN = {
+    *("--name", "--registry"),  # models.NAME.train
+    *("--at-least", "--patience", "--rows"),  # models.demo.retrain
+    *("--minutes", "--mix", "--quick", "--seconds"),  # benchmarks
+    *("--appendfsync", "--appendonly", "--dir", "--maxmemory-policy"),  # redis-server
+    *("--save", "--unixsocket", "--unixsocketperm"),
+    *("--abbrev", "--always", "--dirty"),  # git
+    *("--build", "--data-binary", "--strict"),  # docker, curl, mypy
+}
+"""Options that messages and pages name, and that are of other programs."""
 FIELD = "{}"
 """What stands for the field of a formatted message or template."""
 
@@ -120,6 +131,19 @@ def refused(command: click.Command, context: click.Context, words: list[str]) ->
     return f"it needs {', '.join(absent)}" if absent else f"it takes no {left}" if left else None
 
 
+def options(command: click.Command) -> Iterator[str]:
+    """Yield every option of a command and of those below it."""
+    yield "--help"
+    for one in command.params:
+        yield from (*one.opts, *one.secondary_opts)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from options(inner)
+
+
 HINTS = sorted(set(hints()))
 
 
@@ -128,6 +152,24 @@ def test_every_hint_is_a_command_with_its_options() -> None:
     faults = {hint: said for hint in HINTS if (said := fault_of(hint.command))}
     assert not faults, "\n".join(f"{hint}: {said}" for hint, said in faults.items())
     assert len(HINTS) > 100
+
+
+def test_every_option_that_is_named_is_one() -> None:
+    """A message or page names no option that was renamed: each is one of a command, or is known to
+    be another program's.
+    """
+    known = {*options(cli()), *FOREIGN}
+    pages = [(str(path), path.read_text()) for path in files(PAGES, ".md")]
+    messages = [
+        (f"{path}:{line}", text) for path in files(CODE, ".py") for line, text in texts(path)
+    ]
+    unknown = {
+        (place, name)
+        for place, text in (*pages, *messages)
+        for name in OPTION.findall(text)
+        if name not in known
+    }
+    assert unknown == set()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,12 @@ READ_HEADERS: Final = frozenset(
     (b"authorization", b"x-api-key", b"cookie", b"host", b"origin", b"sec-fetch-site", b"accept")
 )
 
+ERROR: Final = {
+    "description": "An error: what was wrong, and what to do (RFC 9457).",
+    "content": {"application/problem+json": {"schema": {"type": "object"}}},
+}
+"""What every route may answer, as OpenAPI describes it."""
+
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Needed = tuple[KeyScope, ...]
 Headers = Mapping[bytes, bytes]
@@ -111,6 +117,7 @@ class Guarded(APIRoute):
         if self.needed:
             security = [{kind: [scope]} for scope in self.needed for kind in ("bearer", "header")]
             more["openapi_extra"] = {**(more.get("openapi_extra") or {}), "security": security}
+        more["responses"] = {"default": ERROR, **(more.get("responses") or {})}
         super().__init__(path, endpoint, **more)
 
     async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:

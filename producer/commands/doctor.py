@@ -9,6 +9,7 @@ import msgspec
 
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.local.finding import find
+from driftgauge.shared.wording.visible import visible
 
 if TYPE_CHECKING:
     from driftgauge.producer.diagnosis.check import Check
@@ -32,18 +33,16 @@ def doctor(*, as_json: bool) -> None:
             if not as_json:
                 word, style = MARKS[check.state]
                 line = Text.assemble(
-                    (f"{word:<6}", style), f"{check.name}: {check.found.rstrip('.')}."
+                    (f"{word:<6}", style), f"{check.name}: {visible(check.found.rstrip('.'))}."
                 )
                 console.print(line, soft_wrap=True)
                 if check.advice:
-                    console.print(Text(f"      → {check.advice}"), soft_wrap=True)
+                    console.print(Text(f"      → {visible(check.advice)}"), soft_wrap=True)
     faults = sum(check.state == "wrong" for check in found)
     if as_json:
         click.echo(msgspec.json.encode({"wrong": faults, "checks": found}))
     else:
-        click.echo("" if faults else "Nothing is wrong.", nl=not faults)
-        if faults:
-            click.echo(f"{faults} of {len(found)} are wrong.")
+        click.echo(f"{faults} of {len(found)} are wrong." if faults else "Nothing is wrong.")
     sys.exit(1 if faults else 0)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from driftgauge.shared.errors import RedisUnavailable
 from driftgauge.shared.local.finding import Found, find
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.wording.visible import visible
 
 if TYPE_CHECKING:
     from driftgauge.producer.diagnosis.sources import Picture
@@ -69,7 +70,7 @@ def _show_places(found: Found, picture: "Picture") -> None:
     service = picture.service
     click.echo(f"Dashboard  {found.api_url}/" + ("" if service.answers else f"  {service.reason}"))
     for said in service.degraded:
-        click.echo(f"           {said}")
+        click.echo(f"           {visible(said)}")
     click.echo(f"Redis      {shown(found.settings.redis_url)}")
     if found.deployment is not None:
         one = found.deployment

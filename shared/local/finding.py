@@ -74,7 +74,7 @@ def find(**overrides: object) -> Found:
         )
         return Found(settings, url, gone=file, doubt="" if settings.api_url else doubt)
     located = settings.model_copy(update=_of_deployment(file, settings))
-    url = settings.api_url.rstrip("/") if settings.api_url else file.api
+    url = _own_api(settings) if settings.api_url else file.api
     return Found(located, url, file, doubt=_doubt(file, settings, url))
 
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.fuzzing import ENDLESS, Fuzzer, Route, fault_of, run
 
 pytestmark = pytest.mark.anyio
-ROUTE = Route("/drift", ("GET",), ("read",))
+ROUTE = Route("/drift", ("GET",), ("read",), documented=frozenset({"200", "default"}))
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_broken_promises_are_seen() -> None:
         (404, problem, "read", ""),
         (200, "application/json", "predict", "without the scope"),
         (200, "application/json", "admin", ""),
+        (202, "application/json", "admin", "does not name"),
     ):
         found = fault_of(ROUTE, scope, answered(status, kind))
         assert fault in found if fault else found == "", (status, kind, scope)
