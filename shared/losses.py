@@ -17,7 +17,7 @@ HOLES_FIELD: Final = b"holes"
 SETBACK_FIELD: Final = b"setback"
 """Field beside a stage's state that holds the latest setback that the worker found."""
 MOST_OF_PUBLISHER: Final = 20
-MOST_HOLES: Final = 200
+MOST_HOLES: Final = 50
 """Most holes that are listed for a publisher and a partition; the rest is summed up in one."""
 REST: Final = "*"
 """Publisher of the hole that sums up the rest of a partition."""
@@ -99,7 +99,14 @@ class Setback(msgspec.Struct, frozen=True):
 
 
 def listed(holes: Iterable[Hole]) -> list[Hole]:
-    """Return the holes of a partition, the largest first, of many the rest summed up in one."""
+    """Return the holes of a partition, the largest first, of many the rest summed up in one.
+
+    Examples
+    --------
+    >>> found = listed(Hole("p", 10 * place, 10 * place, 1) for place in range(1, 100))
+    >>> len(found), found[-1]
+    (51, Hole(publisher='*', first=0, last=0, missing=49))
+    """
     found = sorted(holes, key=lambda hole: (-hole.missing, hole.publisher, hole.first))
     rest = sum(hole.missing for hole in found[MOST_HOLES:])
     return [*found[:MOST_HOLES], *([Hole(REST, 0, 0, rest)] if rest else [])]

@@ -251,7 +251,10 @@ class Checkpoint:
     def require_unchanged(self) -> None:
         """Check that nobody has committed since the load; OwnershipLost if somebody has, or may."""
         with self._client.pipeline(transaction=True) as pipe:
-            self._watch(pipe)
+            try:
+                self._watch(pipe)
+            except redis.WatchError as error:  # so redis-py says that the connection was lost
+                raise OwnershipLost(f"The lease of {self.key} may be lost.") from error
 
     def _watch(self, pipe: Pipeline) -> None:
         pipe.watch(self.owner_key, self.key)

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from driftgauge.shared.errors import RedisUnavailable
-from driftgauge.shared.local.finding import Found, find
+from driftgauge.shared.local.finding import WHERE, Found, find
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.wording.visible import visible
 
@@ -21,8 +22,9 @@ COLOURS = {"critical": "bold red", "warning": "yellow", "ok": "green"}
 
 @click.command()
 @click.option("--model", help="Only this model.")
+@click.option("--url", help=f"The API; no other source is asked then.  [default: {WHERE}]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(model: str | None, *, as_json: bool) -> None:
+def status(model: str | None, url: str | None, *, as_json: bool) -> None:
     """Show each model's status, what it says, since when, traffic, lag, open incidents and alerts.
 
     The API is asked if it runs, else Redis. Exit code 69 if neither answers.
@@ -31,7 +33,8 @@ def status(model: str | None, *, as_json: bool) -> None:
     from driftgauge.producer.diagnosis.standing import standings
 
     found = find()
-    picture = look(found)
+    picture = look(found, url)
+    found = replace(found, api_url=url or found.api_url)
     models = [one for one in standings(picture) if model in {None, one.model}]
     if as_json:
         click.echo(msgspec.json.encode(_document(found, picture, models)))
@@ -75,7 +78,7 @@ def _show_places(found: Found, picture: "Picture") -> None:
     if found.deployment is not None:
         one = found.deployment
         click.echo(f"Run by     driftgauge {one.command}, process {one.pid}, in {one.data_dir}")
-    elif found.doubt:
+    if found.doubt:
         click.echo(f"Note       {found.doubt}")
     click.echo("")
 

@@ -92,16 +92,22 @@ class Picture(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def look(found: Found) -> Picture:
-    """Ask the API, and Redis if no API answers, or if it does not know."""
-    return asyncio.run(_look(found))
+def look(found: Found, url: str | None = None) -> Picture:
+    """Ask the API, and Redis if no API answers, or if it does not know.
+
+    Parameters
+    ----------
+    url
+        The API that alone is to be asked: the Redis that is known here may be another one's.
+    """
+    return asyncio.run(_look(found, url))
 
 
-async def _look(found: Found) -> Picture:
+async def _look(found: Found, url: str | None) -> Picture:
     try:
         headers = authorization(found.settings)
         async with httpx.AsyncClient(
-            base_url=found.api_url, headers=headers, timeout=PATIENCE_S, trust_env=False
+            base_url=url or found.api_url, headers=headers, timeout=PATIENCE_S, trust_env=False
         ) as client:
             service, health = await _service(client)
             told = health.get("pipeline")
@@ -110,6 +116,10 @@ async def _look(found: Found) -> Picture:
                 return Picture(service, told, windows, await _opened(client), "api")
     except DriftgaugeError as error:  # a key that no header can hold
         service = Service(answers=False, reason=str(error))
+    if url is not None:
+        return Picture(
+            service, None, {}, [], "", f"Of the API at {url} nothing is known: {service.reason}."
+        )
     try:
         return await _of_redis(found.settings, service)
     except (redis.RedisError, TimeoutError):

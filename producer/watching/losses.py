@@ -18,7 +18,7 @@ from driftgauge.producer.watching.observation import (
     Observation,
     named,
 )
-from driftgauge.shared.losses import Held, Holdings, Hole, Setback, unheld
+from driftgauge.shared.losses import REST, Held, Holdings, Hole, Setback, unheld
 
 TOLD_MS: Final = 86_400_000
 """Time (ms) after which a loss is told no longer, if nobody acknowledged it."""
@@ -70,12 +70,12 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
     events = sum(free for _, free in open_.values())
     if not events:
         return Assessment(bad=False, summary=_over("lost", observed, "No further event is lost."))
-    hole, _ = max(open_.values(), key=lambda one: one[1])
-    more = f", and {len(open_) - 1} more gaps" if len(open_) > 1 else ""
+    holes = sorted((hole for hole, _ in open_.values()), key=lambda one: one.publisher == REST)
+    first, more = holes[0], f", and {len(holes) - 1} more gaps" if len(holes) > 1 else ""
     summary = (
-        f"{events:,} events are lost: publisher {hole.publisher} numbered them {hole.first:,} to "
-        f"{hole.last:,}{more}, they have not arrived, and no API process that runs holds them. The "
-        f"counts lack them. {_whereabouts(observed, [one for one, _ in open_.values()])} {ENDED}"
+        f"{events:,} events are lost: publisher {first.publisher} numbered them {first.first:,} to "
+        f"{first.last:,}{more}, they have not arrived, and no API process that runs holds them. "
+        f"The counts lack them. {_whereabouts(observed, holes)} {ENDED}"
     )
     return Assessment(bad=True, value=events, summary=summary)
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -22,6 +22,8 @@ from driftgauge.shared.local.running import (
 from driftgauge.shared.settings import Settings, read_settings
 
 _SAID = "driftgauge.said"
+WHERE: Final = "DRIFTGAUGE_API_URL, the deployment of DRIFTGAUGE_DATA_DIR, or http://127.0.0.1:8000"
+"""Where the API is looked for, for the help of an option."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,6 @@ def _api(context: click.Context, option: click.Parameter, url: str | None) -> st
 url_option = click.option(
     "--url",
     callback=_api,
-    help="The API.  [default: DRIFTGAUGE_API_URL, the deployment of DRIFTGAUGE_DATA_DIR, or "
-    "http://127.0.0.1:8000]",
+    help=f"The API.  [default: {WHERE}]",
 )
 """Option of every command that talks to a running API."""

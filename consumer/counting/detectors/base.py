@@ -181,7 +181,7 @@ def unframe(framed: bytes, kind: type[_S]) -> _S:
     body = framed[8:]
     if framed[:4] != MAGIC or crc32(body).to_bytes(4, "big") != framed[4:8]:
         raise BadData(
-            "The detector state in the checkpoint is damaged or of another format; delete the "
-            "field to restart."
+            "The state of a detector in the checkpoint is damaged or of another format. Restore "
+            "Redis from a sound copy; do not delete the field, or the checkpoint cannot be read."
         )
     return msgspec.msgpack.decode(body, type=kind)

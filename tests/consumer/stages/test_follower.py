@@ -96,6 +96,33 @@ def test_entries_come_once_in_order_whoever_follows(
     assert taken == [(str(number).encode(), number) for number in range(9)]
 
 
+def test_an_entry_that_the_sink_always_fails_on_is_set_aside(
+    client: redis.Redis,
+    redis_url: str,
+    keys: Keys,
+    made: Callable[..., Follower],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After some attempts it is a dead letter with the reason, and the next ones follow, each
+    once.
+    """
+    monkeypatch.setattr(Follower, "retry_s", (0.02, 0.1))
+
+    def fail(event: bytes) -> None:
+        if event == b"bad":
+            raise ValueError("it cannot be drawn")
+
+    add(client, keys, "a", "bad", "b", "c")
+    taken: list[tuple[bytes, int]] = []
+    with stage_thread(made(taken, fail), redis_url):
+        wait_for(lambda: len(taken) == 3, "the others")
+        wait_for(lambda: client.xlen(keys.judge_dead(MODEL)), "the dead letter")
+    assert taken == [(b"a", 0), (b"b", 1), (b"c", 2)]
+    ((_, letter),) = client.xrange(keys.judge_dead(MODEL))  # type: ignore[misc]  # a list
+    assert letter[b"reason"] == b"counting fails on it: ValueError: it cannot be drawn"
+    assert (letter[b"stream"], letter[b"e"]) == (keys.alerts(MODEL).encode(), b"bad")
+
+
 def test_a_fault_is_tried_again_and_nothing_overtakes(
     client: redis.Redis,
     redis_url: str,

@@ -243,6 +243,21 @@ def test_the_status_is_the_same_from_api_and_from_redis(
     assert "NO WORKER" in shown
 
 
+def test_a_named_api_alone_is_asked(
+    environment: pytest.MonkeyPatch, client: redis.Redis, keys: Keys
+) -> None:
+    """The Redis that is known here may be another deployment's: its models are not shown as those
+    of the API that was named.
+    """
+    environment.setenv("DRIFTGAUGE_PORT", "9")
+    publish_versionless(client, keys)
+    assert len(stated()["models"]) == 1
+    done = CliRunner().invoke(status, ["--url", NOBODY], catch_exceptions=False)
+    assert done.exit_code == 69
+    assert NOBODY in done.stdout
+    assert MODEL not in done.stdout
+
+
 def stated() -> dict[str, Any]:
     """Return what `driftgauge status --json` prints."""
     done = CliRunner().invoke(status, ["--json"], catch_exceptions=False)
