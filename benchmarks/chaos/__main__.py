@@ -133,6 +133,7 @@ def figures(trial: Trial) -> dict[str, float]:
         "events counted": verdict.counted,
         "lost without a word": verdict.lost,
         "promised, taken out of Redis by a fault, and told": verdict.forgotten,
+        "  told with their number, promised or not": trial.told_events,
         TOLD: round(trial.told_after_s, 1),
         "doubled": verdict.doubled,
         "alerts expected (undisturbed run)": verdict.alerts_expected,

@@ -9,10 +9,10 @@ from pathlib import Path
 from benchmarks.chaos.faults import FAULTS, Fault
 from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.injector import Injector, settle
-from benchmarks.chaos.plant.plant import Plant
+from benchmarks.chaos.plant.plant import PRODUCT, Plant
 from benchmarks.chaos.plant.process import wait_for
 from benchmarks.chaos.record import Record
-from benchmarks.chaos.told import heard_of, slowest_s, tell
+from benchmarks.chaos.told import heard_of, lost_events, slowest_s, tell
 from benchmarks.chaos.traffic import Ledger, Traffic
 from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.chaos.witness import Witness
@@ -29,6 +29,7 @@ class Trial:
     lost_bytes: int
     well_after_s: float
     told_after_s: float
+    told_events: int
     ledger: Ledger
     verdict: Verdict
 
@@ -42,6 +43,7 @@ def run(
     rate: float,
     gap_s: float,
     shift: Callable[[float], float],
+    api_command: Sequence[str] = (*PRODUCT, "serve"),
 ) -> Trial:
     """Disturb real processes for a while, and verify what they counted and said.
 
@@ -61,10 +63,13 @@ def run(
         Mean time (s) between two faults.
     shift
         Shift of the temperature by the time that has passed (s).
+    api_command
+        Command of an API, instead of the product's own.
     """
     predicts = FAULTS["hanging_model"] in faults
     sentinels = any(one.sentinels for one in faults)
-    with Plant(folder, predicts=predicts, sentinels=sentinels) as plant:
+    plant = Plant(folder, predicts=predicts, sentinels=sentinels, api_command=api_command)
+    with plant:
         record = Record(plant.versions)
         scene = Scene(plant, record, seed)
         traffic, witness = Traffic(plant, seed, rate), Witness(plant)
@@ -87,5 +92,17 @@ def run(
             record.take(client)
         logged = [one.logged for one in faults if one.logged]
         verdict = judge(plant, traffic.ledger, record, late, logged)
-    ledger, lost_bytes = traffic.ledger, scene.lost_bytes
-    return Trial(injector.done, lost_bytes, well_after_s, told_after_s, ledger, verdict)
+        told_events = lost_events(injector.occurrences, witness)
+        verdict.require(
+            told_events or not verdict.forgotten,
+            f"{verdict.forgotten} events were taken out of Redis, and no number of them was told",
+        )
+    return Trial(
+        faults=injector.done,
+        lost_bytes=scene.lost_bytes,
+        well_after_s=well_after_s,
+        told_after_s=told_after_s,
+        told_events=told_events,
+        ledger=traffic.ledger,
+        verdict=verdict,
+    )

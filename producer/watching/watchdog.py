@@ -76,7 +76,7 @@ SHARE: Final = 0.02
 LONGEST_PAUSE_S: Final = 20.0
 MOST_HELD: Final = 1000
 """Most runs of numbers that a process says to hold of a model's events."""
-LIVING_S: Final = 20.0
+LIVING_S: Final = 25.0
 """Least time (s) for which a process counts as living after it told what it holds."""
 
 logger = logging.getLogger("driftgauge.producer")
@@ -254,7 +254,7 @@ class Watchdog:
     async def _tell_held(self, now: int) -> None:
         """Write which events this process holds, for as long as it holds some."""
         field, held = self._token.encode(), self._held()
-        until = now + int(1000 * max(LIVING_S, LEASE_CHECKS * self._settings.watchdog_seconds))
+        until = now + int(1000 * max(LIVING_S, LEASE_CHECKS * self._pause_s))
         for model in {*held, *self._holding}:
             key, own = self._keys.held(model), list(held.get(model, ()))[:MOST_HELD]
             pipe = self._client.pipeline(transaction=False)

@@ -95,6 +95,67 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
 
 
 @pytest.mark.long
+def test_every_fault_is_told_and_over_by_itself(folder: Path) -> None:
+    """Whatever Redis refuses, whichever disk is full, whoever takes over, hangs or is slow: nothing
+    is lost, people are told while it lasts, and all is well again by itself.
+    """
+    faults = [one for one in FAULTS.values() if not one.loses and not one.sentinels]
+    trial = run(folder, faults, seconds=60, seed=SEED, rate=150, gap_s=2, shift=lambda _: 0.0)
+    assert trial.verdict.broken == []
+    assert trial.faults.keys() == {one.name for one in faults}
+    assert trial.ledger.given_up > 0
+    assert trial.verdict.forgotten == 0
+
+
+@pytest.mark.long
+def test_sentinels_fail_over(folder: Path) -> None:
+    """Behind Sentinels nothing is lost by a failover, planned or not."""
+    faults = [one for one in FAULTS.values() if one.sentinels]
+    trial = run(folder, faults, seconds=20, seed=SEED, rate=150, gap_s=2, shift=lambda _: 0.0)
+    assert trial.verdict.broken == []
+    assert trial.verdict.copies > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["flush_all", "older_dump", "evicted_counts"])
+def test_what_is_lost_is_told_with_its_number(folder: Path, name: str) -> None:
+    """What Redis lost for good is told within a minute, with the number of events while their
+    publishers live; everything else is counted once, and all is well when a person has
+    acknowledged it.
+    """
+    trial = run(
+        folder,
+        [FAULTS[name], FAULTS["kill_worker"]],
+        seconds=35,
+        seed=SEED,
+        rate=150,
+        gap_s=8,
+        shift=lambda _: 0.0,
+    )
+    assert trial.verdict.broken == []
+    assert trial.faults[name] == 1
+    assert trial.told_events >= trial.verdict.forgotten
+    assert (trial.verdict.forgotten > 0) == (name != "evicted_counts")
+
+
+@pytest.mark.long
+def test_a_loss_of_which_nothing_is_said_is_found(folder: Path) -> None:
+    """Without the watchdog's rules of losses the verdict is red: it can fail."""
+    command = (*WEAKENED, "without_telling", "serve")
+    trial = run(
+        folder,
+        [FAULTS["flush_all"]],
+        seconds=5,
+        seed=SEED,
+        rate=150,
+        gap_s=5,
+        shift=lambda _: 0.0,
+        api_command=command,
+    )
+    assert "flush_all: nothing was said of it within 60 s" in trial.verdict.broken
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("guard", [None, pytest.param("without_fence", id="without the fence")])
 def test_a_worker_that_slept_through_its_lease(folder: Path, guard: str | None) -> None:
     """A worker that wakes after another one took over cannot commit; without token and WATCH,

@@ -8,7 +8,7 @@ from benchmarks.chaos.faults.fault import Course, fault
 from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.plant.model import keys_of
 
-LOST = "blind.(lost|rolled_back)"
+LOST = "blind.(lost|rolled_back)|events are lost"
 SET_BACK = "went back from|is gone"
 """What workers and APIs log of it."""
 UNREGISTERED = "versions is gone|holds the state of"

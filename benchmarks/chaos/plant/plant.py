@@ -178,6 +178,7 @@ class Plant:
         """
         assert self.replica is not None
         old, self.server, self.replica = self.server, self.replica, None
+        self.server.primary = None  # when it is started again, too
         self.power.restarted(self.server)
         if self.sentinels is None:
             self._lead()
