@@ -22,8 +22,10 @@ from driftgauge.shared.errors import DriftgaugeError
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
 CANCEL_S: Final = 0.1
-LATE_S: Final = 30.0
-"""Seconds without a successful look after which a task is late: some tries, and a slow disk."""
+LATE_S: Final = 45.0
+"""Seconds without a successful look after which a task is late: longer than a version may take to
+be loaded (producer/scoring/serving.py).
+"""
 
 logger = logging.getLogger("driftgauge.producer")
 

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 import sys
 import time
 from enum import IntEnum
@@ -206,11 +207,13 @@ def adopt(path: Path, most: int) -> SpoolFile | None:
 
 
 def check_owner(path: Path, status: os.stat_result) -> None:
-    """Raise OSError if another user owns a file or folder, or may write to it."""
+    """Raise OSError if another user owns a file or folder, or everybody may write to it. The group
+    may, since Kubernetes lets a volume's group.
+    """
     if status.st_uid != os.geteuid():
         raise OSError(errno.EPERM, f"it belongs to another user ({status.st_uid})", str(path))
-    if status.st_mode & 0o022:
-        raise OSError(errno.EPERM, "others may write to it: say chmod go-w", str(path))
+    if status.st_mode & stat.S_IWOTH:
+        raise OSError(errno.EPERM, "others may write to it: say chmod o-w", str(path))
 
 
 def _lock(path: Path, descriptor: int) -> bool:

@@ -37,6 +37,8 @@ LEAST_MEMORY: Final = 4 << 30
 GROWTH: Final = 20
 """Bytes of address space for each byte of the file."""
 TIME_S: Final = 60.0
+PATIENCE_S: Final = 5
+"""Seconds after which a child ends by itself that its parent should have ended."""
 BYTES_A_SECOND: Final = 10 << 20
 """Speed at which a file is loaded at least."""
 AGAIN_S: Final = 600.0
@@ -60,8 +62,8 @@ class Tried(msgspec.Struct, frozen=True):
     schema, rows
         Schema of the version, and rows to predict; None and none, if there is no schema yet: then
         made-up numbers alone are predicted.
-    memory
-        Bytes of address space.
+    memory, seconds
+        Bytes of address space, and the time after which the child ends by itself if nobody ends it.
     """
 
     content: bytes
@@ -71,6 +73,7 @@ class Tried(msgspec.Struct, frozen=True):
     schema: Schema | None = None
     rows: Sequence[Sequence[Value]] = ()
     memory: int = LEAST_MEMORY
+    seconds: int = int(TIME_S)
 
 
 def require(folder: Path, content: bytes, tried: Callable[[], Tried]) -> None:
@@ -141,7 +144,9 @@ def attempt(tried: Tried) -> None:
     """
     size = len(tried.content)
     time_s = TIME_S + size / BYTES_A_SECOND
-    tried = msgspec.structs.replace(tried, memory=max(LEAST_MEMORY, GROWTH * size))
+    tried = msgspec.structs.replace(
+        tried, memory=max(LEAST_MEMORY, GROWTH * size), seconds=int(time_s) + PATIENCE_S
+    )
     try:
         done = subprocess.run(
             [sys.executable, str(CHILD)],

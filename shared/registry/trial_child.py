@@ -6,6 +6,7 @@ matters. What matters here is whether this process survives within its bounds.
 
 import contextlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -19,7 +20,7 @@ def main() -> None:
     from driftgauge.shared.registry.trial import OUT_OF_MEMORY, Tried
 
     tried = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Tried)
-    _bound(tried.memory)
+    _bound(tried.memory, tried.seconds)
     try:
         _attempt(tried)
     except MemoryError:
@@ -29,11 +30,12 @@ def main() -> None:
     os._exit(0)  # without the model's own clean-up
 
 
-def _bound(memory: int) -> None:
+def _bound(memory: int, seconds: int) -> None:
     try:
         import resource
-    except ImportError:  # no POSIX: the time is bounded alone
+    except ImportError:  # no POSIX: the parent bounds the time alone
         return
+    signal.alarm(seconds)
     for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(ValueError, OSError):  # ours is lower already
             resource.setrlimit(limit, (most, most))

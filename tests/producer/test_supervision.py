@@ -180,7 +180,7 @@ async def test_a_spool_folder_of_others_is_refused(
     app = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     with caplog.at_level(logging.WARNING):
         async with running(app):
-            await until(lambda: "chmod go-w" in caplog.text)
+            await until(lambda: "chmod o-w" in caplog.text)
             assert app.state.parts.publisher.spool.adopted == 0
 
 
