@@ -256,7 +256,8 @@ def _judging(verdict: Verdict, client: redis.Redis, plant: Plant, record: Record
                 worker.end()
             verdict.require(done, "the undisturbed run did not come to its end")
             for model, version in plant.versions.items():
-                _alerts(verdict, client, twin, model, version)
+                if model not in record.judged_before:
+                    _alerts(verdict, client, twin, model, version)
                 for partition in range(version.manifest.partitions):
                     key = keys_of(version).panes(model, partition)
                     same = client.xrange(key) == twin.xrange(key)
