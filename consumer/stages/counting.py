@@ -38,7 +38,7 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
+from driftgauge.shared.contract.pane import NO_PANE, PaneEntry, RollUp, Span
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.losses import Setback
 from driftgauge.shared.reference.history import reference_key
@@ -56,8 +56,6 @@ silent models cost nothing: where other partitions wait for this one's time, and
 """
 STRANGERS_AT_ONCE = 100
 """Most foreign entries of the panes that are moved in one transaction."""
-NO_PANE = 2**40
-"""Number that no pane has: an entry with such an id got it from Redis's clock."""
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
