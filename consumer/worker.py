@@ -202,6 +202,8 @@ class Worker:
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
         new = [name for name in model_names(names) if name not in self._models]
         for start in range(0, len(new), MODELS_AT_ONCE):
+            if start:
+                self._leases.keep()  # reading many versions takes longer than a lease
             part = new[start : start + MODELS_AT_ONCE]
             for model, shape in shapes(self._client, keys, part).items():
                 if shape is not None:

@@ -164,6 +164,8 @@ class Roster:
                 if queue.ready:
                     duty = queue.ready.popleft()
                     self._states[duty] = State.RUNNING
+                    if queue.ready or queue.due:  # another thread looks after them meanwhile
+                        queue.changed.notify()
                     return duty
                 if self._ending:
                     return None

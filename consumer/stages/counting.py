@@ -38,7 +38,7 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
+from driftgauge.shared.contract.pane import NO_PANE, PaneEntry, RollUp, Span
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.losses import Setback
 from driftgauge.shared.reference.history import reference_key
@@ -56,8 +56,6 @@ silent models cost nothing: where other partitions wait for this one's time, and
 """
 STRANGERS_AT_ONCE = 100
 """Most foreign entries of the panes that are moved in one transaction."""
-NO_PANE = 2**40
-"""Number that no pane has: an entry with such an id got it from Redis's clock."""
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
@@ -143,7 +141,7 @@ class CountingStage(Stage):
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
         self._last_event = self._last_entry = self._last_room = time.monotonic()
-        self._early = 1.0
+        self._silent_s, self._early = 0.0, 1.0
         self._readers_known = 0.0
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._check_panes()
@@ -264,7 +262,8 @@ class CountingStage(Stage):
             self.client.execute_command("XSETID", self._log, offset)
         elif last == offset != BEGINNING.encode():  # silent already, before this worker came
             silent_ms = server_ms(self.client) - EntryId.parse(last).ms
-            self._last_event -= max(0, silent_ms) / 1000
+            self._silent_s = max(0, silent_ms) / 1000
+            self._last_event -= self._silent_s
             self._early = random.uniform(0.5, 1.0)  # not with all others that load now
 
     @property
@@ -326,7 +325,7 @@ class CountingStage(Stage):
         if batch.predictions or batch.labels.digests:
             self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
-            self._last_entry = now
+            self._last_entry, self._silent_s = now, 0.0
         if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
             self._last_room = now
 
@@ -370,12 +369,11 @@ class CountingStage(Stage):
         silent_s = self._last_entry - self._last_event
         pause_s = silent_s * (PAUSE_OF_ONE if alone else PAUSE_PER_SILENCE)
         pause_s = max(IDLE_TICK_S, self._early * min(pause_s, LONGEST_IDLE_S))
-        open_pane, clock = self._state.pane, self._state.position.clock
+        at, open_pane = self._last_entry + pause_s, self._state.pane
         if open_pane is not None:
-            age_ms = clock.logical - open_pane.start
-            left_s = self.policy.pane_seconds - age_ms / 1000
-            pause_s = max(IDLE_TICK_S, min(pause_s, left_s))
-        at = self._last_entry + pause_s
+            age_s = (self._state.position.clock.logical - open_pane.start) / 1000
+            old_at = self._last_entry - self._silent_s + self.policy.pane_seconds - age_s
+            at = min(at, max(self._last_entry + IDLE_TICK_S, old_at))
         return min(at, self._last_room + FULL_PANE_TICK_S) if self._full else at
 
     def _tick(self) -> None:

@@ -30,7 +30,7 @@ from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.contract.pane import NO_PANE, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
@@ -319,20 +319,26 @@ class JudgingStage(Stage):
 
 
 def _check_follows(read: Read, reached: str) -> None:
-    """Check that an entry that cannot be read stands where panes stand.
+    """Check that an entry that cannot be read stands where panes stand: behind one that is far
+    beyond, panes would not be judged. Counting moves what is no worker's away, at its next pane or
+    tick.
 
     Raises
     ------
     BadData
-        If its id is far beyond: panes would come before it, and would not be judged. Counting moves
-        it away at its next pane or tick.
+        If Redis's clock made its id: panes never come so far.
+    ValueError
+        If it is beyond the next pane; after some attempts it is set aside all the same, since panes
+        before it may have been deleted.
     """
-    if EntryId.parse(read.id).ms > EntryId.parse(reached).ms + 1:
-        raise BadData(
-            f"An entry {read.id} of the panes of partition {read.partition}, which come to "
-            f"{reached}, cannot be read and is not of a worker; counting moves it to its dead "
-            "letters."
-        )
+    found = EntryId.parse(read.id).ms
+    if found <= EntryId.parse(reached).ms + 1:
+        return
+    words = (
+        f"An entry {read.id} of the panes of partition {read.partition}, which come to {reached}, "
+        "cannot be read; counting moves it to its dead letters if no worker wrote it."
+    )
+    raise BadData(words) if found >= NO_PANE else ValueError(words)
 
 
 def _pane_of(read: Read) -> PaneEntry:

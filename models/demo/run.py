@@ -121,7 +121,7 @@ def _tell_where(
 ) -> None:
     """Say which deployment the other commands find in this folder."""
     if other is None:
-        said = "Meanwhile, in this folder: driftgauge status, alerts, report, …"
+        said = "Meanwhile, in this folder: driftgauge status, incidents, alerts, report, …"
     else:
         said = (
             f"The other commands talk to the {other.command} that runs in "

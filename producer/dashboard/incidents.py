@@ -19,6 +19,7 @@ from driftgauge.producer.reading.history import EventFilter
 from driftgauge.producer.reading.incidents import open_incidents
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.rules import rule_of
 from driftgauge.shared.unpacking import UNREADABLE
 
 PAGE: Final = 50
@@ -55,6 +56,7 @@ def router(parts: Parts) -> APIRouter:
             ended=readable(ended),
             following=following,
             before=before,
+            may_be_marked=may_be_marked,
         )
 
     @routes.get("/dashboard/incidents/{incident}")
@@ -78,9 +80,18 @@ def router(parts: Parts) -> APIRouter:
             model=found[-1].model,
             incident=found[-1],
             life=[step for step in reversed(found) if step.change != "evidence"],
+            may_be_marked=may_be_marked,
         )
 
     return routes
+
+
+def may_be_marked(incident: Incident) -> bool:
+    """Return whether a person can acknowledge an incident: every one of judging, and those of the
+    watchdog that tell what happened.
+    """
+    cause = incident.cause
+    return cause.kind != "monitor" or rule_of(cause.rule).until_acknowledged
 
 
 def readable(events: Sequence[Any]) -> list[Incident]:

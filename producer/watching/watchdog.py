@@ -37,11 +37,12 @@ from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
+from driftgauge.producer.watching.incidents import incident_of
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.connections.refusals import eviction
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
+from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
@@ -75,7 +76,7 @@ SHARE: Final = 0.02
 LONGEST_PAUSE_S: Final = 20.0
 MOST_HELD: Final = 1000
 """Most runs of numbers that a process says to hold of a model's events."""
-LIVING_S: Final = 20.0
+LIVING_S: Final = 25.0
 """Least time (s) for which a process counts as living after it told what it holds."""
 
 logger = logging.getLogger("driftgauge.producer")
@@ -253,7 +254,7 @@ class Watchdog:
     async def _tell_held(self, now: int) -> None:
         """Write which events this process holds, for as long as it holds some."""
         field, held = self._token.encode(), self._held()
-        until = now + int(1000 * max(LIVING_S, LEASE_CHECKS * self._settings.watchdog_seconds))
+        until = now + int(1000 * max(LIVING_S, LEASE_CHECKS * self._pause_s))
         for model in {*held, *self._holding}:
             key, own = self._keys.held(model), list(held.get(model, ()))[:MOST_HELD]
             pipe = self._client.pipeline(transaction=False)
@@ -366,6 +367,7 @@ class Watchdog:
         self._note(state.model, memory)
         if alerts:
             await self._check_type(self._keys.alerts(state.model))
+            await self._check_type(self._keys.incidents(state.model))
         self._queue(pipe, state.model, memory, _forgotten(fields, now), alerts, now)
         return alerts
 
@@ -452,6 +454,24 @@ class Watchdog:
                 maxlen=ALERTS_KEPT,
                 approximate=True,
             )
+            self._queue_incident(pipe, alert)
+
+    def _queue_incident(self, pipe: Any, alert: Alert) -> None:
+        """Write what people are told of an alert."""
+        incident = incident_of(alert)
+        if incident is None:
+            return
+        event, opened = cloud_event(incident), self._keys.open_incidents(alert.model)
+        pipe.xadd(
+            self._keys.incidents(alert.model),
+            {b"e": event},
+            maxlen=INCIDENTS_KEPT,
+            approximate=True,
+        )
+        if incident.state == "open":
+            pipe.hset(opened, incident.id, event)
+        else:
+            pipe.hdel(opened, incident.id)
 
 
 async def failing_words(

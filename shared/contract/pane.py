@@ -17,6 +17,8 @@ from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.unpacking import inflate
 
 FEW_COUNTS = 100
+NO_PANE = 2**40
+"""Number that no pane has: an entry with such an id got it from Redis's clock."""
 MOST_COUNTS = 8_000_000
 """Most counts of one array of a pane: those of 2,000 columns in 150 segments."""
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]

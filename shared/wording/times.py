@@ -54,6 +54,34 @@ def minute(milliseconds: int, *, seconds: bool = False) -> str:
         return clip(f"{milliseconds} ms", 16)
 
 
+def since(milliseconds: int, width: int = 0) -> str:
+    """Say since when something is: to the minute, or to the hour or the day where it is known only
+    roughly.
+
+    Parameters
+    ----------
+    milliseconds
+        The likeliest moment.
+    width
+        How long the time is (ms) within which it lies.
+
+    Examples
+    --------
+    >>> since(83_000_000), since(83_000_000, 5_000_000), since(10**9, 10**9)
+    ('Since 1 Jan 23:03 UTC', 'Since about 23:00 UTC on 1 Jan', 'Since about 12 Jan')
+    """
+    try:
+        found = EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:  # a sender's clock may lie beyond the calendar
+        return f"Since {milliseconds} ms"
+    day = f"{found.day} {found:%b}"
+    if width > DAY_S * 1000:
+        return f"Since about {day}"
+    if width > HOUR_S * 1000:
+        return f"Since about {found:%H}:00 UTC on {day}"
+    return f"Since {day} {found:%H:%M} UTC"
+
+
 def day_name(milliseconds: int) -> str:
     """Return the day of a moment.
 

@@ -1,5 +1,6 @@
 """One counting stage on a real Redis, driven turn by turn: what its commits leave behind."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -218,3 +219,56 @@ def test_panes_of_a_worker_that_took_over_while_we_loaded_are_no_fault(
     with pytest.raises(OwnershipLost, match="Another worker owns"):
         slow.load()
     assert client.exists(keys.panes(MODEL, 0))
+
+
+def due_in(stage: CountingStage) -> float:
+    return stage.due_at - time.monotonic()
+
+
+def test_a_silent_log_gets_few_ticks(
+    client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first tick comes soon after an event; a log that was silent for an hour gets one in ten
+    minutes, also from a new owner, and not all such logs at once.
+    """
+    hour_ago = int(time.time() * 1000) - 3_600_000
+    append(client, keys.log(MODEL, 0), events(1, 10, hour_ago))
+    stage = start(pane_seconds=86_400)
+    count_all(stage, client, keys, 10)
+    assert 0 < due_in(stage) <= counting_stage.IDLE_TICK_S
+    longest = counting_stage.LONGEST_IDLE_S
+    loaded = {round(due_in(start(pane_seconds=86_400)), 3) for _ in range(4)}
+    assert all(longest / 2 - 1 <= due <= longest for due in loaded)
+    assert len(loaded) > 1
+    monkeypatch.setattr(counting_stage, "IDLE_TICK_S", 0.05)
+    stage = start(pane_seconds=86_400)
+    append(client, keys.log(MODEL, 0), events(2, 1, int(time.time() * 1000), first=11))
+    count_all(stage, client, keys, 11)
+    pauses: list[float] = []
+    while len(pauses) < 3:
+        wait_for(lambda: due_in(stage) <= 0, "the tick")
+        stage.turn()
+        stage.turn()
+        stage.finish()
+        pauses.append(due_in(stage))
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 10 * pauses[0]
+
+
+def test_a_pane_closes_when_it_is_old_enough(client: redis.Redis, keys: Keys, start: Start) -> None:
+    """However long a log was silent, a tick comes at the age at which the open pane closes, and
+    soon if that has passed.
+    """
+    append(client, keys.log(MODEL, 0), events(1, 10, int(time.time() * 1000) - 100_000))
+    count_all(start(pane_seconds=86_400), client, keys, 10)
+    assert 15 < due_in(start(pane_seconds=120)) < 21
+    assert due_in(start(pane_seconds=50)) <= counting_stage.IDLE_TICK_S
+
+
+def test_a_model_without_events_gets_no_ticks(
+    client: redis.Redis, keys: Keys, start: Start
+) -> None:
+    """Nobody waits for the time of a model that never had an event."""
+    stage = start()
+    assert stage.due_at == math.inf
+    assert not client.xlen(keys.log(MODEL, 0))

@@ -7,7 +7,6 @@ last.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from driftgauge.consumer.judging.alerts.actions import ADVICE
@@ -15,6 +14,7 @@ from driftgauge.consumer.judging.incidents.state import CauseKind, Member
 from driftgauge.shared.contract.alert import Action
 from driftgauge.shared.contract.incident import HEADLINE_LENGTH, Change
 from driftgauge.shared.wording.plain import clip
+from driftgauge.shared.wording.times import since
 
 NAME: Final = 40
 """Most characters of a name in a headline, if there is room."""
@@ -22,9 +22,6 @@ SHORT: Final = 20
 """Most characters of a name, if there is less."""
 NAMED: Final = 3
 """Most columns that a headline names."""
-DAY_MS: Final = 86_400_000
-HOUR_MS: Final = 3_600_000
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,8 @@ def headline(facts: Facts) -> str:
 
 def _candidates(facts: Facts) -> Iterator[str]:
     """Yield the headline with more and more left out."""
-    when = since(facts.change)
+    change = facts.change
+    when = since(change.since, change.latest - change.earliest)
     follows = facts.effect and facts.cause.kind != "performance"
     effect = f"; {facts.effect}" if follows else ""
     for cells, named in ((NAME, NAMED), (SHORT, NAMED), (SHORT, 1), (SHORT, 0)):
@@ -145,29 +143,6 @@ def _cut(name: str, cells: int) -> str:
         return shown
     kept = cells - 1
     return f"{shown[: kept // 2]}…{shown[-(kept - kept // 2) :]}"
-
-
-def since(change: Change) -> str:
-    """Say since when: to the minute, or to the hour or the day where it is known only roughly.
-
-    Examples
-    --------
-    >>> since(Change(83_000_000, 82_000_000, 84_000_000))
-    'Since 1 Jan 23:03 UTC'
-    >>> since(Change(83_000_000, 0, 84_000_000)), since(Change(10**9, 0, 2 * 10**9))
-    ('Since about 23:00 UTC on 1 Jan', 'Since about 12 Jan')
-    """
-    try:
-        moment = EPOCH + timedelta(milliseconds=change.since)
-    except OverflowError:  # a sender's clock may lie beyond the calendar
-        return f"Since {change.since} ms"
-    day = f"{moment.day} {moment:%b}"
-    wide = change.latest - change.earliest
-    if wide > DAY_MS:
-        return f"Since about {day}"
-    if wide > HOUR_MS:
-        return f"Since about {moment:%H}:00 UTC on {day}"
-    return f"Since {day} {moment:%H:%M} UTC"
 
 
 def action(facts: Facts) -> tuple[Action, str]:

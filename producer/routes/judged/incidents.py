@@ -2,7 +2,7 @@
 acknowledge and silence.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -17,7 +17,10 @@ from driftgauge.producer.reading.incidents import open_incidents
 from driftgauge.producer.routes.judged.commands import JSON, Seen, SilenceFor, ask
 from driftgauge.producer.routes.judged.streaming import followed
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.shared.contract.commands import Command
+from driftgauge.producer.watching import watchdog
+from driftgauge.shared.contract.commands import Acknowledge, Command
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.unpacking import UNREADABLE
 
 IncidentId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
@@ -104,12 +107,42 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _ask(parts: Parts, incident: str, command: Command) -> Response:
-    """Write a command to the model that has the incident open."""
+    """Write a command to the model that has the incident open, or leave it to the watchdog if the
+    incident is the watchdog's.
+    """
     for model in sorted(await parts.subscriptions.models()):
-        if await parts.reader.hexists(parts.keys.open_incidents(model), incident):
+        reading: Any = parts.reader.hget(parts.keys.open_incidents(model), incident)
+        packed: bytes | None = await reading
+        if packed is None:
+            continue
+        fingerprint = _watched(packed)
+        if not fingerprint:
             return await ask(parts, model, command)
+        seen = isinstance(command, Acknowledge) and await watchdog.acknowledge(
+            parts.reader,
+            parts.keys,
+            model,
+            Acknowledge(fingerprint, command.who, command.note),
+        )
+        if seen:
+            body = {"command": "", "model": model, "fingerprint": incident}
+            return Response(msgspec.json.encode(body), 202, media_type=JSON)
+        raise Problem(
+            409,
+            "This incident is the watchdog's: it ends when its cause is gone, and cannot be "
+            "silenced; only what was lost or rolled back can be acknowledged.",
+        )
     raise Problem(
         404,
         f"No open incident has the id {incident}. It may have resolved. "
         "GET /incidents?state=open lists what is open.",
     )
+
+
+def _watched(packed: bytes) -> str:
+    """Return the fingerprint of the watchdog's alert that an incident is; else nothing."""
+    try:
+        cause = msgspec.convert(msgspec.json.decode(packed)["data"], Incident).cause
+    except UNREADABLE:  # written by hand: judging says what it cannot apply
+        return ""
+    return cause.fingerprint if cause.kind == "monitor" else ""

@@ -137,19 +137,22 @@ def test_a_pane_with_other_counts_is_set_aside(
     client: redis.Redis, redis_url: str, keys: Keys
 ) -> None:
     """A pane that can be read and has the counts of no reference, or a bomb in their place, is set
-    aside after some attempts; the panes after it are judged.
+    aside after some attempts, and so is one that cannot be read behind a gap; what comes after them
+    is judged.
     """
     publish(client, keys)
     started = time.time_ns() // 1_000_000 - 100_000
     few = Block(5, b"B-\x05", b"", {})
     bomb = Block(5, b"Bz" + zlib.compress(b"\0" * (100 << 20), 1), b"", {})
-    for number, block in enumerate((few, bomb), start=1):
+    client.xadd(keys.panes(MODEL, 0), {"b": "the panes before it are trimmed"}, id="7-0")
+    for number, block in enumerate((few, bomb), start=8):
         pane = Pane(0, number, started, started, 5, 5, None, {"1.0.0": block})
         client.xadd(keys.panes(MODEL, 0), {"b": encode(pane)}, id=f"{number}-0")
     after = Watermark(0, started, 10)
-    client.xadd(keys.panes(MODEL, 0), {"b": encode(after)}, id="2-1")
+    client.xadd(keys.panes(MODEL, 0), {"b": encode(after)}, id="9-1")
     with worker_thread(settings_of(redis_url, keys)):
         wait_for(lambda: judged_all(client, keys), "the panes")
     said = reasons(client, keys.judge_dead(MODEL))
+    assert "cannot be read; counting moves it" in said
     assert "it has 1 counts instead of" in said
     assert "more than 8,000,000 bytes when it is decompressed" in said

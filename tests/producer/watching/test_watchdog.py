@@ -19,6 +19,7 @@ from driftgauge.consumer.commands.told.alerts import alert_line
 from driftgauge.consumer.worker import Worker
 from driftgauge.producer.app import create_app
 from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.watching.incidents import incident_of
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.contract.alert import CloudEvent
 from driftgauge.shared.contract.alerts import cloud_event
@@ -451,6 +452,12 @@ async def test_the_alert_is_judgings_contract(settings: Settings, written: Writt
     assert (
         msgspec.json.decode(entries[0][1][b"e"], type=CloudEvent).type == "driftgauge.alert.firing"
     )
+    incident = incident_of(alert)
+    assert incident is not None
+    told: Any = written.client.xrange(written.keys.incidents("linear"))
+    assert [fields[b"e"] for _, fields in told] == [cloud_event(incident)]
+    kept: Any = written.client.hgetall(written.keys.open_incidents("linear"))
+    assert kept == {incident.id.encode(): cloud_event(incident)}
 
 
 async def test_a_transition_is_written_with_its_memory_or_not_at_all(

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from msgspec.structs import replace
 
 from driftgauge.producer.app import create_app
 from driftgauge.shared.contract import commands
@@ -92,6 +93,18 @@ async def test_open_ones_come_first_then_what_resolved(
         assert await listed("state=resolved&count=3") == [5, 4, 3, 2, 1]
         assert await listed("severity=critical") == [6]
         assert await listed("since=1970-01-01T00:00:00.104Z") == [5, 4]
+
+
+async def test_the_watchdogs_end_by_themselves(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """An incident of the monitor cannot be acknowledged by judging: it says so."""
+    cause = IncidentCause("monitor", "f" * 16, rule="blind.no_worker")
+    write(client, keys, replace(incident(1), cause=cause))
+    async with running(create_app(settings)) as http:
+        answer = await http.post(f"/incidents/{incident(1).id}/acknowledge", json={})
+        assert "it ends when its cause is gone" in problem(answer, 409)["detail"]
+    assert client.xlen(keys.commands("linear")) == 0
 
 
 async def test_the_life_of_one(settings: Settings, client: redis.Redis, keys: Keys) -> None:
