@@ -187,7 +187,7 @@ class Fuzzer:
     def _path(self, route: Route) -> str:
         parts = []
         for part in route.path.split("/"):
-            odd = quote(self._odd(), safe="") or "a"
+            odd = quote(self._odd(), safe="").lstrip(".") or "a"  # a client resolves `..` itself
             parts.append(odd if part.startswith("{") else part)
         return "/".join(parts)
 
