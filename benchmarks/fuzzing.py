@@ -22,7 +22,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,13 @@ SAMPLES: Final[Sequence[Any]] = (
     {"version": "1.0.0", "reason": "r", "to": "staging", "force": True},
     {"action": "silence", "until": "2h", "reason": "r", "features": ["x"]},
 )
+FITTING: Final = {
+    "/predict": SAMPLES[:2],
+    "/events": SAMPLES[2:4],
+    "/labels": SAMPLES[4:6],
+    "/predict_batch": SAMPLES[6:7],
+}
+"""Bodies that a route takes."""
 TABLES: Final = (
     b"x,y\n1,2\n3,4\n",
     b"prediction_id,label\na,1.5\n\nb,2\n",
@@ -107,8 +114,10 @@ class Route:
     methods: tuple[str, ...]
     needed: tuple[str, ...]
     parameters: tuple[str, ...] = ()
-    documented: frozenset[str] = frozenset()
-    """The statuses of its description; none if it is not described, as pages are not."""
+    documented: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The media types of each status of its description; none if it is not described, as pages are
+    not.
+    """
 
 
 @dataclass
@@ -167,7 +176,7 @@ class Fuzzer:
             "params": {name: self._odd() for name in self._some(route.parameters, 0.5)},
         }
         if method in {"POST", "PUT", "PATCH"}:
-            request["content"], headers["content-type"] = self._body()
+            request["content"], headers["content-type"] = self._body(route)
         return route, scope, {**request, "headers": headers}
 
     def plain(self, route: Route, path: str) -> dict[str, Any]:
@@ -178,11 +187,16 @@ class Fuzzer:
     def _path(self, route: Route) -> str:
         parts = []
         for part in route.path.split("/"):
-            odd = quote(self._odd(), safe="") or "a"
+            odd = quote(self._odd(), safe="").lstrip(".") or "a"  # a client resolves `..` itself
             parts.append(odd if part.startswith("{") else part)
         return "/".join(parts)
 
-    def _body(self) -> tuple[bytes, str]:
+    def _body(self, route: Route) -> tuple[bytes, str]:
+        if route.path in FITTING and self._random.random() < 0.4:
+            sample = self._random.choice(FITTING[route.path])
+            whole = self._random.random() < 0.5
+            found = sample if whole else self._mutated(sample, 0)
+            return json.dumps(found).encode("utf-8", "replace"), FORMS[0]
         form = self._random.choice((*FORMS[:3], *FORMS))
         kind = self._random.random()
         if kind < 0.5:
@@ -271,14 +285,18 @@ def routes_of(app: Any) -> list[Route]:
         parameters = {
             one["name"] for operation in operations for one in operation.get("parameters", ())
         }
-        documented = {status for operation in operations for status in operation["responses"]}
+        documented: dict[str, frozenset[str]] = {}
+        for operation in operations:
+            for status, answer in operation["responses"].items():
+                media = frozenset(answer.get("content", ()))
+                documented[status] = documented.get(status, frozenset()) | media
         found.append(
             Route(
                 route.path,
                 tuple(sorted(route.methods or ())),
                 route.needed,
                 tuple(sorted(parameters)),
-                frozenset(documented),
+                documented,
             )
         )
     return found
@@ -308,6 +326,9 @@ def fault_of(route: Route, scope: str | None, answer: httpx.Response) -> str:
     named = named or status in ELSEWHERE or (status >= 400 and "default" in route.documented)
     if route.documented and not named and answer.request.method in route.methods:
         return f"status {status}, which its description does not name"
+    media = kind.partition(";")[0]
+    if status < 300 and media not in (route.documented.get(str(status)) or {media}):
+        return f"status {status} as {media}, which its description does not name"
     allowed = not route.needed or scope == "admin" or scope in route.needed
     if status < 300 and not allowed and answer.request.method in route.methods:
         return f"status {status} without the scope {route.needed}"

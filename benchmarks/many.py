@@ -251,10 +251,10 @@ SMOKE = ("--models", "12", "--events", "24", "--seconds", "1", "--settle", "0")
 @click.command()
 @click.option("--models", default=1000, show_default=True)
 @click.option("--partitions", default=1, show_default=True, help="Partitions of each model.")
-@click.option("--events", default=1000, show_default=True, help="Events, to all models in turn.")
-@click.option("--per-second", default=25.0, show_default=True, help="Events a second.")
+@click.option("--events", default=500, show_default=True, help="Events, to all models in turn.")
+@click.option("--per-second", default=10.0, show_default=True, help="Events a second.")
 @click.option("--seconds", default=30.0, show_default=True, help="Length of a rest.")
-@click.option("--settle", default=130.0, show_default=True, help="Silence before the last rest.")
+@click.option("--settle", default=180.0, show_default=True, help="Silence before the last rest.")
 def main(
     models: int, partitions: int, events: int, per_second: float, seconds: float, settle: float
 ) -> None:

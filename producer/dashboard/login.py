@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 
 from driftgauge.producer.access import session
 from driftgauge.producer.access.control import for_everybody
@@ -27,13 +28,13 @@ def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["access"])
 
-    @routes.get("/login")
+    @routes.get("/login", response_class=HTMLResponse)
     @for_everybody
     async def form(request: Request) -> Response:
         """Return the page that asks for a key."""
         return _page(request, request.query_params.get("next", HOME))
 
-    @routes.post("/login")
+    @routes.post("/login", status_code=204, responses={303: {"description": "To the page."}})
     @for_everybody
     async def login(request: Request) -> Response:
         """Exchange a key (a form's or JSON's `key`) for a session's cookie."""
@@ -56,7 +57,7 @@ def router(parts: Parts) -> APIRouter:
             _set(answer, request, session.seal(held, key, seconds), int(seconds))
         return answer
 
-    @routes.post("/logout")
+    @routes.post("/logout", status_code=303, response_class=Response)
     @for_everybody
     async def logout(request: Request) -> Response:
         """Forget the browser's session; revoking its key ends it everywhere."""

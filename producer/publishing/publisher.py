@@ -113,6 +113,13 @@ class Publisher:
         return self._lanes.refused
 
     @property
+    def refused_with(self) -> str:
+        """Code with which Redis last refused what was written (shared/connections/refusals.py);
+        empty for another error.
+        """
+        return self.sender.refused_with
+
+    @property
     def published(self) -> int:
         """Events that Redis has acknowledged."""
         return self.sender.published

@@ -82,6 +82,8 @@ class Sender:
     left
         Code (shared/connections/refusals.py) of why the server was left although it answers; empty
         if it was not.
+    refused_with
+        Code with which it last refused what was written; empty for another error.
     evicts
         Policy by which Redis may evict keys; empty if it evicts none.
     published
@@ -102,6 +104,7 @@ class Sender:
     ) -> None:
         self.connected = False
         self.left = ""
+        self.refused_with = ""
         self.evicts = ""
         self.published = 0
         self.resent = 0
@@ -381,6 +384,7 @@ class Sender:
         return self._lanes.queued + self._spool.events
 
     def _complain(self, model: str, error: Exception) -> None:
+        self.refused_with = refusal(error)
         if not self._complained:
             logger.warning(
                 "Redis refuses what is written for %s (%s); it is spooled.", model, error

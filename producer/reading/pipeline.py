@@ -1,10 +1,11 @@
 """State of the pipeline in Redis: what is counted, what waits, and who owns it; for health, metrics
 and watchdog.
 
-Read in three round trips, however many models and partitions there are: their partitions (once),
+Read in three round trips for 50 models, however many partitions they have: their partitions (once),
 what each has, and what waits where something does. Nothing is written.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -39,6 +40,8 @@ MOST_ENTRIES: Final = 1000
 """Most entries that are counted one by one where Redis does not know the lag: before Redis 7, or
 after the consumer group was set to an id.
 """
+AT_ONCE: Final = 50
+"""Models of one round trip: requests wait while their answers are read."""
 VERSIONS_TRIED: Final = 3
 """Published versions of a model of which one must be readable."""
 MODEL_ASKED: Final = 5 + len(FOLLOWERS)
@@ -97,6 +100,15 @@ class Pipeline:
         current
             Whether to read the current snapshots for their alerts too.
         """
+        states: list[ModelState] = []
+        for start in range(0, len(models), AT_ONCE):
+            if start:
+                await asyncio.sleep(0)  # requests have their turn
+            part = models[start : start + AT_ONCE]
+            states += await self._read(part, most=most, current=current)
+        return states
+
+    async def _read(self, models: Sequence[str], *, most: int, current: bool) -> list[ModelState]:
         unreadable = await self._learn(models)
         pipe = self._client.pipeline(transaction=False)
         pipe.time()

@@ -187,6 +187,8 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
         yield f"Events are spooled: {ADVICE[publisher.left]}."
     elif not publisher.connected:
         yield "Redis does not answer; events are spooled until it does."
+    elif publisher.refused and publisher.refused_with in ADVICE:
+        yield f"Events are spooled: {ADVICE[publisher.refused_with]}."
     elif publisher.refused:
         yield "Redis refuses events; they are spooled until it takes them."
     if publisher.spool.fault == "full":

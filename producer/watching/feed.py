@@ -1,5 +1,5 @@
-"""Live updates of the open pages: one read of Redis a second for all pages of this process, and
-only while one is open.
+"""Live updates of the open pages: one read of Redis a second for all pages of this process (fewer
+with many models), and only while one is open.
 
 Events: `state` (traffic and backlog of a model), `current` (a window was judged),
 `snapshot` (a report was written), `serving` (another version of a model serves here), `alert` (a
@@ -44,6 +44,10 @@ from driftgauge.shared.unpacking import UNREADABLE
 TICK_S: Final = 1.0
 BUSY: Final = {"Retry-After": "5"}
 BEAT_S: Final = 5.0
+PAUSE_PER_COST: Final = 4
+"""Pause after a read, in multiples of what it took of the processor, if that is longer: with many
+models pages are updated less often.
+"""
 MOST_ALERTS: Final = 1000
 """Most alerts that wait for a listener, or that it gets at once when it resumes; beyond that its
 stream ends, and it resumes.
@@ -212,7 +216,7 @@ class Feed:
         """Read Redis once a second while a page is open; Redis may go away and come back."""
         beat = 0.0
         while self._listeners and not self._ended:
-            started = time.monotonic()
+            started, begun_s = time.monotonic(), time.thread_time()
             with suppress(
                 *UNAVAILABLE, redis.RedisError, BadData
             ):  # pages go stale, and say so; /readyz says why
@@ -220,7 +224,8 @@ class Feed:
                 if started - beat >= BEAT_S:
                     self._tell(FeedEvent("beat", "", b"{}"))
                     beat = started
-            await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - started)))
+            rest_s = PAUSE_PER_COST * (time.thread_time() - begun_s)
+            await asyncio.sleep(max(rest_s, TICK_S - (time.monotonic() - started)))
 
     async def _poll(self) -> None:
         """Send what changed since the last read."""

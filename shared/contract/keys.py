@@ -222,6 +222,11 @@ def salts_for(model: str, partitions: int) -> tuple[str, ...]:
 def slot_of(key: str) -> int:
     """Return the slot of a key (CRC-16/XMODEM of its hash tag, or of all of it if it has none, as
     Redis Cluster specifies).
+
+    Examples
+    --------
+    >>> slot_of("foo"), slot_of("bar:{foo}:baz")
+    (12182, 12182)
     """
     return crc_hqx((key.partition("{")[2].partition("}")[0] or key).encode(), 0) % SLOTS
 

@@ -8,7 +8,12 @@ import pytest
 from benchmarks.fuzzing import ENDLESS, Fuzzer, Route, fault_of, run
 
 pytestmark = pytest.mark.anyio
-ROUTE = Route("/drift", ("GET",), ("read",), documented=frozenset({"200", "default"}))
+ROUTE = Route(
+    "/drift",
+    ("GET",),
+    ("read",),
+    documented={"200": frozenset({"application/json"}), "default": frozenset()},
+)
 
 
 @pytest.fixture
@@ -34,6 +39,7 @@ def test_broken_promises_are_seen() -> None:
         (200, "application/json", "predict", "without the scope"),
         (200, "application/json", "admin", ""),
         (202, "application/json", "admin", "does not name"),
+        (200, "text/csv", "admin", "does not name"),
     ):
         found = fault_of(ROUTE, scope, answered(status, kind))
         assert fault in found if fault else found == "", (status, kind, scope)

@@ -42,9 +42,9 @@ def without_telling() -> None:
     from driftgauge.producer.watching import blind
     from driftgauge.producer.watching.observation import Assessment
 
-    for rule in ("lost", "rolled_back"):
-        assert rule in blind.RULES
-        blind.RULES[rule] = lambda *_: Assessment(bad=False)
+    silent = dict.fromkeys(("lost", "rolled_back"), lambda *_: Assessment(bad=False))
+    assert silent.keys() <= blind.RULES.keys()
+    vars(blind)["RULES"] = {**blind.RULES, **silent}
 
 
 GUARDS = {

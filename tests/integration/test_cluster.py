@@ -169,6 +169,8 @@ def test_six_partitions_on_three_masters_are_counted_exactly(cluster: str, tmp_p
             "all events",
         )
         wait_for(lambda: "smooth" in firing(), "an alert")
+        beats = nodes.client(keys.workers)
+        wait_for(lambda: beats.hlen(keys.workers) == len(workers), "both workers")
     finally:
         codes = [end(worker) for worker in workers]
     assert codes == [0, 0]

@@ -56,7 +56,7 @@ def evicting_policy(scene: Scene) -> Course:
     "Redis is a replica (READONLY)",
     needs=Scene.redis_is_well,
     of_redis=True,
-    told="is a replica|Redis refuses|does not answer",
+    told="is a replica",
     logged=REFUSED,
 )
 def read_only(scene: Scene) -> Course:
@@ -72,7 +72,7 @@ def read_only(scene: Scene) -> Course:
     "Redis lacks replicas (NOREPLICAS)",
     needs=Scene.redis_is_well,
     of_redis=True,
-    told="replicas|Redis refuses",
+    told="has fewer replicas",
     logged=REFUSED,
 )
 def too_few_replicas(scene: Scene) -> Course:
@@ -86,7 +86,7 @@ def too_few_replicas(scene: Scene) -> Course:
     "Redis cannot write its append-only file (no space)",
     needs=Scene.redis_is_well,
     of_redis=True,
-    told="cannot write its file|Redis refuses",
+    told="cannot write its file",
     logged=REFUSED,
 )
 def full_append_only_file(scene: Scene) -> Course:
@@ -103,7 +103,7 @@ def full_append_only_file(scene: Scene) -> Course:
     "Redis cannot save its snapshot (MISCONF)",
     needs=Scene.redis_is_well,
     of_redis=True,
-    told="cannot write its file|Redis refuses",
+    told="cannot write its file",
     logged=REFUSED,
 )
 def failing_snapshot(scene: Scene) -> Course:
