@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from driftgauge.producer.dashboard.error_page import error_answer
 from driftgauge.producer.http import headers
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem, invalid
+from driftgauge.shared.connections.refusals import ADVICE, refusal
 from driftgauge.shared.reference.schema import FieldError, pointer
 
 CLOSED_BY_CLIENT: Final = 499
@@ -28,6 +29,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(redis.ConnectionError, _redis_away)
     app.add_exception_handler(redis.TimeoutError, _redis_away)
+    app.add_exception_handler(redis.ResponseError, _redis_refuses)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -63,6 +65,17 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 async def _redis_away(request: Request, _: Exception) -> Response:
     detail = "Redis does not answer, so this cannot be read now. Predictions go on."
+    return error_answer(request, Problem(503, detail, (), RETRY_AFTER))
+
+
+async def _redis_refuses(request: Request, error: Exception) -> Response:
+    """Answer what Redis refuses to write (full, read-only, without its disk) as a Redis that is
+    away; any other error that it answers is ours.
+    """
+    code = refusal(error)
+    if not code:
+        raise error
+    detail = f"Nothing was done: {ADVICE[code]}. Predictions go on."
     return error_answer(request, Problem(503, detail, (), RETRY_AFTER))
 
 

@@ -54,7 +54,7 @@ def chosen(_: click.Context, __: click.Parameter, names: str | None) -> list[Fau
 @click.option(
     "--seed", default=1, show_default=True, help="Of the events, the faults and their instants."
 )
-@click.option("--gap", default=3.5, show_default=True, help="Mean seconds between two faults.")
+@click.option("--gap", default=2.5, show_default=True, help="Mean seconds between two faults.")
 @click.option("--rate", default=200.0, show_default=True, help="Most events a second.")
 @click.option("--keep", is_flag=True, help="Keep the folder of the processes' logs.")
 def main(

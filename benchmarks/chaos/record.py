@@ -36,6 +36,9 @@ class Record:
     ----------
     gone
         Entries that were in a log and are in it no more, although nobody trimmed it.
+    judged_before
+        Models of which panes were judged that cannot be counted any more: a run over the log that
+        is left judges others.
     """
 
     def __init__(self, versions: Mapping[str, PublishedVersion]) -> None:
@@ -48,6 +51,7 @@ class Record:
             place: {} for place in self._logs
         }
         self.gone: dict[Place, list[LogEntry]] = {place: [] for place in self._logs}
+        self.judged_before: set[str] = set()
 
     def take(self, client: redis.Redis, then: Callable[[Pipeline], Any] = lambda _: None) -> None:
         """Read what is new in the logs, and in the same transaction do something that makes Redis
@@ -71,6 +75,7 @@ class Record:
         for place, entries in self._entries.items():
             self.gone[place] += entries.items()
             entries.clear()
+        self.judged_before.clear()
 
     def counted_anew(self, client: redis.Redis, place: Place) -> None:
         """Note that a log is counted from its first entry on: what was trimmed before is gone."""
@@ -78,6 +83,8 @@ class Record:
         first = EntryId.parse(oldest[0][0]) if oldest else EntryId(0, 0)
         known = self._entries[place]
         trimmed = [one for one in known if EntryId.parse(one) < first]
+        if trimmed:
+            self.judged_before.add(place[0])
         self.gone[place] += [(one, known.pop(one)) for one in trimmed]
 
     def restored(self, client: redis.Redis) -> None:

@@ -11,8 +11,9 @@ from benchmarks.chaos.injector import Occurrence
 from benchmarks.chaos.plant.process import wait_for
 from benchmarks.chaos.witness import Saying, Witness
 
-NUMBER = re.compile(r"^(\w+): (?:blind\.lost firing: )?([\d,]+) events are lost")
-"""Model and number, as an API says them."""
+MODEL = re.compile(r"^(\w+): ")
+NUMBER = re.compile(r"\b([\d,]+) events(?: are lost|\))")
+"""Numbers of events that an API says: those that are lost, and those of each key that went back."""
 
 
 def tell(occurrences: Sequence[Occurrence], witness: Witness) -> list[str]:
@@ -41,16 +42,18 @@ def slowest_s(occurrences: Sequence[Occurrence], witness: Witness) -> float:
 
 
 def lost_events(occurrences: Sequence[Occurrence], witness: Witness) -> int:
-    """Return how many events were told to be lost, of all models and losses. It lacks those of
-    publishers that ended, whose last numbers nobody knows.
+    """Return how many events were told to be lost, of all models and losses: for each the largest
+    number that was said.
     """
     total = 0
     for one in occurrences:
         if one.fault.loses:
             told: dict[str, int] = {}
             for said in heard_of(one, witness):
-                for model, events in NUMBER.findall(said.words):
-                    told[model] = max(told.get(model, 0), int(events.replace(",", "")))
+                model = MODEL.match(said.words)
+                name = model[1] if model else ""
+                events = sum(int(of.replace(",", "")) for of in NUMBER.findall(said.words))
+                told[name] = max(told.get(name, 0), events)
             total += sum(told.values())
     return total
 

@@ -33,6 +33,8 @@ from driftgauge.shared.registry.registry import PublishedVersion
 from driftgauge.shared.rules.monitor import BLIND
 
 CHUNK = 2000
+SLOWEST_PER_S = 500
+"""Events a second that an undisturbed run counts and judges at least."""
 WINDOW_RULES = {"psi", "missing", "unseen", "out_of_range", "threshold.latency_p99_ms"}
 """Rules that read windows alone."""
 BESIDE_ALARMS = {"snapshot", "report", "group", "action", "advice", "inhibited_by", "notify"}
@@ -248,12 +250,14 @@ def _judging(verdict: Verdict, client: redis.Redis, plant: Plant, record: Record
                 _copy(record, twin, model, version)
             worker.start()
             try:
-                done = wait_for(lambda: progress(twin, plant.versions).all_counted, 90)
+                patience_s = 90 + verdict.in_log / SLOWEST_PER_S
+                done = wait_for(lambda: progress(twin, plant.versions).all_counted, patience_s)
             finally:
                 worker.end()
             verdict.require(done, "the undisturbed run did not come to its end")
             for model, version in plant.versions.items():
-                _alerts(verdict, client, twin, model, version)
+                if model not in record.judged_before:
+                    _alerts(verdict, client, twin, model, version)
                 for partition in range(version.manifest.partitions):
                     key = keys_of(version).panes(model, partition)
                     same = client.xrange(key) == twin.xrange(key)

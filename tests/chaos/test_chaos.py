@@ -22,7 +22,7 @@ from benchmarks.chaos.verdict import judge
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.keys import Keys
 
-SECONDS = 12.0
+SECONDS = 9.0
 QUICK = (
     "kill_worker",
     "stop_worker",
@@ -82,7 +82,7 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
         seconds=SECONDS,
         seed=SEED,
         rate=150,
-        gap_s=1.0,
+        gap_s=0.9,
         shift=lambda passed: float(passed > SECONDS / 3),
     )
     assert trial.verdict.broken == []

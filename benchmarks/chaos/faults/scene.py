@@ -13,11 +13,14 @@ import numpy as np
 from benchmarks.chaos.plant.plant import Plant
 from benchmarks.chaos.plant.process import Process
 from benchmarks.chaos.record import Record
+from driftgauge.shared.stamps import SETTLE_S
 
 UNSYNCED_S = 4.0
 """Seconds that a killed Redis may lose: one of the power loss, and two by which a slow sync may
 delay a write.
 """
+SETTLED_S = 2 * SETTLE_S
+"""Seconds for which something must have stood in Redis, so that it is missed."""
 TELL_S = 60.0
 """Seconds within which what is lost must be told."""
 
@@ -54,6 +57,7 @@ class Scene:
         self._ended: set[tuple[str, int]] = set()
         self._redis_stopped = False
         self._api_killed = -np.inf
+        self._began = time.monotonic()
         self._forgot = -np.inf
         self._ring_owed = False
         self._published: list[int] | None = None  # by each API, when Redis came back
@@ -89,8 +93,12 @@ class Scene:
         return self.redis_is_well() and not self.ring_is_owed()
 
     def redis_may_lose(self) -> bool:
-        """What was lost before has been told: then it is clear what is told of this time."""
-        return self.redis_may_forget() and time.monotonic() - self._forgot > TELL_S
+        """What was lost before has been told, so that it is clear what is told of this time; and
+        what there is has been seen for long enough to be missed.
+        """
+        now = time.monotonic()
+        known = now - self._began > SETTLED_S and now - self._forgot > TELL_S
+        return known and self.redis_may_forget()
 
     def look(self) -> None:
         """Keep house: copy Redis's folder now and then, and note processes that ended by
