@@ -34,7 +34,7 @@ OPTION = re.compile(r"(?<![\w`./-])`?(--[a-z][a-z0-9-]+)")
 FOREIGN = {
     *("--name", "--registry"),  # models.NAME.train
     *("--at-least", "--patience", "--rows"),  # models.demo.retrain
-    *("--minutes", "--mix", "--quick", "--seconds"),  # benchmarks
+    *("--faults", "--minutes", "--mix", "--quick", "--seconds"),  # benchmarks
     *("--appendfsync", "--appendonly", "--dir", "--maxmemory-policy"),  # redis-server
     *("--save", "--unixsocket", "--unixsocketperm"),
     *("--abbrev", "--always", "--dirty"),  # git

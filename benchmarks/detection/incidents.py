@@ -61,7 +61,7 @@ BATCH: Final = 20_000
 PLANTED: Final = 3000
 """The event from which on a fault is there."""
 LAST: Final = 6000
-SMOKE = ("--events", "2000", "--faults")
+SMOKE = ("--events", "2000", "--no-faults")
 """Arguments of the smallest run, which CI starts."""
 
 

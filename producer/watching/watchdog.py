@@ -73,7 +73,7 @@ AT_ONCE: Final = 25
 SHARE: Final = 0.02
 """Largest share of a core that looking takes, while the pauses are shorter than `LONGEST_PAUSE_S`.
 """
-LONGEST_PAUSE_S: Final = 20.0
+LONGEST_PAUSE_S: Final = 15.0
 MOST_HELD: Final = 1000
 """Most runs of numbers that a process says to hold of a model's events."""
 LIVING_S: Final = 25.0

@@ -157,8 +157,9 @@ def least_rows(column: ColumnReference) -> Floats:
 
 def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     """Pool bins that are too small to tell anything: bins of a number with their neighbours, so
-    that few rows make fewer bins; and what then is small all the same with each other, and with the
-    next larger bin if that is small too.
+    that few rows make fewer bins; and what then is small all the same with each other. A pool that
+    the reference has no row of joins the smallest other bin, unless that is MISSING: a reference
+    without values would have nothing to hold new ones against.
 
     Of categories, OTHER and UNSEEN are always in the pool, beside the rare ones: what the reference
     has few rows of comes less often afterwards and something like it comes instead, so neither is
@@ -179,7 +180,7 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     --------
     >>> column = NumericReference.build("x", np.arange(1000.0))
     >>> [len(pooled_bins(column, 1000, rows)[1]) for rows in (9, 12, 30, 45, 60)]
-    [1, 2, 5, 5, 10]
+    [2, 2, 5, 5, 10]
     """
     place = np.array(column.bin_of_cell)
     if isinstance(column, NumericReference):
@@ -190,7 +191,10 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     small = expected < MIN_EXPECTED
     if isinstance(column, CategoricalReference):
         small |= reference < least_rows(column)
-    if small.any() and expected[small].sum() < MIN_EXPECTED and not small.all():
+    # a pool that the reference has rows of stands alone, however few they are: joined with a bin
+    # of half of the rows it would hide that it grew to the other half
+    only_missing = small[:-1].all()
+    if small.any() and not only_missing and not reference[small].any():
         small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
     pooled = np.where(small, (~small).sum(), np.cumsum(~small) - 1)
     return pooled[place], np.bincount(pooled, weights=reference).astype(np.int64)

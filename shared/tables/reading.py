@@ -25,12 +25,16 @@ from driftgauge.shared.tables import arrow, json_lines
 from driftgauge.shared.tables.delimited import Record, checked_header, read_delimited, records
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.tables.recognising import (
+    BINARY,
     HEAD_BYTES,
     HEAD_LINES,
     SEPARATOR_NAMES,
+    UTF_8,
     Compression,
     FileKind,
     compression_of,
+    encoding_named,
+    is_utf_8,
     is_wide,
     kind_of_file,
     separator_of,
@@ -157,6 +161,7 @@ class _File:
     compression: Compression
     kind: FileKind
     open_files: ExitStack
+    encoding: str
 
     def binary(self) -> io.BufferedReader:
         return self.open_files.enter_context(_uncompressed(self.content, self.compression))
@@ -165,10 +170,7 @@ class _File:
         return io.BytesIO(self.binary().read()) if self.compression else self.binary()
 
     def text(self) -> IO[str]:
-        encoding = self.form.encoding
-        if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
-            encoding = "utf-8-sig"
-        text = io.TextIOWrapper(self.binary(), encoding, newline="")
+        text = io.TextIOWrapper(self.binary(), self.encoding, newline="")
         return self.open_files.enter_context(text)
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -185,10 +187,16 @@ class _File:
 
     def remarks(self) -> tuple[str, ...]:
         if self.kind != "csv":
-            return (f"{self.path} is read as {KIND_NAMES[self.kind]}.",)
-        if self.separator == "," or self.form.separator is not None:
-            return ()
-        return (f"{self.path}: {SEPARATOR_NAMES[self.separator]} stand between the cells.",)
+            told = [f"{self.path} is read as {KIND_NAMES[self.kind]}."]
+        elif self.separator == "," or self.form.separator is not None:
+            told = []
+        else:
+            told = [f"{self.path}: {SEPARATOR_NAMES[self.separator]} stand between the cells."]
+        if self.kind in {"csv", "json_lines"} and self.encoding == UTF_8 != encoding_named(
+            self.form.encoding
+        ):
+            told.append(f"{self.path} is utf-8, and not {self.form.encoding}: it is read as utf-8.")
+        return tuple(told)
 
 
 def _recognised(path: Path, form: TableFormat, open_files: ExitStack) -> _File:
@@ -199,7 +207,12 @@ def _recognised(path: Path, form: TableFormat, open_files: ExitStack) -> _File:
         head = binary.read(HEAD_BYTES)
     if not head:
         raise BadData("it is empty")
-    return _File(path, content, form, compression, kind_of_file(head, form.encoding), open_files)
+    encoding = encoding_named(form.encoding)
+    if encoding != UTF_8 and not head.startswith((*BINARY,)):
+        with _uncompressed(content, compression) as binary:
+            encoding = UTF_8 if is_utf_8(binary, encoding) else encoding
+    kind = kind_of_file(head, encoding)
+    return _File(path, content, form, compression, kind, open_files, encoding)
 
 
 def _kept(path: Path, open_files: ExitStack) -> Path:

@@ -5,7 +5,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import SEPARATORS
@@ -13,6 +13,7 @@ from driftgauge.shared.tables.format import SEPARATORS
 FileKind = Literal["csv", "json_lines", "parquet", "arrow"]
 Compression = Literal["", "gz", "zstd"]
 
+UTF_8: Final = "utf-8-sig"
 HEAD_BYTES: Final = 1 << 16
 """Bytes by which a file is recognised."""
 HEAD_LINES: Final = 200
@@ -57,6 +58,43 @@ def compression_of(head: bytes) -> Compression:
 def is_wide(encoding: str) -> bool:
     """Tell whether an encoding has more than one byte for each character of ASCII."""
     return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+
+
+def encoding_named(name: str) -> str:
+    """Return the encoding of a name; UTF-8 may begin with a byte order mark."""
+    return UTF_8 if name.lower().replace("_", "-") in {"utf-8", "utf8"} else name
+
+
+def is_utf_8(content: IO[bytes], encoding: str) -> bool:
+    """Tell whether a file is UTF-8, although it is said to have another encoding.
+
+    Of an encoding that has one byte for each character it is, if it has others than ASCII and all
+    are right in UTF-8, which happens to no text of the other one; of UTF-16 and its like, if it is
+    text without a byte 0. Of other encodings that cannot be told.
+
+    Examples
+    --------
+    >>> import io
+    >>> is_utf_8(io.BytesIO("é".encode()), "cp1252"), is_utf_8(io.BytesIO(b"x"), "utf-16")
+    (True, True)
+    >>> is_utf_8(io.BytesIO("é".encode("cp1252")), "cp1252"), is_utf_8(io.BytesIO(b"x"), "cp1252")
+    (False, False)
+    """
+    wide = is_wide(encoding)
+    if not wide and len(bytes(range(128, 256)).decode(encoding, "replace")) != 128:
+        return False
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    plain = True
+    try:
+        while piece := content.read(HEAD_BYTES):
+            if b"\0" in piece:
+                return False
+            decoder.decode(piece)
+            plain = plain and piece.isascii()
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return wide or not plain
 
 
 def kind_of_file(head: bytes, encoding: str) -> FileKind:

@@ -23,7 +23,7 @@ SECONDS = 300
 pytestmark = pytest.mark.timeout(SECONDS + 30)
 PICTURES = "benchmarks.screenshots"
 LONG = {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds", "benchmarks.detection"} | {
-    f"benchmarks.{name}" for name in ("serving", "outage", "report", "many")
+    f"benchmarks.{name}" for name in ("serving", "outage", "report", "many", "fuzzing")
 }
 """Those that start several processes or draw many pages: run with the long tests."""
 EXPECTED = {

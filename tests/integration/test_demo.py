@@ -106,6 +106,19 @@ def test_the_demo_finds_the_drift_and_nothing_before_it(
     }
 
 
+def test_the_demo_tells_one_incident(finished_demo: tuple[dict[str, Any], str]) -> None:
+    """The drift is one incident, which names the feature and how far it is off, and says what to
+    do; the story at the end has it.
+    """
+    result, said = finished_demo
+    (incident,) = [one for one in result["incidents"] if one["kind"] == "model"]
+    assert incident["features"] == [DRIFTING_FEATURE]
+    assert f"{DRIFTING_FEATURE} reads about 0." in incident["headline"]
+    assert incident["advice"].startswith(f"Check {DRIFTING_FEATURE} at its source")
+    assert "Injected:" in said
+    assert "predictions later, in the end: Since" in " ".join(said.split())
+
+
 def test_the_demo_writes_reports(finished_demo: tuple[dict[str, Any], str]) -> None:
     """The report is there as a page and as JSON, and both name the drifting feature."""
     paths = [Path(path) for path in finished_demo[0]["reports"]]
@@ -118,9 +131,8 @@ def test_a_port_in_use_is_replaced_and_said(finished_demo: tuple[dict[str, Any],
     assert "is in use; using" in finished_demo[1]
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes")
 def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C or SIGTERM stops Redis, API and worker, and what was counted is told. Meanwhile the

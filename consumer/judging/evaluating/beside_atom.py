@@ -6,7 +6,8 @@ the first: if all that is not zero is divided by four, the PSI of 8 % of the row
 of its bins are beyond chance. So the rows beside the value are also held against those of the
 reference as a column of their own, in bins of equal frequency. That is judged as any PSI is, above
 the critical floor by more than chance explains, and is at most a WARNING, since most rows are as
-they were. Fewer rows than a twentieth of the reference are left alone.
+they were. Fewer rows than a twentieth of the reference are left alone. Missing values drown the
+others as a value does, so they are taken as one.
 """
 
 from dataclasses import dataclass
@@ -27,13 +28,14 @@ LEAST_SHARE: Final = 0.05
 LEAST_ROWS: Final = 40
 """Least rows beside it, in reference and window."""
 MOST_BINS: Final = 10
+MISSING_WORDS: Final = "PSI beside what is missing"
 ABSENT_ROWS: Final = 0.5
 """Rows of an empty bin, as within segments: there are few rows."""
 
 
 @dataclass(frozen=True)
 class BesideAtom:
-    """The rows of one column beside its commonest value.
+    """The rows of one column beside its commonest value, or beside what is missing.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ class BesideAtom:
         Reference rows of each.
     rows
         All rows of the reference.
+    words
+        What their PSI is called.
 
     Examples
     --------
@@ -58,26 +62,31 @@ class BesideAtom:
     cells: Ints
     reference: Ints
     rows: int
+    words: str = "PSI beside its commonest value"
 
-    words = "PSI beside its commonest value"
     may_be_critical = False
 
     @classmethod
     def of(cls, profile: ReferenceProfile, place: int) -> "BesideAtom | None":
-        """Take them from a column of a profile; None if no value has most of its rows, or too few
-        stand beside it.
+        """Take them from a column of a profile; None if neither a value nor MISSING has most of its
+        rows, or too few stand beside it.
         """
         column = profile.columns[place]
         if not isinstance(column, NumericReference):
             return None
-        counts = np.array(column.counts[:-1], dtype=np.int64)
-        atom = int(np.argmax(counts))
-        beside = int(counts.sum() - counts[atom])
+        counts = np.array(column.counts, dtype=np.int64)
+        values = np.arange(column.missing)
+        atom = int(np.argmax(counts[values]))
+        is_atom = atom % 2 == 1 and counts[atom] >= ATOM * counts[values].sum()
+        first = int(profile.offsets[place])
         least = max(LEAST_ROWS, LEAST_SHARE * profile.rows)
-        if atom % 2 == 0 or counts[atom] < ATOM * counts.sum() or beside < least:
-            return None
-        others = np.delete(np.arange(len(counts)), atom)
-        return cls(int(profile.offsets[place]) + others, counts[others], profile.rows)
+        for cells, heavy, words in (
+            (np.delete(values, atom), is_atom, cls.words),
+            (values, counts[column.missing] >= ATOM * profile.rows, MISSING_WORDS),
+        ):
+            if heavy and counts[cells].sum() >= least:
+                return cls(first + cells, counts[cells], profile.rows, words)
+        return None
 
     def bins(self, cells: Ints) -> int:
         """Return into how many bins the rows are parted, so that each is expected to have enough in

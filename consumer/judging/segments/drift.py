@@ -81,16 +81,20 @@ def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
 
 
 def _pooled(kept: Floats, expected: Floats, starts: Ints) -> Marks:
-    """Say which bins are pooled: the small ones, and with them the next larger one if they stay
-    small together.
+    """Say which bins are pooled: the small ones, and with them the smallest other one if the
+    reference has no row in them, as `pooled_bins` does.
     """
     first, column = starts[:-1], np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     small = kept < MIN_EXPECTED
     pooled = np.add.reduceat(np.where(small, expected, 0.0), first, axis=1)
-    some, others = (np.logical_or.reduceat(marks, first, axis=1) for marks in (small, ~small))
+    values = np.ones(small.shape[1], dtype=np.bool_)
+    values[starts[1:] - 1] = False  # MISSING
+    some, others = (
+        np.logical_or.reduceat(marks, first, axis=1) for marks in (small, ~small & values)
+    )
     larger = np.where(small, np.inf, expected)
     least = np.minimum.reduceat(larger, first, axis=1)
-    wanted = some & others & (pooled < MIN_EXPECTED)
+    wanted = some & others & (pooled == 0)
     chosen = wanted[:, column] & (larger == least[:, column])
     passed = np.cumsum(chosen, axis=1)
     before = (passed - chosen)[:, first][:, column]

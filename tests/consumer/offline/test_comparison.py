@@ -332,3 +332,40 @@ def test_what_stands_beside_a_heavy_value_is_not_lost_in_it() -> None:
     assert many is not None
     assert min(few, many) > 0.1
     assert severity in {"warning", "critical"}
+
+
+@pytest.mark.parametrize(
+    ("common", "rare"),
+    [(0.0, 1.0), (1.0, 0.0), (True, False), ("a", "b"), (None, "b"), (None, 2.0)],
+)
+@pytest.mark.parametrize("rows", [4, 400])
+def test_what_is_nearly_constant_in_the_reference_may_not_be_half_of_the_window(
+    common: object, rare: object, rows: int
+) -> None:
+    """One row in a thousand has another value, which half of the window has: that is drift, though
+    the reference has less than five such rows, or the window less than five that are expected.
+    """
+    before = pd.DataFrame({"x": [rare] * rows + [common] * (999 * rows)})
+    after = pd.DataFrame({"x": [common, rare] * 500})
+    (found,) = comparison.compare(before, after).features
+    assert found.severity == "critical"
+    assert found.reason.startswith("PSI ")
+    assert comparison.compare(before, pd.DataFrame({"x": [common] * 999 + [rare]})).severity == "ok"
+
+
+def test_values_of_a_column_that_was_all_missing_are_drift() -> None:
+    """A reference of nothing but missing values says what is usual: that there is no value."""
+    before = pd.DataFrame({"x": np.full(2000, np.nan)})
+    found = comparison.compare(before, pd.DataFrame({"x": [np.nan, 1.0] * 500}))
+    assert (found.severity, comparison.compare(before, before).severity) == ("critical", "ok")
+
+
+def test_what_is_not_missing_is_not_lost_in_what_is() -> None:
+    """Nine values in ten are missing, and the rest is divided by four: the mirror of zeros."""
+    random = np.random.default_rng(5)
+    sizes = np.where(np.arange(4000) % 25 < 2, random.lognormal(3, 1, 4000), np.nan)
+    before, after = (pd.DataFrame({"x": sizes / by}) for by in (1, 4))
+    (found,) = comparison.compare(before, after).features
+    assert found.severity == "warning"
+    assert "beside what is missing" in found.reason
+    assert comparison.compare(before, before.sample(3000, random_state=1)).severity == "ok"

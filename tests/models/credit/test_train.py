@@ -31,6 +31,7 @@ def test_the_simulated_model_is_useful_on_later_rows(credit: Trained) -> None:
     assert credit.metrics["roc_auc"] > 0.73
 
 
+@pytest.mark.long
 def test_the_model_of_the_real_file_is_as_good_as_stated(from_file: Trained) -> None:
     """On the last fifth of the public file: F1 of class 0 at least .89, ROC AUC at least .78."""
     assert from_file.metrics["f1:0"] >= 0.89
@@ -38,6 +39,7 @@ def test_the_model_of_the_real_file_is_as_good_as_stated(from_file: Trained) -> 
     assert len(from_file.remarks) == 4
 
 
+@pytest.mark.long
 def test_the_file_is_split_in_its_order(from_file: Trained, data: Path) -> None:
     """The first 80 % are trained on, the last 20 % measured, none shuffled."""
     assert from_file.features.index.tolist() == list(range(24_000))

@@ -334,3 +334,23 @@ def test_a_first_line_of_values_is_not_quoted(tmp_path: Path, line: str) -> None
     with pytest.raises(BadData, match="looks like values") as caught:
         read_table(path)
     assert line.split(",", maxsplit=1)[0] not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_that_is_utf_8_is_read_so_whatever_was_said(
+    tmp_path: Path, encoding: str, mark: str
+) -> None:
+    """Of two files that are compared, and of those of a version, one may have another encoding than
+    was said: what is UTF-8 beyond doubt is never read as `ZoÃ«`, and that is told.
+    """
+    text = "name\n" + "x" * 70_000 + "\nZoë\n"
+    path, named = tmp_path / "utf-8.csv", tmp_path / "named.csv"
+    path.write_text(mark + text, encoding="utf-8")
+    named.write_text(text, encoding=encoding)
+    told: list[str] = []
+    form = TableFormat(encoding=encoding)
+    assert read_table(path, form, tell=told.append)["name"].tolist()[1] == "Zoë"
+    assert told == [f"{path} is utf-8, and not {encoding}: it is read as utf-8."]
+    assert read_table(named, form, tell=told.append)["name"].tolist()[1] == "Zoë"
+    assert len(told) == 1
