@@ -42,6 +42,10 @@ class PowerMeter:
         path = self._file()
         self._sizes = deque([(-math.inf, path, path.stat().st_size)])
 
+    def size(self) -> int:
+        """Return the length of the append-only file."""
+        return self._file().stat().st_size
+
     def strike(self) -> int:
         """Kill the server and cut its file; return the number of lost bytes."""
         self._server.kill()
