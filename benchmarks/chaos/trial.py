@@ -16,6 +16,7 @@ from benchmarks.chaos.told import heard_of, lost_events, slowest_s, tell
 from benchmarks.chaos.traffic import Ledger, Traffic
 from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.chaos.witness import Witness
+from driftgauge.shared.errors import DriftgaugeError
 
 WELL_S = 60.0
 """Seconds after the last fault within which all must be well."""
@@ -78,7 +79,7 @@ def run(
         injector = Injector(scene, faults, gap_s, lambda one: bool(heard_of(one, witness)))
         try:
             injector.run(seconds, lambda passed: setattr(traffic, "shift", shift(passed)))
-        except TimeoutError as error:  # the rest is judged all the same
+        except (TimeoutError, DriftgaugeError) as error:  # the rest is judged all the same
             scene.broken.append(str(error))
         late = tell(injector.occurrences, witness)
         ended = time.monotonic()
