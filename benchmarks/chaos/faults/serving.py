@@ -46,7 +46,7 @@ def full_spool_disk(scene: Scene) -> Course:
     "a model hangs",
     needs=lambda scene: scene.plant.predicts and not scene.plant.gate.exists(),
     told="has not returned",
-    logged="has not returned|oven",
+    logged="has not returned",
 )
 def hanging_model(scene: Scene) -> Course:
     """Let a model not return from its calls."""
