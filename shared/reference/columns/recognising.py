@@ -148,6 +148,7 @@ def _found(column: ColumnCells, place: Circumstances) -> _Told:
         told = _as_numbers(column, place)
         if told is not None:
             return told
+        _refuse_notation(column)
     if not column.shows and not place.fitted:
         return _Told("categorical", "text")
     return _as_times(column, place) or _Told("categorical", "text")
@@ -195,6 +196,31 @@ def _as_numbers(column: ColumnCells, place: Circumstances) -> _Told | None:
         if column.share(odd.total()) > 1 - ALMOST or not few:
             return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _refuse_notation(column: ColumnCells) -> None:
+    """Refuse a column of numbers that are written in another way than was said, which would be as
+    many categories.
+
+    Raises
+    ------
+    BadData
+        With the question.
+    """
+    if column.distinct <= FEW_CODES:
+        return
+    texts, said = list(column.counts), column.choices.table.decimal
+    other = TableFormat(decimal="," if said == "." else ".")
+    odd = next((text for text in texts if other.decimal in text), "")
+    if number(odd, other) is None or not all(
+        _is_mark(text) or number(text, other) is not None for text in texts
+    ):
+        return
+    shown = f", such as {odd.strip()[:20]!r}" if column.shows else ""
+    raise BadData(
+        f"Column {column.name!r} has numbers whose decimal mark is {other.decimal!r}{shown}, and "
+        f"not {said!r}; say --decimal {other.decimal} or {column.option('categorical')}"
+    )
 
 
 def _are_long(column: ColumnCells) -> bool:

@@ -62,6 +62,20 @@ def test_semicolons_and_decimal_commas(ref: Path, cur: Path) -> None:
         assert "Numbers are written with a decimal comma" in result.output
 
 
+def test_numbers_of_another_notation_than_was_said_are_no_categories(ref: Path, cur: Path) -> None:
+    """A column whose numbers have a point, though a comma was said, is a question: as categories,
+    each of its numbers would be unseen. It can be said to be one.
+    """
+    write(ref, plant(2000))
+    write(cur, plant(2000), sep=";", decimal=",")
+    found = run(ref, cur, "--decimal", ",")
+    assert isinstance(found.exception, BadData)
+    assert "'temp' has numbers whose decimal mark is '.', such as '" in str(found.exception)
+    assert "say --decimal . or --type temp=categorical" in str(found.exception)
+    chosen = run(ref, cur, "--decimal", ",", "--type", "temp=categorical")
+    assert chosen.exit_code == 1, chosen.output  # temp is compared
+
+
 def test_columns_without_a_name(ref: Path) -> None:
     """They are named by their places; there is no traceback."""
     ref.write_text("temp,load,,\n20.1,50,,\n19.7,48,,\n")
