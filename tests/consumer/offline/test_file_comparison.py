@@ -76,6 +76,21 @@ def test_numbers_of_another_notation_than_was_said_are_no_categories(ref: Path, 
     assert chosen.exit_code == 1, chosen.output  # temp is compared
 
 
+@pytest.mark.parametrize(("unit", "scale"), [("s", 1), ("ms", 1000), ("us", 10**6), ("ns", 10**9)])
+def test_numbers_that_may_be_times_are_told(ref: Path, cur: Path, unit: str, scale: int) -> None:
+    """Later days of the same process are drift of a number, and none of a time: a column that is
+    not named as one, but holds nothing else, is told, with what changes it.
+    """
+    for path, day in ((ref, 20_500), (cur, 20_560)):
+        seconds = RNG.integers(day * 86_400, (day + 60) * 86_400, 1000)
+        twice = np.sort(np.concatenate([seconds, seconds]))
+        write(path, plant(2000).assign(t=twice * scale))
+    said = run(ref, cur).output
+    assert f"t: they may be times in {unit}, 2026-02-16T" in said
+    assert "--type t=timestamp takes them as such" in said
+    assert "may be times" not in run(ref, cur, "--type", "t=timestamp").output
+
+
 def test_columns_without_a_name(ref: Path) -> None:
     """They are named by their places; there is no traceback."""
     ref.write_text("temp,load,,\n20.1,50,,\n19.7,48,,\n")
