@@ -38,6 +38,7 @@ from fastapi.routing import iter_route_contexts
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from benchmarks import lag
+from benchmarks.results import write
 from driftgauge.consumer.offline.registration import register_version
 from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.access.control import Guarded
@@ -424,17 +425,27 @@ async def run(folder: Path, redis_url: str, prefix: str, seed: int, seconds: flo
         return await fuzz(app, keys, seed, seconds)
 
 
+SMOKE = ("--minutes", "0.05")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=1, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def main(minutes: float, seed: int) -> None:
-    """Fuzz the API; the exit code is 1 if a promise was broken."""
+    """Fuzz the API, print what it answered, write benchmarks/results/fuzzing.json; the exit code is
+    1 if a promise was broken.
+    """
     with tempfile.TemporaryDirectory() as name, EmbeddedRedis(Path(name) / "redis") as server:
         found = asyncio.run(run(Path(name), server.url, "fuzz", seed, minutes * 60))
-    click.echo(
-        f"{found.requests:,} requests, by status {dict(sorted(found.statuses.items()))}; the "
-        f"longest turn of the event loop computed for {found.longest_s * 1000:.0f} ms."
-    )
+    answered = ", ".join(f"{count:,} {status}" for status, count in sorted(found.statuses.items()))
+    row = {
+        "requests": found.requests,
+        "broken promises": len(found.faults),
+        "longest turn ms": round(found.longest_s * 1000),
+        "answers": answered,
+    }
+    write("fuzzing", f"{minutes:g} minutes, seed {seed}", [row])
     for fault in found.faults[:50]:
         click.echo(fault)
     if found.faults:

@@ -57,7 +57,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/health")
     @needs("read")
-    async def health(*, verbose: bool = False) -> dict[str, Any]:
+    async def health(*, verbose: Flag = False) -> dict[str, Any]:
         """Return the state in numbers; `verbose` adds what is counted, waits and is owned, per
         model and partition.
         """

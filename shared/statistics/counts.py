@@ -16,6 +16,8 @@ MIN_EXPECTED = 5.0
 """Bins with fewer expected rows than this, in the smaller of the two samples, are pooled (Cochran's
 rule).
 """
+RARE = 0.01
+"""Share of the reference below which a pool of small bins is not joined with a larger one."""
 MIN_CATEGORY = 10
 """Categories with fewer reference rows than this are pooled. Which ones have many rows is known
 from these rows themselves, so those at the edge have had luck: with 10 rows or more that adds at
@@ -157,9 +159,9 @@ def least_rows(column: ColumnReference) -> Floats:
 
 def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     """Pool bins that are too small to tell anything: bins of a number with their neighbours, so
-    that few rows make fewer bins; and what then is small all the same with each other. A pool that
-    the reference has no row of joins the smallest other bin, unless that is MISSING: a reference
-    without values would have nothing to hold new ones against.
+    that few rows make fewer bins; and what then is small all the same with each other, and with the
+    next larger bin if that is small too. A pool of less than a hundredth of the reference stands
+    alone. One that has no row joins the smallest other bin, unless all rows are missing.
 
     Of categories, OTHER and UNSEEN are always in the pool, beside the rare ones: what the reference
     has few rows of comes less often afterwards and something like it comes instead, so neither is
@@ -180,7 +182,7 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     --------
     >>> column = NumericReference.build("x", np.arange(1000.0))
     >>> [len(pooled_bins(column, 1000, rows)[1]) for rows in (9, 12, 30, 45, 60)]
-    [2, 2, 5, 5, 10]
+    [1, 2, 5, 5, 10]
     """
     place = np.array(column.bin_of_cell)
     if isinstance(column, NumericReference):
@@ -191,10 +193,11 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     small = expected < MIN_EXPECTED
     if isinstance(column, CategoricalReference):
         small |= reference < least_rows(column)
-    # a pool that the reference has rows of stands alone, however few they are: joined with a bin
-    # of half of the rows it would hide that it grew to the other half
-    only_missing = small[:-1].all()
-    if small.any() and not only_missing and not reference[small].any():
+    # a rare pool stands alone: joined with a bin of half of the rows it would hide that it grew to
+    # the other half
+    few = int(reference[small].sum())
+    alone = small[:-1].all() if few == 0 else few < RARE * n
+    if small.any() and expected[small].sum() < MIN_EXPECTED and not small.all() and not alone:
         small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
     pooled = np.where(small, (~small).sum(), np.cumsum(~small) - 1)
     return pooled[place], np.bincount(pooled, weights=reference).astype(np.int64)

@@ -37,6 +37,7 @@ EXPECTED = {
     "benchmarks.detection.incidents": ("incidents", {"due", "alerts", "incidents"}),
     "benchmarks.detection.notifications": ("notifications", {"figure", "measured"}),
     "benchmarks.durability": ("durability", {"events_per_s", "wait_p99_ms"}),
+    "benchmarks.fuzzing": ("fuzzing", {"requests", "longest turn ms"}),
     "benchmarks.judging": ("judging", {"panes/CPU s", "ratio"}),
     "benchmarks.many": ("many", {"cores", "connections", "p99 s"}),
     "benchmarks.outage": ("outage", {"per_s", "of_before"}),

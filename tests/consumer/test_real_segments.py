@@ -112,7 +112,7 @@ def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
 
 def _psi(world: World, name: str, held: np.ndarray, rows: Scored, own: np.ndarray) -> float:
     """Compute the PSI of a column within a segment from its values: bins by pandas, small ones
-    pooled.
+    pooled, and rare ones apart.
     """
     place = world.version.schema.names.index(name)
     column = world.version.reference.columns[place]
@@ -125,7 +125,8 @@ def _psi(world: World, name: str, held: np.ndarray, rows: Scored, own: np.ndarra
     p, q = sides
     expected = p * min(p.sum(), q.sum()) / p.sum()
     small = expected < 5
-    if small.any() and expected[small].sum() < 5:
+    rare = 0 < p[small].sum() < 0.01 * p.sum()
+    if small.any() and expected[small].sum() < 5 and not rare:
         small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
     pooled = [np.append(side[~small], side[small].sum()) if small.any() else side for side in sides]
     return population_stability(pooled[0], pooled[1], absent=max(1e-4, 0.5 / q.sum()))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.statistics.counts import MIN_EXPECTED
+from driftgauge.shared.statistics.counts import MIN_EXPECTED, RARE
 from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 Marks = NDArray[np.bool_]
@@ -81,20 +81,22 @@ def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
 
 
 def _pooled(kept: Floats, expected: Floats, starts: Ints) -> Marks:
-    """Say which bins are pooled: the small ones, and with them the smallest other one if the
-    reference has no row in them, as `pooled_bins` does.
+    """Say which bins are pooled: the small ones, and with them the next larger one if they stay
+    small together and are not rare, as `pooled_bins` does.
     """
     first, column = starts[:-1], np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     small = kept < MIN_EXPECTED
     pooled = np.add.reduceat(np.where(small, expected, 0.0), first, axis=1)
     values = np.ones(small.shape[1], dtype=np.bool_)
     values[starts[1:] - 1] = False  # MISSING
-    some, others = (
-        np.logical_or.reduceat(marks, first, axis=1) for marks in (small, ~small & values)
+    some, others, filled = (
+        np.logical_or.reduceat(marks, first, axis=1) for marks in (small, ~small, ~small & values)
     )
+    rows = np.add.reduceat(expected, first, axis=1)
+    alone = np.where(pooled == 0, ~filled, pooled < RARE * rows)
     larger = np.where(small, np.inf, expected)
     least = np.minimum.reduceat(larger, first, axis=1)
-    wanted = some & others & (pooled == 0)
+    wanted = some & others & (pooled < MIN_EXPECTED) & ~alone
     chosen = wanted[:, column] & (larger == least[:, column])
     passed = np.cumsum(chosen, axis=1)
     before = (passed - chosen)[:, first][:, column]

@@ -148,6 +148,7 @@ def _found(column: ColumnCells, place: Circumstances) -> _Told:
         told = _as_numbers(column, place)
         if told is not None:
             return told
+        _refuse_notation(column)
     if not column.shows and not place.fitted:
         return _Told("categorical", "text")
     return _as_times(column, place) or _Told("categorical", "text")
@@ -187,7 +188,8 @@ def _as_numbers(column: ColumnCells, place: Circumstances) -> _Told | None:
     odd = column.odd
     if not odd:
         if not place.fitted and _epoch(column) is None and _are_long(column):
-            return _Told("categorical", "more digits than a number is exact to: codes")
+            why = "more digits than a number is exact to: codes"
+            return _Told("categorical", why, _perhaps_times(column))
         return _epoch(column) or _Told("numeric", "numbers", _ways(column))
     if not all(map(_is_mark, odd)):
         unusual = sum(not _is_mark(text) for text in odd)
@@ -195,6 +197,31 @@ def _as_numbers(column: ColumnCells, place: Circumstances) -> _Told | None:
         if column.share(odd.total()) > 1 - ALMOST or not few:
             return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _refuse_notation(column: ColumnCells) -> None:
+    """Refuse a column of numbers that are written in another way than was said, which would be as
+    many categories.
+
+    Raises
+    ------
+    BadData
+        With the question.
+    """
+    if column.distinct <= FEW_CODES:
+        return
+    texts, said = list(column.counts), column.choices.table.decimal
+    other = TableFormat(decimal="," if said == "." else ".")
+    odd = next((text for text in texts if other.decimal in text), "")
+    if number(odd, other) is None or not all(
+        _is_mark(text) or number(text, other) is not None for text in texts
+    ):
+        return
+    shown = f", such as {odd.strip()[:20]!r}" if column.shows else ""
+    raise BadData(
+        f"Column {column.name!r} has numbers whose decimal mark is {other.decimal!r}{shown}, and "
+        f"not {said!r}; say --decimal {other.decimal} or {column.option('categorical')}"
+    )
 
 
 def _are_long(column: ColumnCells) -> bool:
@@ -232,8 +259,10 @@ def _is_mark(text: str) -> bool:
 def _ways(column: ColumnCells) -> tuple[str, ...]:
     """Say how numbers are taken that may be something else."""
     values = np.unique(column.numeric)
-    if len(values) < 2 or not (values == np.floor(values)).all() or len(values) > FEW_CODES:
+    if len(values) < 2 or not (values == np.floor(values)).all():
         return ()
+    if len(values) > FEW_CODES:
+        return _perhaps_times(column)
     if set(values.tolist()) == {0.0, 1.0}:
         ways = f"{column.option('boolean')} or {column.option('categorical')} changes it"
         return (f"0 and 1 are taken as numbers; {ways}",)
@@ -243,18 +272,34 @@ def _ways(column: ColumnCells) -> tuple[str, ...]:
 
 def _epoch(column: ColumnCells) -> _Told | None:
     """Take numbers as times, if their column is named so and they are of our days."""
-    values = column.numeric
-    if column.odd or not len(values) or not _TIME_NAME.search(_snake(column.name)):
+    if column.odd or not _TIME_NAME.search(_snake(column.name)) or not _is_of_our_days(column):
         return None
-    unit = column.choices.time_unit or unit_of(values)
-    ms = to_ms(values, unit)
-    if not (ms.min() >= EPOCHS_MS[0] and ms.max() < EPOCHS_MS[1]):
-        return None
+    unit = column.choices.time_unit or unit_of(column.numeric)
     return _Told(
         "timestamp",
         f"{unit} since 1970, by name and size",
         more={"time": TimeFormat(unit=unit, timezone=column.choices.timezone)},
     )
+
+
+def _is_of_our_days(column: ColumnCells) -> bool:
+    """Tell whether all numbers are within EPOCHS_MS, taken as times."""
+    values = column.numeric
+    if not len(values):
+        return False
+    ms = to_ms(values, column.choices.time_unit or unit_of(values))
+    return bool(ms.min() >= EPOCHS_MS[0] and ms.max() < EPOCHS_MS[1])
+
+
+def _perhaps_times(column: ColumnCells) -> tuple[str, ...]:
+    """Say of whole numbers that they may be times, although the column is not named so."""
+    if not column.shows or not _is_of_our_days(column):
+        return ()
+    unit = column.choices.time_unit or unit_of(column.numeric)
+    ends = to_ms(np.array((column.numeric.min(), column.numeric.max())), unit)
+    first, last = map(_minute, ends.tolist())
+    ways = f"{column.option('timestamp')} takes them as such"
+    return (f"they may be times in {unit}, {first} to {last}; {ways}",)
 
 
 def _as_times(column: ColumnCells, place: Circumstances) -> _Told | None:

@@ -62,6 +62,35 @@ def test_semicolons_and_decimal_commas(ref: Path, cur: Path) -> None:
         assert "Numbers are written with a decimal comma" in result.output
 
 
+def test_numbers_of_another_notation_than_was_said_are_no_categories(ref: Path, cur: Path) -> None:
+    """A column whose numbers have a point, though a comma was said, is a question: as categories,
+    each of its numbers would be unseen. It can be said to be one.
+    """
+    write(ref, plant(2000))
+    write(cur, plant(2000), sep=";", decimal=",")
+    found = run(ref, cur, "--decimal", ",")
+    assert isinstance(found.exception, BadData)
+    assert "'temp' has numbers whose decimal mark is '.', such as '" in str(found.exception)
+    assert "say --decimal . or --type temp=categorical" in str(found.exception)
+    chosen = run(ref, cur, "--decimal", ",", "--type", "temp=categorical")
+    assert chosen.exit_code == 1, chosen.output  # temp is compared
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("s", 1), ("ms", 1000), ("us", 10**6), ("ns", 10**9)])
+def test_numbers_that_may_be_times_are_told(ref: Path, cur: Path, unit: str, scale: int) -> None:
+    """Later days of the same process are drift of a number, and none of a time: a column that is
+    not named as one, but holds nothing else, is told, with what changes it.
+    """
+    for path, day in ((ref, 20_500), (cur, 20_560)):
+        seconds = RNG.integers(day * 86_400, (day + 60) * 86_400, 1000)
+        twice = np.sort(np.concatenate([seconds, seconds]))
+        write(path, plant(2000).assign(t=twice * scale))
+    said = run(ref, cur).output
+    assert f"t: they may be times in {unit}, 2026-02-16T" in said
+    assert "--type t=timestamp takes them as such" in said
+    assert "may be times" not in run(ref, cur, "--type", "t=timestamp").output
+
+
 def test_columns_without_a_name(ref: Path) -> None:
     """They are named by their places; there is no traceback."""
     ref.write_text("temp,load,,\n20.1,50,,\n19.7,48,,\n")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def verbose(http: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await http.get("/health?verbose=true")
+    answer = await http.get("/health?verbose")
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return found
