@@ -7,8 +7,8 @@ PYTHON ?= python3
 DEMO_ARGS ?=
 FUZZ_ARGS ?= --minutes 60
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
-# two processes, since many tests wait for others' processes; tests/conftest.py says which tests stay together
-TEST_ARGS ?= -n 2
+# three processes on two cores, since many tests wait for others' processes; tests/conftest.py says which tests stay together
+TEST_ARGS ?= -n 3
 VENV := .venv
 READY := $(VENV)/.ready
 

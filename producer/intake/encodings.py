@@ -77,6 +77,7 @@ def unpacked(source: IO[bytes], coding: Coding, most: int) -> Iterator[bytes]:
 
     Examples
     --------
+    >>> import gzip, io
     >>> b"".join(unpacked(io.BytesIO(gzip.compress(b"abc")), "gzip", most=3))
     b'abc'
     """

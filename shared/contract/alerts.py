@@ -49,7 +49,7 @@ def incident_id(model: str, fingerprint: str, opened: int) -> str:
     Examples
     --------
     >>> incident_id("steel", "71256aeb82dfcc53", 1)
-    '53f9f4a55c16ccc4'
+    '6b3108a1eb9f83ec'
     """
     named = [model, fingerprint, opened]
     return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]

@@ -22,10 +22,12 @@ SECONDS = 300
 """Bound of a run, for slow machines; most take a tenth of it."""
 pytestmark = pytest.mark.timeout(SECONDS + 30)
 PICTURES = "benchmarks.screenshots"
-LONG = {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds", "benchmarks.detection"} | {
-    f"benchmarks.{name}" for name in ("serving", "outage", "report", "many", "fuzzing")
-}
-"""Those that start several processes or draw many pages: run with the long tests."""
+LONG = (
+    {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds"}
+    | {f"benchmarks.detection{name}" for name in ("", ".incidents", ".notifications", ".ordered")}
+    | {f"benchmarks.{name}" for name in ("serving", "outage", "report", "many", "fuzzing")}
+)
+"""Those that start several processes, draw many pages or judge years: run with the long tests."""
 EXPECTED = {
     "benchmarks.chaos": ("chaos", {"what", "number"}),
     "benchmarks.commits": ("commits", {"step", "median ms"}),

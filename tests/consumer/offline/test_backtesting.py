@@ -125,6 +125,7 @@ def test_verdicts_side_by_side(file: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "judged by" in shown
 
 
+@pytest.mark.long
 def test_a_drifting_year_is_few_alerts(data: Path, tmp_path: Path) -> None:
     """Steel's last 36 weeks against its first 16, in the order of time: its usage halves, which
     must alarm and go on; but the alarms are few, and there is no flood of reminders.
@@ -187,6 +188,7 @@ def test_a_drifting_year_is_few_alerts(data: Path, tmp_path: Path) -> None:
     assert max(outside.count(name) for name in outside) <= 2, "values beyond the range flap"
 
 
+@pytest.mark.long
 def test_a_year_of_real_rows(data: Path) -> None:
     """35,040 rows of 15 minutes become panes of whole hours that hold every row, each within its
     day.

@@ -256,6 +256,7 @@ def test_import_of_a_file_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("labelled")
+@pytest.mark.long
 def test_import_of_a_large_file(
     settings: Settings,
     client: redis.Redis,

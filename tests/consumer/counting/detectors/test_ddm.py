@@ -63,6 +63,7 @@ def test_alarms_are_rivers(share: float, seed: int) -> None:
     assert found
 
 
+@pytest.mark.long
 def test_false_alarms_stay_within_the_budget() -> None:
     """In 20,000 labels after a start the chance of a false alarm is at most 1 %, for rare errors
     and frequent ones, and for a reference that is itself a sample: of 400 runs of each, no more
