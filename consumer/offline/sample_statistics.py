@@ -123,6 +123,11 @@ class _RawCounts(ColumnCounts):
         used = reference + window > 0
         return reference[used], window[used]
 
+    @property
+    def large_bins(self) -> tuple[Ints, Ints]:
+        """The same bins, however few rows they have."""
+        return self.bins
+
 
 def _counts(reference: Sample, current: Sample) -> ColumnCounts:
     """Count two samples; every distinct value of the reference is a cell, so that nothing is

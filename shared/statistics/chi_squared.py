@@ -8,7 +8,7 @@ from scipy import special
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.snapshot import Statistic
 from driftgauge.shared.statistics.base import statistic, undefined
-from driftgauge.shared.statistics.counts import MIN_EXPECTED, ColumnCounts
+from driftgauge.shared.statistics.counts import ColumnCounts
 
 
 def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:
@@ -43,23 +43,5 @@ def chi_squared(counts: ColumnCounts) -> Statistic:
     """
     if not counts.n or not counts.m:
         return undefined("chi_squared", "no row to compare")
-    value, freedom, p_value = two_sample(*_without_small(*counts.bins))
+    value, freedom, p_value = two_sample(*counts.large_bins)
     return Statistic("chi_squared", value, expected=float(freedom), p_value=p_value)
-
-
-def _without_small(reference: Ints, window: Ints) -> tuple[Ints, Ints]:
-    """Join the last bin with the next larger one, if it has too few rows for the law of the test;
-    that both are told by their sums leaves the law as it is.
-
-    Examples
-    --------
-    >>> _without_small(np.array([300, 200, 1]), np.array([100, 120, 2]))
-    (array([300, 201]), array([100, 122]))
-    """
-    table = np.array((reference, window))
-    rows, bins = table.sum(axis=1), table.sum(axis=0)
-    if len(bins) < 2 or bins[-1] * rows.min() / rows.sum() >= MIN_EXPECTED:
-        return reference, window
-    smallest = int(np.argmin(bins[:-1]))
-    table[:, smallest] += table[:, -1]
-    return table[0, :-1], table[1, :-1]

@@ -133,6 +133,13 @@ class ColumnCounts:
             np.int64
         )
 
+    @property
+    def large_bins(self) -> tuple[Ints, Ints]:
+        """The same for a test whose law needs rows in every bin: a pool with too few of them is
+        joined with another bin.
+        """
+        return without_small(*self.bins)
+
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:
         """Shares of the cells without MISSING, reference and window; all 0 where there is no
@@ -145,6 +152,24 @@ class ColumnCounts:
         """Distribution functions at the ends of the cells, reference and window."""
         reference, window = self.shares
         return np.cumsum(reference), np.cumsum(window)
+
+
+def without_small(reference: Ints, window: Ints) -> tuple[Ints, Ints]:
+    """Return bins of which the last is joined with the next larger one if it has too few rows
+    for the law of the chi-squared test; that both are told by their sums leaves the law as it is.
+
+    Examples
+    --------
+    >>> without_small(np.array([300, 200, 1]), np.array([100, 120, 2]))
+    (array([300, 201]), array([100, 122]))
+    """
+    table = np.array((reference, window))
+    rows, bins = table.sum(axis=1), table.sum(axis=0)
+    if len(bins) < 2 or bins[-1] * rows.min() / rows.sum() >= MIN_EXPECTED:
+        return reference, window
+    smallest = int(np.argmin(bins[:-1]))
+    table[:, smallest] += table[:, -1]
+    return table[0, :-1], table[1, :-1]
 
 
 def least_rows(column: ColumnReference) -> Floats:
