@@ -34,6 +34,7 @@ from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.refusals import refusal
+from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
@@ -157,10 +158,7 @@ class CountingStage(Stage):
             If they do: counting anew beside them could not continue them.
         """
         self._clear_panes()
-        if not self.client.exists(self._panes):
-            return
-        details: Any = self.client.xinfo_stream(self._panes)
-        last = EntryId.parse(details["last-generated-id"])
+        last = EntryId.parse(last_generated(self.client, self._panes))
         if last > self._last_pane:
             self.checkpoint.require_unchanged()
         if last.ms >= NO_PANE:  # its entry was deleted by hand; only the stream's last id is left

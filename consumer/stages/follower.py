@@ -28,6 +28,7 @@ from driftgauge.consumer.stages.attempts import DEAD_BYTES
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.reader import READ_COUNT
 from driftgauge.consumer.stages.stage import CommitClock, Stage, read_streams
+from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
@@ -153,7 +154,7 @@ class Follower(Stage):
         """
         self.check_types("stream", self._stream, self._dead)
         fields = self.checkpoint.load()
-        last = self._last_id()
+        last = last_generated(self.client, self._stream).encode()
         with self.checkpoint.reading():
             self._sink.load(fields.get(STATE, b""))
             known = fields.get(OFFSET)
@@ -234,11 +235,3 @@ class Follower(Stage):
         changed = {name: value for name, value in fields.items() if value is not None}
         self.checkpoint.commit(changed, lambda _: None)
         self._clock.reset()
-
-    def _last_id(self) -> bytes:
-        """Return the last id that the stream generated, even if the entry is deleted."""
-        if not self.client.exists(self._stream):
-            return BEGINNING.encode()
-        details: Any = self.client.xinfo_stream(self._stream)
-        last: bytes = details["last-generated-id"]
-        return last

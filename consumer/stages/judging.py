@@ -26,6 +26,7 @@ from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
 from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
@@ -143,12 +144,7 @@ class JudgingStage(Stage):
             self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
 
     def _last_id(self, stream: str) -> str:
-        client = self._reader_of(stream)
-        if not client.exists(stream):
-            return BEGINNING
-        details: Any = client.xinfo_stream(stream)
-        last: bytes = details["last-generated-id"]
-        return last.decode()
+        return last_generated(self._reader_of(stream), stream)
 
     @property
     def positions(self) -> Mapping[str, str]:

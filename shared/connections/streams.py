@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 import redis
 import redis.asyncio
 
-from driftgauge.shared.contract.entry_id import EntryId, exclusive
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.unpacking import UNREADABLE
 
 FIRST_PAGE: Final = 16
@@ -159,6 +159,22 @@ async def backwards_async(
             await asyncio.sleep(0)
     finally:
         walk.finish(stream)
+
+
+def last_generated(client: redis.Redis, stream: str) -> str:
+    """Return the last id that a stream has given, even if its entry is deleted; `0-0` if there is
+    no stream. Both are asked at one instant, between which it could be deleted.
+    """
+    with client.pipeline(transaction=True) as pipe:
+        pipe.exists(stream)
+        pipe.xinfo_stream(stream)
+        exists, details = pipe.execute(raise_on_error=False)
+    if not exists:
+        return BEGINNING
+    if isinstance(details, Exception):
+        raise details
+    last: bytes = details["last-generated-id"]
+    return last.decode()
 
 
 def newest(client: redis.Redis, stream: str) -> tuple[EntryId, Fields] | None:

@@ -12,6 +12,7 @@ from driftgauge.shared.connections.streams import (
     Fields,
     backwards,
     backwards_async,
+    last_generated,
     newest,
     whole,
 )
@@ -100,3 +101,33 @@ def test_the_newest_entry(client: redis.Redis, stream: str) -> None:
     fill(client, stream, 3)
     assert newest(client, stream) == (EntryId(3, 0), {b"e": b"3"})
     assert list(backwards(client, stream, Backwards(whole)))[-1] == (EntryId(1, 0), {b"e": b"1"})
+
+
+def test_the_last_id_of_a_stream(client: redis.Redis, stream: str) -> None:
+    """The id outlives its entry; without a stream it is the beginning; another type is an error."""
+    assert last_generated(client, stream) == "0-0"
+    client.xadd(stream, {"e": "x"}, id="7-1")
+    client.xdel(stream, "7-1")
+    assert last_generated(client, stream) == "7-1"
+    client.delete(stream)
+    client.set(stream, "mine")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        last_generated(client, stream)
+
+
+def test_a_stream_that_is_deleted_while_its_last_id_is_asked(
+    client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is there and what it says are asked at one instant: a key that is deleted between
+    two questions, as by FLUSHALL, is no error.
+    """
+    client.xadd(stream, {"e": "x"}, id="7-1")
+    asked = client.exists
+
+    def then_deleted(*keys: str) -> Any:
+        found = asked(*keys)
+        client.delete(*keys)
+        return found
+
+    monkeypatch.setattr(client, "exists", then_deleted)
+    assert last_generated(client, stream) in {"7-1", "0-0"}
