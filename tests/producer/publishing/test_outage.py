@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def own(settings: Settings, server: EmbeddedRedis) -> Settings:
     return settings.model_copy(
-        update={"redis_url": server.url, "ack_timeout_ms": 500, "watchdog_seconds": 0.2}
+        update={"redis_url": server.url, "ack_timeout_ms": 3000, "watchdog_seconds": 0.2}
     )
 
 
