@@ -103,6 +103,7 @@ def test_few_rows_are_not_calm(per_day: float) -> None:
         assert "1 not judged (noise): " in current.verdict
 
 
+@pytest.mark.long
 def test_coarse_bins_find_what_matters_and_keep_the_budget() -> None:
     """At 21 rows a week three bins find a level that moved by two standard deviations within three
     weeks, and raise no more than the episode in 30 days that the calibration allows (six seeded

@@ -236,6 +236,7 @@ def column_kinds(rows: int, seed: int) -> dict[str, object]:
     }
 
 
+@pytest.mark.long
 def test_any_column_against_any_other() -> None:
     """Whatever a column holds on one side and on the other, it is judged, or reported as one that
     cannot be; a good column beside it is judged as it is alone.

@@ -47,6 +47,7 @@ def found(reference: ReferenceProfile, column: Column, ids: list[str]) -> np.nda
     return RankCells.build(reference, [0]).of(Observed(cells, np.empty(0), ids))[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.long) if name != "discrete" else name for name in LAWS],

@@ -164,6 +164,7 @@ def test_all_tests_together_keep_one_budget(segments: int) -> None:
     assert labels == pytest.approx(evaluations * found.psi)
 
 
+@pytest.mark.long
 def test_calm_segments_keep_the_budget() -> None:
     """In 240 calm windows of 3 x 21 segments, with a budget that allows .01 alarms of either kind a
     window, there are no more than 14 of both, where up to 4.8 are expected: more have a probability
