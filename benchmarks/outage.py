@@ -134,6 +134,15 @@ async def drained(port: int) -> float:
     return time.perf_counter() - started
 
 
+async def _both(
+    port: int, body: bytes, server: EmbeddedRedis, seconds: float
+) -> tuple[list[ResultRow], float]:
+    """Load the API and wait for the spool, in one loop: Redis ends with the thread that started it,
+    and a loop's threads end with the loop.
+    """
+    return await load(port, body, server, seconds), await drained(port)
+
+
 def measure(seconds: float, folder: Path) -> list[ResultRow]:
     trained = train(None)
     register(MODEL.patient, trained, ModelRegistry(folder / "registry"), version="1.0.0")
@@ -156,8 +165,8 @@ def measure(seconds: float, folder: Path) -> list[ResultRow]:
         api = processes.start(command, log, {**os.environ, **environment(settings)})
         try:
             processes.wait_until(lambda: answers(port), api, "The API", log)
-            rows = asyncio.run(load(port, body, server, seconds))
-            print(f"The spool was empty {asyncio.run(drained(port)):.1f} s after the load.")
+            rows, empty = asyncio.run(_both(port, body, server, seconds))
+            print(f"The spool was empty {empty:.1f} s after the load.")
             return rows
         finally:
             processes.stop(api)
