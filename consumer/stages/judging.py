@@ -225,9 +225,10 @@ class JudgingStage(Stage):
         if aside is not None:
             entries.append((read[0].id, self._passed_over(read[0])))
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
-        self._learn(
-            {version for _, entry in entries for version in versions_named(entry)} | alerted
-        )
+        named = {version for _, entry in entries for version in versions_named(entry)} | alerted
+        self._learn(named)
+        if not named <= self._versions.keys():  # panes wait while no version is published any more
+            self._published.require_any()
         try:
             self._learn_references(
                 {
@@ -294,6 +295,7 @@ class JudgingStage(Stage):
             pipe.hset(self._current, mapping=current)
 
     def _learn(self, names: set[str]) -> None:
+        """Fetch versions that are not known yet."""
         for name, version in self._published.fetch(names - self._versions.keys()).items():
             self._versions[name] = JudgedVersion.of(version)
 

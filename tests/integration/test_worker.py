@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import redis
 
@@ -22,11 +23,13 @@ from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import FORMER, Keys
+from driftgauge.shared.contract.pane import Block, Pane, encode, pack_counts
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import (
     MODEL,
+    PUBLISHED,
     append,
     arrived,
     counters,
@@ -322,6 +325,42 @@ def test_judging_refuses_keys_of_another_type(
     with pytest.raises(BadData, match=f"{key} is a string in Redis, not a {wanted}"):
         found.load()
     found.client.close()
+
+
+def test_panes_wait_for_a_registration_that_is_gone(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """While no version of a model is published any more, as after FLUSHALL, its panes are no fault
+    of their own: judging says what is gone, and goes on when the API has registered it again.
+    """
+    started = now_ms() - 100_000
+    cells = pack_counts(np.zeros(int(PUBLISHED.reference.offsets[-1]), dtype=np.int64))
+    pane = Pane(0, 1, started, started, 5, 5, None, {"1.0.0": Block(5, cells, b"", {})})
+    client.xadd(keys.panes(MODEL, 0), {"b": encode(pane)}, id="1-0")
+
+    def judge() -> None:
+        made = JudgingStage(
+            raw_reads(connect(redis_url)),
+            Settings(**settings_of(redis_url, keys)),
+            MODEL,
+            1,
+            JudgingPolicy(),
+        )
+        try:
+            assert made.checkpoint.acquire()
+            made.load()
+            made.turn()
+        finally:
+            client.delete(keys.judge_owner(MODEL))
+            made.close()
+
+    with pytest.raises(BadData, match="versions is gone"):
+        judge()
+    assert not client.exists(keys.judge_dead(MODEL))
+    publish(client, keys)
+    judge()
+    state: Any = client.hget(keys.judge(MODEL), "state")
+    assert msgspec.json.decode(state)["judged"] == 1
 
 
 def test_panes_that_went_back_are_reported_at_once(
