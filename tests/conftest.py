@@ -32,7 +32,7 @@ TOGETHER = ("tests/browser/", "tests/models/")
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
-settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=35)
 settings.load_profile("seeded")
 
 
