@@ -44,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their place: compressed ones hold the time, and the processes
+    of a run must give each test the same name.
+    """
+    text = isinstance(val, bytes) and val.isascii() and val.decode().isprintable()
+    return argname if isinstance(val, bytes) and not text else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Escape what is no Unicode in the captured logs, such as the names of odd files: the process
