@@ -22,8 +22,9 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import ModelNotFound
-from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.local.finding import located_settings, url_option
 from driftgauge.shared.unpacking import UNREADABLE
+from driftgauge.shared.wording.visible import visible
 
 ASKED: Final = 1000
 """Number of events that are requested for all models: the most that the API returns at once."""
@@ -52,6 +53,8 @@ class Telling(Generic[Told]):
         Whether people are told of an event, where not all of them are asked for.
     line
         An event as text.
+    argument
+        What names one of them on the command line.
     each_once
         Whether the API lists each of them once, as it was last, instead of all transitions: then
         all that are listed are shown.
@@ -61,13 +64,14 @@ class Telling(Generic[Told]):
     kind: type[Told]
     is_news: Callable[[Told], bool]
     line: Callable[[Told], str]
+    argument: str
     each_once: bool = False
 
     def show(self, event: dict[str, Any], *, as_json: bool, everything: bool) -> None:
         """Print an event, unless nobody is told of it; one of another release is left out."""
         found = self.read(event)
         if found is not None and (everything or self.is_news(found)):
-            click.echo(msgspec.json.encode(event) if as_json else visible(self.line(found)))
+            click.echo(msgspec.json.encode(event) if as_json else _visible(self.line(found)))
 
     def read(self, event: Any) -> Told | None:
         """Decode an event; None if another release wrote it, or a person by hand."""
@@ -154,13 +158,85 @@ class Telling(Generic[Told]):
         )
 
 
-def visible(text: str) -> str:
-    """Return text that cannot move the terminal's cursor, whatever others named."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
-
-
 def moment(milliseconds: int) -> str:
     """Return a moment as date and time in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _visible(text: str) -> str:
+    """Return lines that cannot move the terminal's cursor, whatever others named."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def command(telling: Telling[Told], one: str) -> click.Group:
+    """Make the command that shows, follows, acknowledges and silences.
+
+    Parameters
+    ----------
+    one
+        What one of them is called, such as `alert`.
+    """
+
+    @click.group(
+        telling.name,
+        invoke_without_command=True,
+        help=f"""Show the latest {telling.name}, oldest first; acknowledge or silence one.
+
+        They are read from a running API. One with keys needs a key in DRIFTGAUGE_API_KEY: with the
+        scope read to show {telling.name}, admin to acknowledge or silence one.
+        """,
+    )
+    @click.option("--model", help="Only this model.")
+    @click.option("--follow", is_flag=True, help="Go on as new ones come.")
+    @click.option("--json", "as_json", is_flag=True, help="CloudEvents, one JSON object a line.")
+    @click.option(
+        "--all",
+        "everything",
+        is_flag=True,
+        help="All transitions, not only those that people are notified of.",
+    )
+    @url_option
+    @click.pass_context
+    def group(
+        context: click.Context,
+        model: str | None,
+        url: str,
+        *,
+        follow: bool,
+        as_json: bool,
+        everything: bool,
+    ) -> None:
+        if context.invoked_subcommand is None:
+            telling.run(url, model, follow=follow, as_json=as_json, everything=everything)
+
+    note_option = click.option(
+        "--note", default="", help=f"Why, in words; it stands in the {one}'s history."
+    )
+
+    @group.command(help=f"Mark an open {one} as seen: no more reminders of it.")
+    @click.argument("name", metavar=telling.argument)
+    @note_option
+    @url_option
+    @json_option
+    def acknowledge(name: str, url: str, *, note: str, as_json: bool) -> None:
+        telling.acknowledge(url, name, note, as_json=as_json)
+
+    @group.command(
+        help=f"Send no notifications of an open {one} for a time; its transitions are still "
+        "recorded."
+    )
+    @click.argument("name", metavar=telling.argument)
+    @click.option(
+        "--for",
+        "time_",
+        required=True,
+        metavar="TIME",
+        help="How long, such as 30m, 2h or 3d of the model's time.",
+    )
+    @note_option
+    @url_option
+    @json_option
+    def silence(name: str, url: str, *, time_: str, note: str, as_json: bool) -> None:
+        telling.silence(url, name, time_, note, as_json=as_json)
+
+    return group
