@@ -26,9 +26,10 @@ from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
 from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.connections.incidents import queue_incident
 from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract import commands, pane
-from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
+from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, NewReference, Pane, PaneEntry, Watermark
@@ -97,7 +98,7 @@ class JudgingStage(Stage):
             keys.snapshots(model),
             keys.current(model),
         )
-        self._incidents, self._open_incidents = keys.incidents(model), keys.open_incidents(model)
+        self._keys = keys
         self._published = PublishedVersions(client, keys, model)
         self._versions: dict[str, JudgedVersion] = {}
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
@@ -105,17 +106,18 @@ class JudgingStage(Stage):
 
     def load(self) -> None:
         self._pace.slow_down()
+        keys = self._keys
         self.check_types(
             "stream",
             self._alerts,
-            self._incidents,
+            keys.incidents(self._model),
             self._snapshots,
             self._commands,
             self._dead,
         )
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
-        self.check_types("hash", self._current, self._open_incidents)
+        self.check_types("hash", self._current, keys.open_incidents(self._model))
         fields = self.checkpoint.load()
         with self.checkpoint.reading():
             versions, references = versions_of(fields), references_of(fields)
@@ -275,12 +277,7 @@ class JudgingStage(Stage):
         for alert in outputs.alerts:
             pipe.xadd(self._alerts, {"e": cloud_event(alert)}, maxlen=ALERTS_KEPT, approximate=True)
         for incident in outputs.incidents:
-            event: dict[Any, Any] = {"e": cloud_event(incident)}
-            pipe.xadd(self._incidents, event, maxlen=INCIDENTS_KEPT, approximate=True)
-            if incident.state == "open":
-                pipe.hset(self._open_incidents, incident.id, event["e"])
-            else:
-                pipe.hdel(self._open_incidents, incident.id)
+            queue_incident(pipe, self._keys, incident)
         for snapshot in outputs.snapshots:
             pipe.xadd(
                 self._snapshots,

@@ -39,10 +39,11 @@ from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.incidents import incident_of
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
+from driftgauge.shared.connections.incidents import queue_incident
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.connections.refusals import eviction
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
+from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
@@ -454,24 +455,9 @@ class Watchdog:
                 maxlen=ALERTS_KEPT,
                 approximate=True,
             )
-            self._queue_incident(pipe, alert)
-
-    def _queue_incident(self, pipe: Any, alert: Alert) -> None:
-        """Write what people are told of an alert."""
-        incident = incident_of(alert)
-        if incident is None:
-            return
-        event, opened = cloud_event(incident), self._keys.open_incidents(alert.model)
-        pipe.xadd(
-            self._keys.incidents(alert.model),
-            {b"e": event},
-            maxlen=INCIDENTS_KEPT,
-            approximate=True,
-        )
-        if incident.state == "open":
-            pipe.hset(opened, incident.id, event)
-        else:
-            pipe.hdel(opened, incident.id)
+            incident = incident_of(alert)
+            if incident is not None:
+                queue_incident(pipe, self._keys, incident)
 
 
 async def failing_words(
