@@ -32,6 +32,7 @@ from driftgauge.shared.contract.incident import (
     IncidentCause,
     IncidentKind,
 )
+from driftgauge.shared.performance import definition
 from driftgauge.shared.reference.profile import PREDICTION, NumericReference
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.data_quality import OUT_OF_RANGE
@@ -396,6 +397,8 @@ def _performance(incident: IncidentState) -> Member | None:
     before a detector's word.
     """
     found = [one for one in incident.members.values() if one.kind == "performance"]
-    return min(
-        found, key=lambda one: rule_of(one.alert.rule).online or "grew" in one.effect, default=None
-    )
+    return min(found, key=lambda one: definition(_metric_of(one)) is None, default=None)
+
+
+def _metric_of(member: Member) -> str:
+    return rule_of(member.alert.rule).member(member.alert.rule)

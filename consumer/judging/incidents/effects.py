@@ -11,7 +11,7 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.policy import LATENCY
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.performance import LOSSES, definition
+from driftgauge.shared.performance import definition
 from driftgauge.shared.reference.profile import (
     CategoricalReference,
     ColumnReference,
@@ -30,9 +30,7 @@ SPREAD: Final = 1.2
 """Least factor of the standard deviation that is called another spread."""
 
 
-def of_column(
-    column: ColumnReference, cells: Ints, rule: str, *, unit: str = "", usual: str = "too"
-) -> str:
+def of_column(column: ColumnReference, cells: Ints, rule: str, *, usual: str = "too") -> str:
     """Say what happened to a column, as the rest of a sentence that begins with its name.
 
     Parameters
@@ -41,8 +39,6 @@ def of_column(
         Counts of its cells since the change, shape (cells,).
     rule
         The rule whose alert tells of it.
-    unit
-        Unit of its values; empty if none is known.
     usual
         `too` where higher than usual is a fault, as of a sensor.
 
@@ -50,8 +46,8 @@ def of_column(
     --------
     >>> column = NumericReference.build("x", np.arange(101.0))
     >>> later = np.bincount(column.cells(np.arange(20, 101.0)), minlength=len(column.counts))
-    >>> of_column(column, later, "psi", unit="kWh")
-    'reads about 10 kWh (0.34 sd) too high'
+    >>> of_column(column, later, "psi")
+    'reads about 10 (0.34 sd) too high'
     >>> colour = CategoricalReference.build("c", ["red"] * 9 + ["blue"])
     >>> of_column(colour, np.array([5, 5, 0, 0, 0]), "psi")
     'is “blue” in 50 %, usually in 10 %'
@@ -65,7 +61,7 @@ def of_column(
         return broken
     if isinstance(column, CategoricalReference):
         return _exchanged(column, cells)
-    return _moved(column, reference, cells, unit, usual) or _exchanged(column, cells)
+    return _moved(column, reference, cells, usual) or _exchanged(column, cells)
 
 
 def _broken(column: ColumnReference, reference: Ints, cells: Ints, rule: str) -> str:
@@ -109,7 +105,7 @@ def _exchanged(column: ColumnReference, cells: Ints) -> str:
     return f"is {quoted} in {percent(first.window)}, usually in {percent(first.reference)}"
 
 
-def _moved(column: NumericReference, reference: Ints, cells: Ints, unit: str, usual: str) -> str:
+def _moved(column: NumericReference, reference: Ints, cells: Ints, usual: str) -> str:
     """Say how far the values moved, or how much wider they spread; empty if they did neither."""
     if not column.cuts:
         return ""
@@ -126,7 +122,7 @@ def _moved(column: NumericReference, reference: Ints, cells: Ints, unit: str, us
             return f"varies {short_figure(ratio)} times as much as usual"
         return ""
     beyond = cells[0 if shift < 0 else column.missing - 1] > cells.sum() * SHIFTED
-    size = figure(abs(after - before), 2) + (f" {clip(unit, 12)}" if unit else "")
+    size = figure(abs(after - before), 2)
     side = "high" if shift > 0 else "low"
     about = "at least" if beyond else "about"
     side = f"too {side}" if usual == "too" else f"{side}er"
@@ -179,14 +175,8 @@ def of_alarm(alert: AlertState, *, ordered: bool) -> str:
     return f"changed: {words}" if words else "changed"
 
 
-def of_performance(alert: AlertState, unit: str = "") -> str:
-    """Say what happened to a metric, as a clause: 'MAE rose from 1.1 to 4.9'.
-
-    Parameters
-    ----------
-    unit
-        Unit of the predictions, for metrics that have it.
-    """
+def of_performance(alert: AlertState) -> str:
+    """Say what happened to a metric, as a clause: 'MAE rose from 1.1 to 4.9'."""
     evidence = alert.evidence
     where = f" in {clip(alert.segment, 40)}" if alert.segment else ""
     if evidence is None or evidence.expected is None or rule_of(alert.rule).kind != "performance":
@@ -195,10 +185,9 @@ def of_performance(alert: AlertState, unit: str = "") -> str:
     if definition(name) is None:
         return f"the errors grew{where}"
     moved = "rose" if evidence.value > evidence.expected else "fell"
-    suffix = f" {unit}" if unit and name in LOSSES else ""
     return (
         f"{title(name)}{where} {moved} from {short_figure(evidence.expected)} to "
-        f"{short_figure(evidence.value)}{suffix}"
+        f"{short_figure(evidence.value)}"
     )
 
 

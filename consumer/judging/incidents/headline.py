@@ -13,6 +13,7 @@ from driftgauge.consumer.judging.alerts.actions import ADVICE
 from driftgauge.consumer.judging.incidents.state import CauseKind, Member
 from driftgauge.shared.contract.alert import Action
 from driftgauge.shared.contract.incident import HEADLINE_LENGTH, Change
+from driftgauge.shared.rules import rule_of
 from driftgauge.shared.wording.plain import clip
 from driftgauge.shared.wording.times import since
 
@@ -178,7 +179,7 @@ def _of_features(facts: Facts, subject: str) -> tuple[Action, str]:
 def _of_model(facts: Facts, kind: CauseKind) -> tuple[Action, str]:
     if kind == "segment":
         where = clip(facts.cause.alert.segment, NAME)
-        if facts.effect or "fell" in facts.cause.effect or "rose" in facts.cause.effect:
+        if facts.effect or rule_of(facts.cause.alert.rule).kind == "performance":
             return "retrain", (
                 f"Look at what is different in {where} and whether its labels are right; if they "
                 "are, retrain with its recent rows."

@@ -75,7 +75,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     cause
         Fingerprint of the alert that is its cause; empty before the first one joined.
     known
-        Rank of the first cause in rank that was known so far.
+        Least rank of the causes that were known so far.
     watched
         Number of features that are judged.
     number
@@ -97,7 +97,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     change: Change
     members: dict[str, Member] = {}
     cause: str = ""
-    known: int = 99
+    known: int = len(RANKS)
     watched: int = 0
     number: int = 0
     notified: int | None = None

@@ -129,7 +129,8 @@ def test_actions(given: Facts, what: str) -> None:
 def test_a_fall_in_a_segment_alone_asks_for_its_rows() -> None:
     """A concept that changed in one region is no matter of the model's output."""
     given = facts("segment")
-    fell = replace(given.cause, effect="accuracy in region=north fell from 0.9 to 0.7")
+    told = replace(given.cause.alert, rule="segment.performance")
+    fell = replace(given.cause, alert=told, effect="accuracy in region=north fell to 0.7")
     what, advice = action(Facts(fell, NARROW))
     assert what == "retrain"
     assert "region=north" in advice
