@@ -1,17 +1,15 @@
 """Content of the Alerts pages: the open alerts, and each stored transition."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import redis.asyncio
 
 from driftgauge.producer.dashboard.overview import current_windows
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
-from driftgauge.producer.reading.history import EventFilter
+from driftgauge.producer.reading.history import NAME, EventFilter, readable
 from driftgauge.producer.watching.watchdog import firing_rules
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import fingerprint
@@ -20,12 +18,10 @@ from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
-from driftgauge.shared.unpacking import UNREADABLE
 
 PAGE: Final = 50
 SEARCHED: Final = 200
 """Most firing transitions that are searched for those of the watchdog."""
-FINGERPRINT: Final = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +64,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: EventFilter) 
         for window in windows[model]
         if window is not None
         for alert in window.alerts
-        if FINGERPRINT.fullmatch(
-            alert.fingerprint
-        )  # else another hand wrote it, and no page has its name
+        if NAME.fullmatch(alert.fingerprint)  # else another hand wrote it, and no page has its name
     ]
     found += await _blind(parts.reader, parts.keys, models)
     fitting = [one for one in found if _fits(one.alert, wanted)]
@@ -83,18 +77,7 @@ async def transitions(
     """Return a page of the transitions, newest first, and the `before` of the next page."""
     streams = {model: parts.keys.alerts(model) for model in models}
     events, following = await history.page(parts.reader, streams, wanted, PAGE, before or None)
-    return readable(events), following
-
-
-def readable(events: Sequence[Any]) -> list[Alert]:
-    """Return the alerts of events; what this release cannot read is left out."""
-    found = []
-    for event in events:
-        try:
-            found.append(msgspec.convert(event["data"], Alert))
-        except UNREADABLE:  # GET /alerts gives it as it is
-            continue
-    return [alert for alert in found if FINGERPRINT.fullmatch(alert.fingerprint)]
+    return readable(events, Alert), following
 
 
 def _fits(alert: ActiveAlert, wanted: EventFilter) -> bool:
@@ -116,7 +99,7 @@ async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str])
         events, _ = await history.page(client, stream, EventFilter("firing"), SEARCHED, None)
         latest = {
             alert.rule: alert
-            for alert in reversed(readable(events))
+            for alert in reversed(readable(events, Alert))
             if (model, alert.rule) in firing
         }
         found += [OpenAlert(model, "", _active(alert)) for alert in latest.values()]

@@ -2,25 +2,21 @@
 one incident with its evidence.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, needs
-from driftgauge.producer.dashboard.alerts import FINGERPRINT
 from driftgauge.producer.dashboard.rendering import page
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
-from driftgauge.producer.reading.history import EventFilter
+from driftgauge.producer.reading.history import EventFilter, readable
 from driftgauge.producer.reading.incidents import open_incidents
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.rules import rule_of
-from driftgauge.shared.unpacking import UNREADABLE
 
 PAGE: Final = 50
 Blank = BeforeValidator(lambda text: text or None)
@@ -42,7 +38,11 @@ def router(parts: Parts) -> APIRouter:
         every = sorted(await parts.subscriptions.models())
         names = every if model is None else [await known_model(parts, model)]
         events = await open_incidents(parts.reader, parts.keys, names)
-        opened = [one for one in readable(events) if severity is None or one.severity == severity]
+        opened = [
+            one
+            for one in readable(events, Incident)
+            if severity is None or one.severity == severity
+        ]
         streams = {name: parts.keys.incidents(name) for name in names}
         wanted = EventFilter("resolved", None, severity)
         ended, following = await history.page(parts.reader, streams, wanted, PAGE, before or None)
@@ -53,7 +53,7 @@ def router(parts: Parts) -> APIRouter:
             models=every,
             severity=severity,
             opened=sorted(opened, key=lambda one: (one.severity != "critical", -one.opened)),
-            ended=readable(ended),
+            ended=readable(ended, Incident),
             following=following,
             before=before,
             may_be_marked=may_be_marked,
@@ -67,7 +67,7 @@ def router(parts: Parts) -> APIRouter:
         """Return one incident: what happened, what to do, its evidence and its life."""
         models = await parts.subscriptions.models()
         streams = [parts.keys.incidents(name) for name in models]
-        found = readable(await history.life(parts.reader, streams, "id", incident))
+        found = readable(await history.life(parts.reader, streams, "id", incident), Incident)
         if not found:
             raise Problem(
                 404,
@@ -92,14 +92,3 @@ def may_be_marked(incident: Incident) -> bool:
     """
     cause = incident.cause
     return cause.kind != "monitor" or rule_of(cause.rule).until_acknowledged
-
-
-def readable(events: Sequence[Any]) -> list[Incident]:
-    """Return the incidents of events; what this release cannot read is left out."""
-    found = []
-    for event in events:
-        try:
-            found.append(msgspec.convert(event["data"], Incident))
-        except UNREADABLE:  # GET /incidents gives it as it is
-            continue
-    return [one for one in found if FINGERPRINT.fullmatch(one.id)]

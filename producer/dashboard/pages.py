@@ -22,6 +22,7 @@ from driftgauge.producer.reading.prediction_log import PredictionFilter
 from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.predictions import prediction_filter, schema_of
+from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.registry.registry import ModelRegistry
 
 ROWS: Final = 50
@@ -75,9 +76,8 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
     ) -> Response:
         """Return the history of one alert, and the evidence behind it."""
         streams = [parts.keys.alerts(name) for name in await _all(parts)]
-        found = alerts.readable(
-            await history.life(parts.reader, streams, "fingerprint", fingerprint)
-        )
+        events = await history.life(parts.reader, streams, "fingerprint", fingerprint)
+        found = history.readable(events, Alert)
         if not found:
             raise Problem(
                 404,

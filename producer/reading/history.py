@@ -3,15 +3,24 @@
 Entries that are not JSON, or not the requested kind, were written by hand and are skipped.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import msgspec
 import redis.asyncio
 
 from driftgauge.producer.reading.pages import merged_page
 from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.unpacking import UNREADABLE
+
+NAME: Final = re.compile("[0-9a-f]{16}")
+"""Fingerprint of an alert, or id of an incident."""
+
+Told = TypeVar("Told", Alert, Incident)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,22 @@ async def life(
         if found := [event async for _, event in walked]:
             return found[::-1]
     return []
+
+
+def readable(events: Sequence[Any], kind: type[Told]) -> list[Told]:
+    """Return the alerts or incidents of events; what this release cannot read, or has an id that no
+    page could have, is left out.
+    """
+    found = []
+    for event in events:
+        try:
+            told = msgspec.convert(event["data"], kind)
+        except UNREADABLE:  # the API gives it as it is
+            continue
+        name = told.fingerprint if isinstance(told, Alert) else told.id
+        if NAME.fullmatch(name):
+            found.append(told)
+    return found
 
 
 def _event(fields: Fields) -> Any:
