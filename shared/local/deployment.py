@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,7 +31,8 @@ from driftgauge.shared.settings import Settings
 
 TAIL = 2000
 """Most characters of a log that an error quotes."""
-COMMANDS = ("worker", "serve")
+REDIS = "redis"
+"""Name of the private Redis among the processes; the others are named by their command."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 OURS = "DRIFTGAUGE_"
 """How the environment variables of the settings begin."""
@@ -65,6 +66,7 @@ class Deployment:
         self.wanted_port = settings.port
         self.settings = settings
         self.server: dict[str, str] = {}
+        self._private = EmbeddedRedis(settings.data_dir / "redis")
         self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, float] = {}
@@ -111,44 +113,43 @@ class Deployment:
             A sentence for each process that was found ended, with the last line of its output.
         """
         said, now = [], time.monotonic()
-        for command in COMMANDS:
-            process, due = self._processes[command], self._due.get(command)
+        for name, process in list(self._processes.items()):
+            due = self._due.get(name)
             if process.poll() is None:
-                if now - self._started[command] > LONGEST_PAUSE_S:
-                    self._pauses.pop(command, None)
-            elif process.returncode == ConfigurationError.exit_code:
+                if now - self._started[name] > LONGEST_PAUSE_S:
+                    self._pauses.pop(name, None)
+            elif process.returncode == ConfigurationError.exit_code and name != REDIS:
                 self.require_running()
             elif due is None:
-                pause = self._pauses.get(command, FIRST_PAUSE_S)
-                self._pauses[command] = min(2 * pause, LONGEST_PAUSE_S)
-                self._due[command] = now + pause
+                pause = self._pauses.get(name, FIRST_PAUSE_S)
+                self._pauses[name] = min(2 * pause, LONGEST_PAUSE_S)
+                self._due[name] = now + pause
                 said.append(
-                    f"`driftgauge {command}` ended by itself (exit code {process.returncode}); it "
-                    f"is started again in {pause:g} s. Its last line: {self._last_line(command)}"
+                    f"{_called(name)} ended by itself (exit code {process.returncode}); it is "
+                    f"started again in {pause:g} s. Its last line: {self._last_line(name)}"
                 )
             elif now >= due:
-                del self._due[command]
-                self._start(command)
+                del self._due[name]
+                with suppress(DriftgaugeError):  # it ended again, as the next look says
+                    self._start(name)
         return said
 
-    def _last_line(self, command: str) -> str:
-        lines = self._log(command).read_text(errors="replace")[-TAIL:].splitlines()
+    def _last_line(self, name: str) -> str:
+        lines = self._log(name).read_text(errors="replace")[-TAIL:].splitlines()
         return next((line for line in reversed(lines) if line.strip()), "none")
 
     def require_running(self) -> None:
-        """Check that API and worker are running.
+        """Check that API, worker and the private Redis are running.
 
         Raises
         ------
         DriftgaugeError
             If one of them has ended; the message quotes its last output.
         """
-        for command, process in self._processes.items():
+        for name, process in self._processes.items():
             if process.poll() is not None:
-                last = self._log(command).read_text(errors="replace")[-TAIL:]
-                raise DriftgaugeError(
-                    f"`driftgauge {command}` ended by itself. Its last output:\n{last}"
-                )
+                last = self._log(name).read_text(errors="replace")[-TAIL:]
+                raise DriftgaugeError(f"{_called(name)} ended by itself. Its last output:\n{last}")
 
     def __exit__(
         self,
@@ -171,10 +172,10 @@ class Deployment:
             raise taken(other)
 
     def _start_redis(self) -> None:
-        folder = self.settings.data_dir
         if self.settings.redis_url is None:
-            private = self._stack.enter_context(EmbeddedRedis(folder / "redis"))
-            self.settings = self.settings.model_copy(update={"redis_url": private.url})
+            self._stack.callback(self._private.stop)
+            self._start(REDIS)
+            self.settings = self.settings.model_copy(update={"redis_url": self._private.url})
         client = connect(self.settings.redis_url)
         self.server = require(client, self.settings.redis_url)
         client.close()
@@ -189,14 +190,20 @@ class Deployment:
         """The API's process."""
         return self._processes["serve"]
 
-    def _start(self, command: str) -> None:
-        arguments = [sys.executable, "-m", "driftgauge", command]
-        process = processes.start(arguments, self._log(command), _inherited(self.settings))
-        self._processes[command], self._started[command] = process, time.monotonic()
+    def _start(self, name: str) -> None:
+        self._started[name] = time.monotonic()
+        if name == REDIS:
+            self._private.start()
+            self._processes[name] = self._private.process
+            return
+        arguments = [sys.executable, "-m", "driftgauge", name]
+        process = processes.start(arguments, self._log(name), _inherited(self.settings))
+        self._processes[name] = process
         self._stack.callback(processes.stop, process)
 
-    def _log(self, command: str) -> Path:
-        return self.settings.data_dir / f"{command}.log"
+    def _log(self, name: str) -> Path:
+        folder = self._private.folder if name == REDIS else self.settings.data_dir
+        return folder / f"{name}.log"
 
     def _api_answers(self) -> bool:
         try:
@@ -205,6 +212,10 @@ class Deployment:
         except httpx.HTTPError:
             return False
         return answer.status_code in STARTED
+
+
+def _called(name: str) -> str:
+    return "The private Redis" if name == REDIS else f"`driftgauge {name}`"
 
 
 def environment(settings: Settings) -> dict[str, str]:

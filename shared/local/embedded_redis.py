@@ -51,11 +51,16 @@ class EmbeddedRedis:
         return Path(self._socket_folder or self.folder) / "redis.sock"
 
     @property
-    def pid(self) -> int:
-        """Id of the server's process; ConfigurationError if it is not running."""
+    def process(self) -> subprocess.Popen[bytes]:
+        """The server's process; ConfigurationError if none was started."""
         if self._process is None:
             raise ConfigurationError("The private Redis is not running.")
-        return self._process.pid
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """Id of the server's process; ConfigurationError if none was started."""
+        return self.process.pid
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,12 +1,17 @@
 """Promises of starting everything on one machine."""
 
+import os
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from pydantic import SecretStr
 
+from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.errors import ConfigurationError, DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment, environment
 from driftgauge.shared.local.running import read_running
@@ -61,14 +66,46 @@ def test_what_ends_by_itself_is_started_again(tmp_path: Path) -> None:
         first.wait(30)
         (said,) = running.keep_running()
         assert "driftgauge worker" in said
-        deadline = time.monotonic() + 60
-        while running.worker is first:
-            assert running.keep_running() == []
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: running.keep_running() == [] and running.worker is not first)
         assert running.worker.poll() is None
         assert running.api is api
         assert api.poll() is None
+
+
+def test_a_redis_that_ends_is_started_again(tmp_path: Path) -> None:
+    """The private Redis that was killed comes back with what it had on disk, at the same address;
+    API and worker go on meanwhile.
+    """
+    settings = read_settings(data_dir=tmp_path / "data", registry_dir=tmp_path / "registry")
+    with Deployment(settings) as running:
+        client: Any = connect(running.settings.redis_url)
+        client.config_set("appendfsync", "always")
+        client.set("kept", "1")
+        first = client.info("server")["process_id"]
+        os.kill(first, signal.SIGKILL)
+        said: list[str] = []
+        until(lambda: bool(said.extend(running.keep_running()) or said))
+        assert "The private Redis ended by itself (exit code -9)" in said[0]
+        until(lambda: not running.keep_running() and pid_of(client) not in {None, first})
+        assert client.get("kept") == b"1"
+        running.require_running()
+        client.close()
+
+
+def pid_of(client: Any) -> int | None:
+    """Return the id of the server's process; None if it does not answer."""
+    try:
+        return int(client.info("server")["process_id"])
+    except redis.RedisError:
+        return None
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_data_folder_has_one_deployment_at_a_time(tmp_path: Path) -> None:
