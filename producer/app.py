@@ -34,6 +34,7 @@ from driftgauge.producer.routes import (
     predict,
     predictions,
     references,
+    versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.scoring.batch import Batches
@@ -64,6 +65,7 @@ ROUTERS = (
     labels.router,
     models.router,
     columns.router,
+    versions.router,
     references.router,
     drift.router,
     reports.router,
