@@ -271,6 +271,7 @@ class Alerting:
             window_end=window.end,
             effect=effect,
             cells=list(found.cells),
+            unit=found.unit,
         )
 
 
