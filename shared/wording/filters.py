@@ -55,6 +55,17 @@ def title_of(name: str) -> str:
     return plain.clip(titles.title(name), 60)
 
 
+def rule_words(name: str) -> str:
+    """Return a rule's plain words and its method, cut to 80 characters: a class may be in it.
+
+    Examples
+    --------
+    >>> rule_words("adwin")
+    'Early warning (ADWIN)'
+    """
+    return plain.clip(titles.rule_words(name), 80)
+
+
 def part_of(value: float | None, whole: float) -> Markup:
     """Return a part of a difference, with the exact number beside it."""
     return or_dash(lambda one: numbers.part_of(one, whole))(value)
@@ -115,6 +126,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "with_code": plain.with_code,
     "in_unit": in_unit,
     "title_of": title_of,
+    "rule_words": rule_words,
+    "action_words": titles.action_words,
     "severity_words": titles.severity_words,
     "moment": times.moment,
     "minute": times.minute,
