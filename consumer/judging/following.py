@@ -65,8 +65,9 @@ class Incidents:
         now: int,
         around: Mapping[str, Circumstances],
         context_of: ContextOf,
-    ) -> list[Incident]:
-        """Group the alert transitions of a moment; return the transitions of the incidents.
+    ) -> list[Moved]:
+        """Group the alert transitions of a moment; return what moved of the incidents, to be
+        written.
 
         Parameters
         ----------
@@ -81,18 +82,18 @@ class Incidents:
         changes: dict[str, tuple[AlertContext, Changes]] = {}
         for notice in notices:
             self._take(notice, now, context_of, changes)
-        written = []
+        found = []
         for name in sorted(self._state.incidents, key=lambda one: (self._opened(one), one)):
             incident = self._state.incidents[name]
             was = before.get(name)
             if was is not incident:
                 incident = self._told(self._remeasured(incident, changes, now), around, changes)
-            found = moved(
+            step = moved(
                 was, incident, now, heard=self._is_heard(incident, now), policy=self._policy
             )
-            if found is not None:
-                written.append(self.write(found, now))
-        return written
+            if step is not None:
+                found.append(step)
+        return found
 
     def _opened(self, name: str) -> int:
         return self._state.incidents[name].opened
@@ -125,7 +126,7 @@ class Incidents:
         if alert.version not in changes:
             context = context_of(alert.version)
             judged = context.judged
-            changes[alert.version] = context, Changes(judged.evaluation, judged.window)
+            changes[alert.version] = context, Changes(judged.evaluation, judged.window, now)
         change, member = self._measured(alert, now, *changes[alert.version])
         found = holding or incident_of(alert, change, self._remembered(now))
         if found is None:
@@ -240,7 +241,7 @@ class Incidents:
         changes: Changes,
         located: Located | None,
     ) -> Change:
-        rule, window = rule_of(alert.rule), context.judged.window
+        rule = rule_of(alert.rule)
         if rule.weekly:
             return Change(alert.started, alert.started - WEEK_MS, alert.started)
         if rule.online:
@@ -251,7 +252,7 @@ class Incidents:
             return located.when
         evidence = alert.evidence
         start, end = (
-            (window.start, window.end)
+            context.judged.window.span(now)
             if evidence is None
             else (evidence.window_start, evidence.window_end)
         )
@@ -289,8 +290,6 @@ class Incidents:
         facts = self._facts(incident, around, changes)
         what, advice = action(facts)
         cause = incident.members[incident.cause].alert
-        snapshots = (self._state.alerts.get(name) for name in reversed(incident.members))
-        latest = next((one.snapshot for one in snapshots if one is not None and one.snapshot), "")
         return msgspec.structs.replace(
             incident,
             change=cause.change or incident.change,
@@ -299,7 +298,6 @@ class Incidents:
             advice=advice,
             effect=facts.effect,
             watched=facts.watched,
-            snapshot=latest or incident.snapshot,
         )
 
     def _facts(
@@ -338,6 +336,7 @@ class Incidents:
         members = list(incident.members.values())
         columns = [one.alert.feature for one in incident.features]
         cause = incident.members[incident.cause]
+        snapshot = self._state.report_of(self._model, cause.alert.version)
         return Incident(
             id=incident.id,
             model=self._model,
@@ -370,8 +369,8 @@ class Incidents:
             effect=incident.effect,
             alerts=[one.alert for one in members[:MOST_EVIDENCE]],
             of_alerts=len(members),
-            snapshot=incident.snapshot,
-            report=f"/reports/{incident.snapshot}" if incident.snapshot else "",
+            snapshot=snapshot,
+            report=f"/reports/{snapshot}" if snapshot else "",
             acknowledged=incident.acknowledged,
             silenced=incident.silenced,
         )
