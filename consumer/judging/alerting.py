@@ -266,6 +266,7 @@ class Alerting:
             window_end=end,
             effect=effect,
             cells=list(found.cells),
+            unit=found.unit,
         )
 
 

@@ -278,7 +278,8 @@ class Incidents:
             return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
         usual = "higher" if alert.feature == PREDICTION else "too"
         rule = alert.rule if kind == "broken_values" else PSI.name
-        return effects.of_column(column, located.cells, rule, usual=usual)
+        unit = version.unit(version.place[alert.feature])
+        return effects.of_column(column, located.cells, rule, unit=unit, usual=usual)
 
     def _told(
         self,
@@ -388,7 +389,7 @@ def _of_labels(alert: AlertState, context: AlertContext) -> str:
     if target is None:
         return "changed"
     column, cells = target.reference.column, target.counts.window
-    return effects.of_column(column, cells, alert.rule, usual="higher")
+    return effects.of_column(column, cells, alert.rule, unit=target.unit, usual="higher")
 
 
 def _performance(incident: IncidentState) -> Member | None:

@@ -38,7 +38,8 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     `events` is the number of the model's events when the evidence was taken; `n` and `m` are
     reference and window rows; `effect` is an online detector's estimate in words, and `mean_rank`
     the mean reference rank of the values since the change; `cells` are the bins that contribute
-    most, the largest first.
+    most, the largest first; `unit` is the unit of value, threshold and expected value, if they have
+    one.
     """
 
     statistic: str
@@ -53,6 +54,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     effect: str = ""
     cells: list[Contribution] = []
     mean_rank: float | None = None
+    unit: str = ""
 
 
 class AlertGroup(msgspec.Struct, frozen=True):

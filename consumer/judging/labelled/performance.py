@@ -32,6 +32,7 @@ from driftgauge.shared.performance import (
     empty_counts,
     estimate,
     metrics,
+    unit_of,
 )
 
 SHOWN_CONFIDENCE: Final = 0.95
@@ -136,6 +137,7 @@ def fallen(name: str, metric: Metric, base: Baseline, fall: Fall) -> tuple[Readi
         m=metric.n,
         start=fall.start,
         end=fall.end,
+        unit=base.unit,
     )
 
 
@@ -215,15 +217,22 @@ def _reports(labelled: Labelled, bad: set[str]) -> list[MetricReport]:
             found[name],
             labelled.baselines.baseline(name),
             "critical" if name in bad else "ok",
+            labelled.baselines.unit,
         )
         for name in ordered
     ]
 
 
 def metric_report(
-    name: str, metric: Metric, base: Baseline | None, severity: Severity
+    name: str, metric: Metric, base: Baseline | None, severity: Severity, of_labels: str = ""
 ) -> MetricReport:
-    """Report a metric beside its baseline."""
+    """Report a metric beside its baseline.
+
+    Parameters
+    ----------
+    of_labels
+        Unit of the labels.
+    """
     change, meaning = None, definition(name)
     directed = meaning is None or meaning.better != "neither"
     if directed and base is not None and base.value and metric.value is not None:
@@ -239,6 +248,7 @@ def metric_report(
         change,
         severity if metric.value is not None else "insufficient_data",
         metric.note,
+        unit_of(name, of_labels),
     )
 
 
@@ -254,7 +264,7 @@ def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> l
     counts = scores.reshape(empty_counts(baselines.layout).shape)
     found = estimate(counts, baselines.reference.scores, baselines.layout, SHOWN_CONFIDENCE)
     return [
-        metric_report(name, metric, baselines.baseline(name), "ok")
+        metric_report(name, metric, baselines.baseline(name), "ok", baselines.unit)
         for name, metric in found.items()
     ]
 
