@@ -185,6 +185,9 @@ class Settings(BaseSettings):
     """Most reports of a model that the worker keeps; 0 writes none."""
     reports_days: float = Field(30, gt=0)
     """Days after which the worker removes a report that it wrote."""
+    reports_megabytes: float = Field(200, gt=0)
+    """Most MB that the reports of a model take; the worker removes the oldest, and keeps the
+    latest."""
 
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, read when the worker starts; see

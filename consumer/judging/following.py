@@ -65,8 +65,9 @@ class Incidents:
         now: int,
         around: Mapping[str, Circumstances],
         context_of: ContextOf,
-    ) -> list[Incident]:
-        """Group the alert transitions of a moment; return the transitions of the incidents.
+    ) -> list[Moved]:
+        """Group the alert transitions of a moment; return what moved of the incidents, to be
+        written.
 
         Parameters
         ----------
@@ -82,7 +83,7 @@ class Incidents:
         for notice in notices:
             if notice.transition.change not in MARKS:
                 self._take(notice.alert, notice.transition.state, now, context_of, changes)
-        return self._written(before, now, around, changes)
+        return self._moved(before, now, around, changes)
 
     def catch_up(
         self,
@@ -90,7 +91,7 @@ class Incidents:
         now: int,
         around_of: Callable[[str], Circumstances],
         context_of: ContextOf,
-    ) -> list[Incident]:
+    ) -> list[Moved]:
         """Bring the incidents up to the alerts, where a release without incidents moved these:
         those that fire join or open one, and those that ended since are taken out.
 
@@ -120,28 +121,28 @@ class Incidents:
         for alert in sorted(astray, key=lambda one: (one.started, one.fingerprint)):
             self._take(alert, "firing", now, context_of, changes)
         around = {version: around_of(version) for version in sorted(changes)}
-        return self._written(before, now, around, changes)
+        return self._moved(before, now, around, changes)
 
-    def _written(
+    def _moved(
         self,
         before: Mapping[str, IncidentState],
         now: int,
         around: Mapping[str, Circumstances],
         changes: Mapping[str, tuple[AlertContext, Changes]],
-    ) -> list[Incident]:
-        """Return the transitions of the incidents that were moved, and of those that time moves."""
-        written = []
+    ) -> list[Moved]:
+        """Return what moved of the incidents, by their alerts or by the time."""
+        found = []
         for name in sorted(self._state.incidents, key=lambda one: (self._opened(one), one)):
             incident = self._state.incidents[name]
             was = before.get(name)
             if was is not incident:
                 incident = self._told(self._remeasured(incident, changes, now), around, changes)
-            found = moved(
+            step = moved(
                 was, incident, now, heard=self._is_heard(incident, now), policy=self._policy
             )
-            if found is not None:
-                written.append(self.write(found, now))
-        return written
+            if step is not None:
+                found.append(step)
+        return found
 
     def _opened(self, name: str) -> int:
         return self._state.incidents[name].opened
@@ -174,7 +175,7 @@ class Incidents:
         if alert.version not in changes:
             context = context_of(alert.version)
             judged = context.judged
-            changes[alert.version] = context, Changes(judged.evaluation, judged.window)
+            changes[alert.version] = context, Changes(judged.evaluation, judged.window, now)
         change, member = self._measured(alert, now, *changes[alert.version])
         found = holding or incident_of(alert, change, self._remembered(now))
         if found is None:
@@ -289,7 +290,7 @@ class Incidents:
         changes: Changes,
         located: Located | None,
     ) -> Change:
-        rule, window = rule_of(alert.rule), context.judged.window
+        rule = rule_of(alert.rule)
         if rule.weekly:
             return Change(alert.started, alert.started - WEEK_MS, alert.started)
         if rule.online:
@@ -300,7 +301,7 @@ class Incidents:
             return located.when
         evidence = alert.evidence
         start, end = (
-            (window.start, window.end)
+            context.judged.window.span(now)
             if evidence is None
             else (evidence.window_start, evidence.window_end)
         )
@@ -326,7 +327,8 @@ class Incidents:
             return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
         usual = "higher" if alert.feature == PREDICTION else "too"
         rule = alert.rule if kind == "broken_values" else PSI.name
-        return effects.of_column(column, located.cells, rule, usual=usual)
+        unit = version.unit(version.place[alert.feature])
+        return effects.of_column(column, located.cells, rule, unit=unit, usual=usual)
 
     def _told(
         self,
@@ -338,8 +340,6 @@ class Incidents:
         facts = self._facts(incident, around, changes)
         what, advice = action(facts)
         cause = incident.members[incident.cause].alert
-        snapshots = (self._state.alerts.get(name) for name in reversed(incident.members))
-        latest = next((one.snapshot for one in snapshots if one is not None and one.snapshot), "")
         return msgspec.structs.replace(
             incident,
             change=cause.change or incident.change,
@@ -348,7 +348,6 @@ class Incidents:
             advice=advice,
             effect=facts.effect,
             watched=facts.watched,
-            snapshot=latest or incident.snapshot,
         )
 
     def _facts(
@@ -387,6 +386,7 @@ class Incidents:
         members = list(incident.members.values())
         columns = [one.alert.feature for one in incident.features]
         cause = incident.members[incident.cause]
+        snapshot = self._state.report_of(self._model, cause.alert.version)
         return Incident(
             id=incident.id,
             model=self._model,
@@ -419,8 +419,8 @@ class Incidents:
             effect=incident.effect,
             alerts=[one.alert for one in members[:MOST_EVIDENCE]],
             of_alerts=len(members),
-            snapshot=incident.snapshot,
-            report=f"/reports/{incident.snapshot}" if incident.snapshot else "",
+            snapshot=snapshot,
+            report=f"/reports/{snapshot}" if snapshot else "",
             acknowledged=incident.acknowledged,
             silenced=incident.silenced,
             muted=incident.is_open
@@ -440,7 +440,7 @@ def _of_labels(alert: AlertState, context: AlertContext) -> str:
     if target is None:
         return "changed"
     column, cells = target.reference.column, target.counts.window
-    return effects.of_column(column, cells, alert.rule, usual="higher")
+    return effects.of_column(column, cells, alert.rule, unit=target.unit, usual="higher")
 
 
 def _performance(incident: IncidentState) -> Member | None:

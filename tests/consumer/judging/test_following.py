@@ -1,11 +1,15 @@
 """Alerts become incidents, through judging: what people are told of a fault, moment by moment."""
 
 import itertools
+import re
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
+import pytest
 
 from driftgauge.consumer.judging.advance import catch_up
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.incident import Incident
@@ -54,6 +58,18 @@ def test_one_fault_is_one_incident_until_it_is_over() -> None:
     assert all(alert.ended is not None for alert in last.alerts)
     assert (last.state, last.features, last.of_features) == ("resolved", ["smooth"], 1)
     assert last.ended == last.updated
+
+
+def test_a_headline_has_the_unit_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a schema says of a feature stands in the headline of its fault."""
+    known = VERSIONS["1.0.0"]
+    first, *others = known.schema.features
+    features = (msgspec.structs.replace(first, unit="bar"), *others)
+    schema = msgspec.structs.replace(known.schema, features=features)
+    monkeypatch.setitem(VERSIONS, "1.0.0", JudgedVersion(schema, known.reference))
+    traffic = stream().panes(8, shift=0.8)
+    said = next(one.headline for one in judge(traffic.entries).incidents)
+    assert re.search(r"smooth reads about 0\.\d+ bar \(0\.\d+ sd\) too high", said)
 
 
 def test_every_alert_that_fires_is_in_one_incident() -> None:
