@@ -111,7 +111,8 @@ class Alert(msgspec.Struct, frozen=True):
     started, updated, ended
         Logical times (ms); `ended` is None until the alert is resolved.
     snapshot
-        Id of the snapshot report that goes with it, empty if there is none.
+        Id of the version's latest snapshot report at this moment, which is of this moment if an
+        incident opened; empty for an alert that does not fire.
     report
         Path of that report in the API.
     number

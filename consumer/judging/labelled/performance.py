@@ -142,7 +142,10 @@ def fallen(name: str, metric: Metric, base: Baseline, fall: Fall) -> tuple[Readi
 
 
 def report(
-    labelled: Labelled | None, baselines: PerformanceBaselines | None, scores: Ints | None
+    labelled: Labelled | None,
+    baselines: PerformanceBaselines | None,
+    scores: Ints | None,
+    drift_window: tuple[int, int],
 ) -> Performance | None:
     """Report a version's performance; None if there are neither labels nor probabilities.
 
@@ -152,6 +155,9 @@ def report(
         Labelled window; None for a version without labels.
     scores
         Counts of probabilities in the drift window, for the estimates; None without.
+    drift_window
+        Start and end (ms) of the drift window: that of the report where no prediction waits for a
+        label.
     """
     estimated = _estimated(baselines, scores)
     if labelled is None:
@@ -161,8 +167,7 @@ def report(
         return Performance(
             "insufficient_data",
             reason,
-            0,
-            0,
+            *drift_window,
             0,
             0,
             None,
@@ -175,13 +180,14 @@ def report(
             ASSUMPTION,
         )
     window = labelled.window
+    start, end = (window.start, window.end) if window.predictions else drift_window
     bad = {name: reading for name, reading, _ in labelled.readings() if reading.severity}
     severity: Severity = "insufficient_data" if labelled.lacking else "critical" if bad else "ok"
     return Performance(
         severity=severity,
         reason=labelled.lacking or "; ".join(reading.summary for reading in bad.values()),
-        start=window.start,
-        end=window.end,
+        start=start,
+        end=end,
         predictions=window.predictions,
         labelled=window.labelled,
         coverage=min(window.labelled / window.predictions, 1.0) if window.predictions else None,
