@@ -72,7 +72,8 @@ def part_of(value: float | None, whole: float) -> Markup:
 
 
 def time_tag(milliseconds: int) -> Markup:
-    """Return a moment as an element that a script can show in the reader's time zone.
+    """Return a moment as an element that a script can show as "3 min ago", and in the reader's time
+    zone.
 
     Examples
     --------
@@ -82,8 +83,22 @@ def time_tag(milliseconds: int) -> Markup:
     return Markup('<time data-ms="{}">{}</time>').format(milliseconds, times.moment(milliseconds))
 
 
+def exact_tag(milliseconds: int) -> Markup:
+    """Return a moment as an element that a script can show in the reader's time zone, and never as
+    "3 min ago": an end of a range, say.
+
+    Examples
+    --------
+    >>> exact_tag(1714557600000)
+    Markup('<time data-ms="1714557600000" data-exact>2024-05-01 10:00:00 UTC</time>')
+    """
+    text = times.moment(milliseconds)
+    return Markup('<time data-ms="{}" data-exact>{}</time>').format(milliseconds, text)
+
+
 def iso_moment(written: str) -> Markup:
-    """Return a time of a manifest or history as `time_tag` does, or as it is if it is none.
+    """Return a time of ISO 8601, as in a manifest or history, as `time_tag` does, or as it is if it
+    is none.
 
     Examples
     --------
@@ -147,6 +162,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
     "moment": time_tag,
+    "moment_at": exact_tag,
     "iso_moment": iso_moment,
     "exact_moment": times.exact_moment,
     "plain_moment": times.moment,
