@@ -35,7 +35,7 @@ test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)
 
 docs: $(READY_DOCS)
-	$(VENV)/bin/python -m sphinx --quiet --nitpicky --fail-on-warning --keep-going docs build/docs
+	$(VENV)/bin/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs build/docs
 	$(VENV)/bin/python -m docs.making.site build/docs
 
 fuzz: $(READY)

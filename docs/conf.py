@@ -17,7 +17,6 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4
-nitpicky = True
 
 
 def _fill(app: "Sphinx", name: str, text: list[str]) -> None:
