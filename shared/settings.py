@@ -168,12 +168,12 @@ class Settings(BaseSettings):
     """Events between snapshot reports."""
 
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
-    """Program and arguments, as a JSON list, that are run without a shell on a critical performance
-    alert. See docs/simulation.md.
+    """Program and arguments, as a JSON list, that are run without a shell on a critical incident
+    whose action is `retrain`. See docs/simulation.md.
     """
     retrain_webhook: SecretStr | None = None
-    """http or https address that a critical performance alert is posted to instead of running a
-    command; it is never logged.
+    """http or https address that such an incident is posted to instead of running a command; it is
+    never logged.
     """
     retrain_cooldown_hours: float = Field(24, ge=0)
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""

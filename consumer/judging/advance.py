@@ -78,6 +78,27 @@ def advance(
     return step_.reporting.finish()
 
 
+def catch_up(
+    state: JudgingState,
+    model: str,
+    versions: Mapping[str, JudgedVersion],
+    policy: JudgingPolicy,
+) -> list[Incident]:
+    """Bring the incidents of a checkpoint up to its alerts; return their transitions.
+
+    There are none unless a release without incidents wrote it: before an upgrade, or after going
+    back to one. From the same checkpoint come the same incidents.
+
+    Parameters
+    ----------
+    state
+        State of the model, changed in place. Discard it if the transitions could not be committed.
+    versions
+        Versions by `reference_key`, as for `advance`; alerts of others stay as they are.
+    """
+    return _Step(state, model, versions, policy).catch_up()
+
+
 class Transitions(NamedTuple):
     """Transitions of alerts and of incidents that an entry caused."""
 
@@ -131,6 +152,18 @@ class _Step:
         self.alerting = Alerting(state, model, policy)
         self.incidents = Incidents(state, model, policy)
         self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
+
+    def catch_up(self) -> list[Incident]:
+        """Bring the incidents up to the alerts, at the time of the last judged entry."""
+        now, key = self.state.progress.now, self.state.progress.reference_key
+        firing = {alert.version for alert in self.state.alerts.values()}
+        moved = self.incidents.catch_up(
+            {version for version in firing if key(version) in self.versions},
+            now,
+            lambda version: self.alerting.circumstances(version, now),
+            lambda version: self._context(version, now),
+        )
+        return [self.incidents.write(one, now) for one in moved]
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
         """Judge an entry of the only partition."""

@@ -5,13 +5,13 @@ It holds the state; grouping.py says which incident an alert belongs to, life.py
 one, and headline.py in which words.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import msgspec
 
 from driftgauge.consumer.judging.alerting import AlertContext
 from driftgauge.consumer.judging.alerts.actions import NEW_MS, Circumstances
-from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState, State
 from driftgauge.consumer.judging.alerts.notices import Notice
 from driftgauge.consumer.judging.incidents import effects
 from driftgauge.consumer.judging.incidents.changes import Changes, Located
@@ -81,7 +81,56 @@ class Incidents:
             return []
         changes: dict[str, tuple[AlertContext, Changes]] = {}
         for notice in notices:
-            self._take(notice, now, context_of, changes)
+            if notice.transition.change not in MARKS:
+                self._take(notice.alert, notice.transition.state, now, context_of, changes)
+        return self._moved(before, now, around, changes)
+
+    def catch_up(
+        self,
+        versions: Container[str],
+        now: int,
+        around_of: Callable[[str], Circumstances],
+        context_of: ContextOf,
+    ) -> list[Moved]:
+        """Bring the incidents up to the alerts, where a release without incidents moved these:
+        those that fire join or open one, and those that ended since are taken out.
+
+        Parameters
+        ----------
+        versions
+            Versions that can be evaluated; alerts of others stay as they are.
+        around_of
+            Returns the circumstances of a version.
+        """
+        before = dict(self._state.incidents)
+        firing = {
+            name: alert
+            for name, alert in self._state.alerts.items()
+            if alert.state == "firing" and rule_of(alert.rule).notify
+        }
+        for incident in before.values():
+            ended = {name for name, one in incident.members.items() if one.is_firing} - set(firing)
+            if ended and incident.is_open:
+                self._state.keep_incident(resolved(incident, ended, now))
+        astray = [
+            alert
+            for alert in firing.values()
+            if alert.version in versions and self._holding(alert.fingerprint) is None
+        ]
+        changes: dict[str, tuple[AlertContext, Changes]] = {}
+        for alert in sorted(astray, key=lambda one: (one.started, one.fingerprint)):
+            self._take(alert, "firing", now, context_of, changes)
+        around = {version: around_of(version) for version in sorted(changes)}
+        return self._moved(before, now, around, changes)
+
+    def _moved(
+        self,
+        before: Mapping[str, IncidentState],
+        now: int,
+        around: Mapping[str, Circumstances],
+        changes: Mapping[str, tuple[AlertContext, Changes]],
+    ) -> list[Moved]:
+        """Return what moved of the incidents, by their alerts or by the time."""
         found = []
         for name in sorted(self._state.incidents, key=lambda one: (self._opened(one), one)):
             incident = self._state.incidents[name]
@@ -109,19 +158,19 @@ class Incidents:
 
     def _take(
         self,
-        notice: Notice,
+        alert: AlertState,
+        state: State,
         now: int,
         context_of: ContextOf,
         changes: dict[str, tuple[AlertContext, Changes]],
     ) -> None:
-        """Let an alert join its incident, or leave it."""
-        alert, transition = notice.alert, notice.transition
-        if not rule_of(alert.rule).notify or transition.change in MARKS:
+        """Let an alert that enters a state join its incident, or leave it."""
+        if not rule_of(alert.rule).notify:
             return
         holding = self._holding(alert.fingerprint)
-        if transition.state == "resolved" and holding is not None:
+        if state == "resolved" and holding is not None:
             self._state.keep_incident(resolved(holding, {alert.fingerprint}, now))
-        if transition.state != "firing":
+        if state != "firing":
             return
         if alert.version not in changes:
             context = context_of(alert.version)
@@ -374,6 +423,8 @@ class Incidents:
             report=f"/reports/{snapshot}" if snapshot else "",
             acknowledged=incident.acknowledged,
             silenced=incident.silenced,
+            muted=incident.is_open
+            and (incident.is_silenced(now) or not self._is_heard(incident, now)),
         )
 
 
