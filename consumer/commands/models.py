@@ -13,6 +13,8 @@ from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.wording.numbers import with_unit
+from driftgauge.shared.wording.times import written_moment
 
 if TYPE_CHECKING:
     from driftgauge.shared.reference.feature import Feature
@@ -45,7 +47,7 @@ def list_models(*, as_json: bool) -> None:
                     version,
                     stages.stage(version),
                     manifest.task,
-                    manifest.created[:19],
+                    written_moment(manifest.created),
                     manifest.metrics,
                 )
             )
@@ -108,7 +110,7 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
             if validation.passed
             else "failed: " + "; ".join(printable(result) for result in validation.failed)
         )
-        click.echo(f"validated {validation.time[:19]}: {outcome}")
+        click.echo(f"validated {written_moment(validation.time)}: {outcome}")
     columns = (
         "feature",
         "kind",
@@ -171,7 +173,7 @@ def history(name: str, *, as_json: bool) -> None:
         forced = "forced" if change.forced else ""
         rows.append(
             (
-                change.time[:19],
+                written_moment(change.time),
                 change.action,
                 step,
                 change.stage,
@@ -203,7 +205,7 @@ def _declared(feature: "Feature") -> str:
         return ", ".join(feature.categories)
     bounds = ("" if bound is None else f"{bound:g}" for bound in (feature.minimum, feature.maximum))
     text = " … ".join(bounds)
-    return "" if text == " … " else text
+    return with_unit("" if text == " … " else text, feature.unit).strip()
 
 
 def _declared_time(feature: "Feature") -> str:

@@ -12,7 +12,7 @@ import msgspec
 from driftgauge.consumer.judging.alerts.actions import Circumstances
 from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
-from driftgauge.consumer.judging.alerts.notices import Notice, with_evidence
+from driftgauge.consumer.judging.alerts.notices import Notice
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -22,12 +22,12 @@ from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_o
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.alert import AlertEvidence, Contribution
-from driftgauge.shared.contract.alerts import MARKS, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.rules import rule_of
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.titles import rule_words
 
 ALARM_DELAYS = 3
 """An online alert ends after this many times the last alarm's delay without a further alarm."""
@@ -109,9 +109,7 @@ class Alerting:
         alert = msgspec.structs.replace(
             alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay
         )
-        rule = rule_of(alarm.detector)
-        name = title(rule.member(alarm.detector) or rule.name)
-        summary = f"{name}: {alarm.effect}"
+        summary = f"{rule_words(alarm.detector)}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected),
             context,
@@ -147,9 +145,7 @@ class Alerting:
         """Keep an alert that was moved, and collect its transition."""
         alert, transition = moved
         if transition is not None:
-            told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
-            alert = with_evidence(alert, evidence, snapshot)
+            alert = msgspec.structs.replace(alert, evidence=evidence)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)
@@ -157,10 +153,6 @@ class Alerting:
             self._state.keep_alert(msgspec.structs.replace(alert, evidence=None, acknowledged=None))
         elif alert.fingerprint in self._state.alerts:
             self._state.drop_alert(alert.fingerprint)
-
-    def snapshot_id(self, version: str, events: int) -> str:
-        """Return the id of a version's snapshot after this many events of the model."""
-        return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
         """Return the circumstances by which an action is chosen."""
@@ -259,6 +251,7 @@ class Alerting:
 
     def _evidence(self, found: Evidence, context: AlertContext, effect: str = "") -> AlertEvidence:
         window = context.judged.window
+        start, end = window.span(context.now)
         return AlertEvidence(
             statistic=found.statistic,
             value=found.value,
@@ -267,10 +260,11 @@ class Alerting:
             n=context.judged.evaluation.version.reference.rows if found.n is None else found.n,
             m=window.rows if found.m is None else found.m,
             events=self._state.progress.events,
-            window_start=window.start,
-            window_end=window.end,
+            window_start=start,
+            window_end=end,
             effect=effect,
             cells=list(found.cells),
+            unit=found.unit,
         )
 
 

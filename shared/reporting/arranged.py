@@ -16,6 +16,8 @@ from driftgauge.shared.contract.snapshot import (
     Statistic,
 )
 from driftgauge.shared.reporting.lines import Mark
+from driftgauge.shared.wording.plain import clip
+from driftgauge.shared.wording.titles import rule_words
 
 LEAST_EXPECTED = 5
 """Least expected rows of a category to be called vanished when it has none."""
@@ -39,6 +41,22 @@ def share(feature: FeatureReport, name: str) -> Share | None:
     return next((one for one in feature.shares if one.name == name), None)
 
 
+def kind_words(feature: FeatureReport) -> str:
+    """Return the kind of a feature, and what its numbers are and their unit, where that is known.
+
+    Examples
+    --------
+    >>> from driftgauge.shared.contract.snapshot import Histogram
+    >>> shown = Histogram(None, [], [], [])
+    >>> load = FeatureReport("x", "numeric", "ok", "", [], [], shown, [], [], unit="kWh")
+    >>> kind_words(load)
+    'numeric · kWh'
+    """
+    return " · ".join(
+        filter(None, (feature.kind, clip(feature.judged, 40), clip(feature.unit, 16)))
+    )
+
+
 def worst_first(feature: FeatureReport) -> tuple[int, float]:
     """Order features: by severity, then by PSI."""
     psi = statistic(feature, "psi")
@@ -55,7 +73,7 @@ def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
 def marks(feature: FeatureReport, snapshot: Snapshot) -> list[Mark]:
     """Return where the open alerts of a feature begin on its line."""
     return [
-        Mark(alert.started, alert.severity, f"{alert.rule} {alert.state}")
+        Mark(alert.started, alert.severity, f"{rule_words(alert.rule)} {alert.state}")
         for alert in _alerts_of(feature, snapshot)
     ]
 

@@ -1,5 +1,7 @@
 // The page's one connection: server-sent events of /dashboard/events. Each becomes an event of the body, `dg:NAME`, with its
 // data as detail, for other modules and for htmx triggers. The banner says whether the page is live.
+import { written } from "./times.js";
+
 const STALE_MS = 15_000; // three heartbeats
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 const REFRESH_MS = 1_000;
@@ -15,7 +17,7 @@ let timer;
 
 function say(state) {
   const stale = Date.now() - heard > STALE_MS;
-  const words = stale ? `stale since ${new Date(heard).toLocaleTimeString()}` : state;
+  const words = stale ? `stale since ${written(heard, { date: false })}` : state;
   banner.dataset.state = stale ? "stale" : state;
   const shown = banner.querySelector(".words");
   if (shown.textContent !== words) shown.textContent = words; // else a screen reader would say it again
