@@ -21,6 +21,7 @@ FIELDS: Final[Mapping[str, tuple[Kind, str]]] = {
         "Column of a class's probability, in the order of the classes.",
     ),
     "type": ("many", "Take a column as something else: `code=categorical`."),
+    "unit": ("many", "Unit of a column's numbers: `load=kWh`."),
     "missing": ("many", "Text that means a missing value."),
     "decimal": ("one", "Decimal mark of numbers."),
     "thousands": ("one", "What stands between the thousands of numbers."),
