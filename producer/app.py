@@ -25,6 +25,7 @@ from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.routes import (
     batch,
+    cloudevents,
     columns,
     events,
     health,
@@ -61,6 +62,7 @@ ROUTERS = (
     batch.router,
     predictions.router,
     events.router,
+    cloudevents.router,
     labels.router,
     models.router,
     columns.router,

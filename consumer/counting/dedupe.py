@@ -22,7 +22,8 @@ class _All:
     Parameters
     ----------
     kinds
-        Kind of each entry, 0 for a prediction, 1 for a label, 2 for a half; None if there are only predictions.
+        Kind of each entry: 0 for a prediction, 1 for a label, 2 for a half; None if there are only
+        predictions.
     """
 
     positions: Ints

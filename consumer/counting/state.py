@@ -138,12 +138,25 @@ class CountingState:
             self._note_waiting(self.counters.labels)
             self.counters.exchanges.waiting = self.exchanges.size
             return msgspec.json.encode(self.counters)
+        if kind in {b"labels", b"exchanges"}:
+            return self._pack_waiting(kind)
+        return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+
+    def _pack_waiting(self, kind: bytes) -> bytes:
+        """Pack what is known of labels, or of requests and responses, that wait."""
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
-        if kind == b"exchanges":
-            known = self.exchanges
-            return msgspec.msgpack.encode(_Exchanges(known.spans, known.day, known.number))
-        return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+        known = self.exchanges
+        return msgspec.msgpack.encode(_Exchanges(known.spans, known.day, known.number))
+
+    def _unpack_waiting(self, kind: bytes, packed: bytes) -> None:
+        """Read what `_pack_waiting` wrote."""
+        if kind == b"labels":
+            labels = msgspec.msgpack.decode(packed, type=_Labels)
+            self.pending.days, self.revisions = labels.days, labels.revisions
+        else:
+            known = msgspec.msgpack.decode(packed, type=_Exchanges)
+            self.exchanges = Exchanges(known.spans, day=known.day, number=known.number)
 
     def _pack_holes(self) -> bytes:
         """Pack the numbers that have not arrived."""
@@ -182,14 +195,8 @@ class CountingState:
                 state.pane = OpenPane.unpack(packed)
             elif kind in FIELDS:
                 state.rollups.unpack(kind, packed)
-            elif kind == b"labels":
-                known = msgspec.msgpack.decode(packed, type=_Labels)
-                state.pending.days, state.revisions = known.days, known.revisions
-            elif kind == b"exchanges":
-                waiting = msgspec.msgpack.decode(packed, type=_Exchanges)
-                state.exchanges = Exchanges(
-                    waiting.spans, day=waiting.day, number=waiting.number
-                )
+            elif kind in {b"labels", b"exchanges"}:
+                state._unpack_waiting(kind, packed)
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"errors":

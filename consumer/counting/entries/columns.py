@@ -435,8 +435,8 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Event:
         )
     try:
         event: Event = _decoders[kind].decode(values[b"e"])
-        return event
     except KeyError:
         raise ValueError("no content: the field e is missing") from None
     except UNREADABLE as error:
         raise ValueError(f"content cannot be read: {error}") from error
+    return event

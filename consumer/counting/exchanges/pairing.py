@@ -5,8 +5,9 @@ own, and is then counted like any other: so it is counted once if the halves are
 """
 
 from driftgauge.consumer.counting.clock import DAY_MS
-from driftgauge.consumer.counting.entries.columns import DeadLetter, Half, Halves
+from driftgauge.consumer.counting.entries.columns import Half, Halves
 from driftgauge.consumer.counting.exchanges.waiting import (
+    MET,
     MOST_WAITING,
     SPAN_MS,
     Exchanges,
@@ -49,11 +50,11 @@ class Pairer:
             if found is None:
                 if not self._wait(span, digest, half):
                     refused[place] = NO_ROOM
-            elif found[1].half is None or type(found[1].half) is type(half):
+            elif (prediction := _joined(found[1], half)) is None:
                 self._counts.repeated += 1
             else:
-                self._meet(found[0], digest, found[1].half)
-                paired.append(self._numbered(found[1].half, half, entry_ms))
+                self._meet(found[0], digest, half)
+                paired.append(self._numbered(prediction, entry_ms))
         if len(fresh):
             self._changed.add(b"exchanges")
         return paired, refused
@@ -69,31 +70,37 @@ class Pairer:
         if self._exchanges.size >= MOST_WAITING:
             self._counts.full += 1
             return False
-        self._exchanges.put(span, digest, Kept(half))
-        self._count(span, half, 1)
-        return True
-
-    def _meet(self, span: int, digest: bytes, first: Half) -> None:
-        self._exchanges.put(span, digest, Kept(None))
-        self._count(span, first, -1)
-        self._counts.paired += 1
-
-    def _count(self, span: int, half: Half, change: int) -> None:
+        self._exchanges.put(span, digest, Kept.of(half))
         waiting = self._exchanges.spans[span]
         if isinstance(half, Request):
-            waiting.requests += change
+            waiting.requests += 1
         else:
-            waiting.responses += change
+            waiting.responses += 1
+        return True
 
-    def _numbered(self, first: Half, second: Half, entry_ms: int) -> Paired:
-        """Make the prediction. Its publisher has the day in its name, so that the numbers of one
+    def _meet(self, span: int, digest: bytes, second: Half) -> None:
+        """Leave a mark in the place of the first half."""
+        self._exchanges.put(span, digest, MET)
+        waiting = self._exchanges.spans[span]
+        if isinstance(second, Request):
+            waiting.responses -= 1
+        else:
+            waiting.requests -= 1
+        self._counts.paired += 1
+
+    def _numbered(self, prediction: Prediction, entry_ms: int) -> Paired:
+        """Number a prediction. Its publisher has the day in its name, so that the numbers of one
         that was long silent need not be known for ever.
         """
         exchanges, day = self._exchanges, entry_ms // DAY_MS
         if exchanges.day != day:
             exchanges.day, exchanges.number = day, 0
         exchanges.number += 1
-        request, response = (first, second) if isinstance(first, Request) else (second, first)
-        assert isinstance(request, Request)  # noqa: S101  the two are of different kinds
-        assert not isinstance(response, Request)  # noqa: S101
-        return f"exchanges:{day}".encode(), exchanges.number, request.answered(response)
+        return f"exchanges:{day}".encode(), exchanges.number, prediction
+
+
+def _joined(first: Kept, second: Half) -> Prediction | None:
+    """Return the prediction of two halves; None if they are of the same kind, or have met."""
+    if isinstance(second, Request):
+        return None if first.response is None else second.answered(first.response)
+    return None if first.request is None else first.request.answered(second)

@@ -14,6 +14,7 @@ import msgspec
 
 from driftgauge.consumer.counting.entries.columns import Half
 from driftgauge.shared.contract.counters import ExchangeCounts
+from driftgauge.shared.contract.events import Request, Response
 
 SPAN_MS: Final = 300_000
 SPANS_KEPT: Final = 3
@@ -23,9 +24,18 @@ MOST_WAITING: Final = 100_000
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A half that waits; None after the other one came."""
+    """A half that waits; neither after the other one came."""
 
-    half: Half | None
+    request: Request | None = None
+    response: Response | None = None
+
+    @classmethod
+    def of(cls, half: Half) -> "Kept":
+        """Return what is kept of a half."""
+        return cls(request=half) if isinstance(half, Request) else cls(response=half)
+
+
+MET: Final = Kept()
 
 
 class Span(msgspec.Struct, array_like=True):

@@ -11,7 +11,7 @@ import msgspec
 import redis
 from redis.client import Pipeline
 
-from driftgauge.consumer.counting.exchanges.waiting import Exchanges, Kept
+from driftgauge.consumer.counting.exchanges.waiting import MET, Exchanges, Kept
 from driftgauge.consumer.stages.stores.pending import EXPIRE_BEHIND_S
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.unpacking import UNREADABLE
@@ -76,4 +76,4 @@ class ExchangeStore:
                 self._key(span),
                 error,
             )
-            return Kept(None)
+            return MET

@@ -35,7 +35,16 @@ def half(ms: int, number: int, of: str, *, asked: bool, took: float = 2.5) -> En
     )
     kind = KINDS[type(found)]
     content = encode(found)
-    return f"{ms}-{number}".encode(), [b"t", kind, b"p", b"api", b"s", b"%d" % number, b"e", content]
+    return f"{ms}-{number}".encode(), [
+        b"t",
+        kind,
+        b"p",
+        b"api",
+        b"s",
+        b"%d" % number,
+        b"e",
+        content,
+    ]
 
 
 @dataclass
@@ -123,9 +132,7 @@ def test_both_orders_make_the_same_prediction() -> None:
 
 def test_a_half_that_comes_again_is_known_while_it_could_wait() -> None:
     """Doubled halves make one prediction, before and after the other half came."""
-    batches = [
-        [half(NOON + place, place, "a", asked=place % 2 == 0)] for place in (2, 4, 5, 7, 8)
-    ]
+    batches = [[half(NOON + place, place, "a", asked=place % 2 == 0)] for place in (2, 4, 5, 7, 8)]
     found = counted(*batches)
     assert (len(found.written), found.counts.repeated, found.counts.waiting) == (1, 3, 0)
 
