@@ -168,12 +168,12 @@ class Settings(BaseSettings):
     """Events between snapshot reports."""
 
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
-    """Program and arguments, as a JSON list, that are run without a shell on a critical performance
-    alert. See docs/simulation.md.
+    """Program and arguments, as a JSON list, that are run without a shell on a critical incident
+    whose action is `retrain`. See docs/simulation.md.
     """
     retrain_webhook: SecretStr | None = None
-    """http or https address that a critical performance alert is posted to instead of running a
-    command; it is never logged.
+    """http or https address that such an incident is posted to instead of running a command; it is
+    never logged.
     """
     retrain_cooldown_hours: float = Field(24, ge=0)
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""
@@ -185,6 +185,9 @@ class Settings(BaseSettings):
     """Most reports of a model that the worker keeps; 0 writes none."""
     reports_days: float = Field(30, gt=0)
     """Days after which the worker removes a report that it wrote."""
+    reports_megabytes: float = Field(200, gt=0)
+    """Most MB that the reports of a model take; the worker removes the oldest, and keeps the
+    latest."""
 
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, read when the worker starts; see
