@@ -149,7 +149,8 @@ def read_tensors(given: object, binary: bytes) -> list[Tensor]:
 
 def _tensor(one: Mapping[str, Any], name: str, binary: bytes) -> tuple[Tensor, int]:
     """Read one tensor; return how many of the bytes are its own."""
-    shape, datatype = one.get("shape"), one.get("datatype")
+    shape: Any = one.get("shape")
+    datatype: Any = one.get("datatype")
     if not _is_shape(shape):
         raise BadData("its shape is no list of up to 8 whole numbers of at least 0.")
     if datatype not in NUMBERS and datatype != TEXTS:
