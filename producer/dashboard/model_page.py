@@ -8,6 +8,7 @@ import msgspec
 
 from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.dashboard.views.standings import sorted_incidents
+from driftgauge.producer.dashboard.views.traffic import traffic_series
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import readable
 from driftgauge.producer.reading.incidents import open_incidents
@@ -46,8 +47,8 @@ class ModelCard:
         What the worker fails on, in words; empty if it does not.
     refused
         What of the last hour's events was refused, in words; empty if none was.
-    points
-        Time (ms) and events per second over the last minutes.
+    history
+        Traffic over time, as its chart takes it; None for a model that Redis does not know.
     metric
         The first performance metric over time, for its chart; None without labels.
     """
@@ -63,7 +64,7 @@ class ModelCard:
     blind: list[str]
     failing: str
     refused: str
-    points: list[tuple[int, float]]
+    history: dict[str, Any] | None
     metric: dict[str, Any] | None
 
     @property
@@ -119,7 +120,7 @@ async def model_card(parts: Parts, name: str) -> ModelCard:
         blind=[rule for _, rule, fires in found if fires],
         failing=failing.get(name, ""),
         refused="" if state is None or not state.refused.refused else state.refused.described(),
-        points=parts.feed.traffic.points(name),
+        history=None if state is None else traffic_series(await parts.traffic.read(state)),
         metric=await _metric(parts, current[0]) if current else None,
     )
 
