@@ -36,6 +36,7 @@ from driftgauge.shared.contract.snapshot import (
 from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
+from driftgauge.shared.wording.titles import severity_words
 
 UNJUDGED = frozenset({"insufficient_data", "uncalibrated"})
 MOST_SEGMENTS = 3
@@ -260,7 +261,7 @@ def verdict(
             (report.reason for report in everything if report.severity == severity),
             "no column to judge",
         )
-        return f"Insufficient data: {reason}."
+        return f"{severity_words(severity).capitalize()}: {reason}."
     if severity == "uncalibrated":
         return (
             "Uncalibrated: the columns are ordered in time, and the reference is too short: "
@@ -282,7 +283,10 @@ def verdict(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
     )
     if not drifted and not falls and not of_model:
-        return f"Normal: none of {watched} columns drifted in {rows:,} rows{_unjudged(unjudged)}."
+        return (
+            f"{severity_words('ok')}: none of {watched} columns drifted in {rows:,} rows"
+            f"{_unjudged(unjudged)}."
+        )
     told = f"{len(drifted)} of {watched} columns drifted ({_named(drifted)})"
     columns = [told] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."

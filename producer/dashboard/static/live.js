@@ -1,6 +1,8 @@
 // The page's one connection: server-sent events of /dashboard/events. Each becomes an event of the body, `dg:NAME`, with its
 // data as detail, for other modules and for htmx triggers. The banner says whether the page is live, and whether what it shows is
 // monitored: a page that hears of everything while no worker lives is not well.
+import { written } from "./times.js";
+
 const STALE_MS = 15_000; // three heartbeats
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 const REFRESH_MS = 1_000;
@@ -18,7 +20,7 @@ let timer;
 function say(state) {
   const stale = Date.now() - heard > STALE_MS;
   const blind = state === "live" && unmonitored.length > 0;
-  const words = stale ? `stale since ${new Date(heard).toLocaleTimeString()}` : blind ? "not monitored" : state;
+  const words = stale ? `stale since ${written(heard, { date: false })}` : blind ? "not monitored" : state;
   banner.dataset.state = stale ? "stale" : blind ? "blind" : state;
   banner.title = blind ? unmonitored.join("\n") : "";
   const shown = banner.querySelector(".words");

@@ -471,7 +471,7 @@ def test_an_online_alarm_of_errors_is_a_warning_of_the_model() -> None:
         ("firing", "warning", ""),
         ("resolved", "warning", ""),
     ]
-    assert found[0].summary == "E-detector: the errors changed"
+    assert found[0].summary == "Error rising (E-detector): the errors changed"
 
 
 def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
@@ -507,7 +507,7 @@ def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
     found = next(alert for alert in outputs.alerts if alert.rule == "improvement.adwin")
     assert (found.state, found.severity, found.action) == ("firing", "warning", "wait")
     assert not found.notify, "it is shown, and pages nobody"
-    assert found.summary == f"ADWIN: {effect}"
+    assert found.summary == f"Error falling (ADWIN): {effect}"
     drift = [alert for alert in outputs.alerts if alert.feature == "y" and alert.state == "firing"]
     assert drift
     assert not any(alert.inhibited_by for alert in drift)
