@@ -23,6 +23,7 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
+from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
     cloudevents,
@@ -131,7 +132,7 @@ def build(settings: Settings) -> Parts:
         most, reads = connections.most_streams, MAX_SUBSCRIBER_READS
         return Subscriptions(client, keys, kind, most=most, most_reads=reads)
 
-    return Parts(
+    parts = Parts(
         keys=keys,
         serving=serving,
         scorer=scorer,
@@ -143,7 +144,16 @@ def build(settings: Settings) -> Parts:
         subscriptions=followed("alert"),
         incidents=followed("incident"),
         pipeline=pipeline,
-        feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
+        traffic=TrafficHistory(reader, pipeline),
+        feed=Feed(
+            reader,
+            keys,
+            pipeline,
+            meter,
+            serving,
+            lambda: health.unmonitored(parts),
+            most=connections.most_streams,
+        ),
         meter=meter,
         watchdog=Watchdog(
             settings,
@@ -165,6 +175,7 @@ def build(settings: Settings) -> Parts:
         supervisor=supervisor,
         settings=settings,
     )
+    return parts
 
 
 @asynccontextmanager

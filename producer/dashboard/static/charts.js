@@ -1,7 +1,12 @@
 // Draws what a page's JSON blocks hold: <div class="chart" data-chart="KIND" data-source="ID of the block">. A chart is drawn
-// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup.
+// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup. The
+// library is loaded when a page has its first chart, and not at all by a page without one.
+import { inUtc } from "./times.js";
+
+const LIBRARY = new URL("vendor/echarts/echarts.common.min.js", import.meta.url);
 const REDRAW_MS = 1_000;
-const MOST_POINTS = 300;
+const MOST_POINTS = 1_000;
+const SILENT_MS = 15_000; // longer without a number: the page was asleep, or not connected
 const LEAST_SPAN_MS = 60_000;
 const drawn = new Map(); // element → { chart, text, at, timer }
 
@@ -12,14 +17,21 @@ function colours() {
   return (name) => style.getPropertyValue(`--${name}`).trim();
 }
 
+// A number as the pages have it: with the same minus, and no more digits than matter.
+function shown(value) {
+  if (typeof value !== "number") return value ?? "\u2013";
+  return value.toLocaleString("en", { maximumSignificantDigits: 6 }).replace("-", "\u2212");
+}
+
 function base(colour) {
   return {
     animation: false,
+    useUTC: inUtc(),
     textStyle: { fontFamily: "system-ui, sans-serif", color: colour("ink") },
     grid: { left: 6, right: 14, top: 14, bottom: 4, containLabel: true },
     tooltip: {
       trigger: "axis", renderMode: "richText", confine: true, backgroundColor: colour("raised"),
-      borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 12 },
+      borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 12 }, valueFormatter: shown,
     },
   };
 }
@@ -29,7 +41,7 @@ function axes(colour, more = {}) {
   const line = { lineStyle: { color: colour("line") } };
   return {
     xAxis: { type: "time", axisLabel: label, axisLine: line, axisTick: line, splitNumber: 4 },
-    yAxis: { type: "value", axisLabel: label, splitLine: line, splitNumber: 3, ...more },
+    yAxis: { type: "value", axisLabel: { ...label, formatter: shown }, splitLine: line, splitNumber: 3, ...more },
   };
 }
 
@@ -66,7 +78,7 @@ const KINDS = {
       }],
     };
   },
-  // Predictions a second: { name, points: [[time, value], …] }.
+  // Events a second: { name, points: [[time, value], …], live }; null where none came.
   traffic(data, colour) {
     const { xAxis, yAxis } = axes(colour, { min: 0, minInterval: 1 });
     const latest = data.points.at(-1)?.[0] ?? Date.now();
@@ -75,7 +87,7 @@ const KINDS = {
       xAxis: { ...xAxis, splitNumber: 2, min: Math.min(data.points[0]?.[0] ?? latest, latest - LEAST_SPAN_MS), max: latest },
       yAxis,
       series: [{
-        type: "line", name: data.name, showSymbol: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },
+        type: "line", name: data.name, showSymbol: false, connectNulls: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },
         lineStyle: { color: colour("win"), width: 1.5 }, itemStyle: { color: colour("win") },
       }],
     };
@@ -130,6 +142,17 @@ const resized = new ResizeObserver((entries) => {
   for (const entry of entries) drawn.get(entry.target)?.chart.resize();
 });
 
+let library;
+
+function load() {
+  if (library) return;
+  library = document.createElement("script");
+  library.src = LIBRARY;
+  library.addEventListener("load", drawAll);
+  library.addEventListener("error", () => { library = undefined; }); // asked for again at the next refresh
+  document.head.append(library);
+}
+
 export function drawAll() {
   for (const [element, { chart, timer }] of drawn) {
     if (element.isConnected) continue;
@@ -138,7 +161,9 @@ export function drawAll() {
     resized.unobserve(element);
     drawn.delete(element);
   }
-  if (window.echarts) document.querySelectorAll(".chart[data-chart]").forEach(draw);
+  const found = document.querySelectorAll(".chart[data-chart]");
+  if (window.echarts) found.forEach(draw);
+  else if (found.length) load();
 }
 
 function redrawAll() {
@@ -146,20 +171,23 @@ function redrawAll() {
   drawAll();
 }
 
-// Traffic is not asked for again: each `state` appends a point to the block of its model.
+// Between two panes each `state` appends what comes now to the block of its model; where nothing was heard the line breaks.
 document.body.addEventListener("dg:state", (event) => {
   const { model, time, rate } = event.detail;
   const element = document.querySelector(`.chart[data-appends="${CSS.escape(model)}"]`);
   const source = element && document.getElementById(element.dataset.source);
   if (!source || rate === null) return;
   const data = JSON.parse(source.textContent);
-  if (data.points.length && data.points.at(-1)[0] >= time) return;
-  data.points = [...data.points, [time, rate]].slice(-MOST_POINTS);
+  const last = data.points.at(-1)?.[0];
+  if (!data.live || last >= time) return;
+  const gap = time - last > SILENT_MS ? [[last, null]] : [];
+  data.points = [...data.points, ...gap, [time, rate]].slice(-MOST_POINTS);
   source.textContent = JSON.stringify(data);
-  draw(element);
+  if (window.echarts) draw(element);
 });
 
 document.body.addEventListener("htmx:afterSettle", drawAll);
 dark.addEventListener("change", redrawAll);
+document.body.addEventListener("dg:zone", redrawAll);
 if (document.readyState === "complete") drawAll();
 else addEventListener("load", drawAll);
