@@ -26,7 +26,6 @@ from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
-    cloudevents,
     columns,
     events,
     health,
@@ -38,6 +37,7 @@ from driftgauge.producer.routes import (
     references,
     versions,
 )
+from driftgauge.producer.routes.exchanges import cloudevents, open_inference
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
@@ -62,6 +62,7 @@ ROUTERS = (
     incident_pages.router,
     predict.router,
     batch.router,
+    open_inference.router,
     predictions.router,
     events.router,
     cloudevents.router,

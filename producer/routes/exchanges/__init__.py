@@ -1,0 +1,1 @@
+"""Routes for what other servers and their clients say: CloudEvents, Open Inference."""
