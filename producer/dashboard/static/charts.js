@@ -1,7 +1,9 @@
 // Draws what a page's JSON blocks hold: <div class="chart" data-chart="KIND" data-source="ID of the block">. A chart is drawn
-// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup.
+// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup. The
+// library is loaded when a page has its first chart, and not at all by a page without one.
 import { inUtc } from "./times.js";
 
+const LIBRARY = new URL("vendor/echarts/echarts.common.min.js", import.meta.url);
 const REDRAW_MS = 1_000;
 const MOST_POINTS = 1_000;
 const SILENT_MS = 15_000; // longer without a number: the page was asleep, or not connected
@@ -140,6 +142,17 @@ const resized = new ResizeObserver((entries) => {
   for (const entry of entries) drawn.get(entry.target)?.chart.resize();
 });
 
+let library;
+
+function load() {
+  if (library) return;
+  library = document.createElement("script");
+  library.src = LIBRARY;
+  library.addEventListener("load", drawAll);
+  library.addEventListener("error", () => { library = undefined; }); // asked for again at the next refresh
+  document.head.append(library);
+}
+
 export function drawAll() {
   for (const [element, { chart, timer }] of drawn) {
     if (element.isConnected) continue;
@@ -148,7 +161,9 @@ export function drawAll() {
     resized.unobserve(element);
     drawn.delete(element);
   }
-  if (window.echarts) document.querySelectorAll(".chart[data-chart]").forEach(draw);
+  const found = document.querySelectorAll(".chart[data-chart]");
+  if (window.echarts) found.forEach(draw);
+  else if (found.length) load();
 }
 
 function redrawAll() {
@@ -168,7 +183,7 @@ document.body.addEventListener("dg:state", (event) => {
   const gap = time - last > SILENT_MS ? [[last, null]] : [];
   data.points = [...data.points, ...gap, [time, rate]].slice(-MOST_POINTS);
   source.textContent = JSON.stringify(data);
-  draw(element);
+  if (window.echarts) draw(element);
 });
 
 document.body.addEventListener("htmx:afterSettle", drawAll);
