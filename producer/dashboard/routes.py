@@ -22,7 +22,6 @@ from driftgauge.producer.routes.judged.reports import preferred
 from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.statistics.psi import PSI
-from driftgauge.shared.wording import glossary
 
 ORDER: Final = f"^-?({'|'.join(get_args(Order))})$"
 
@@ -99,19 +98,6 @@ def router(parts: Parts) -> APIRouter:
             "performance.html.j2",
             model=name,
             **await performance_shown(parts, name, version),
-        )
-
-    @routes.get("/dashboard/glossary")
-    @needs("read")
-    async def words(request: Request, model: str | None = None) -> Response:
-        """Return what the words on the pages mean."""
-        return page(
-            request,
-            "glossary.html.j2",
-            model=model,
-            rules=list(glossary.rule_rows()),
-            severities=glossary.SEVERITIES,
-            words=glossary.WORDS,
         )
 
     @routes.get("/dashboard/events", response_class=StreamingResponse)

@@ -66,6 +66,11 @@ def anchor(name: str) -> str:
     return f"rule-{rule_of(name).name.removesuffix(FAMILY).replace('.', '-')}"
 
 
+def meaning(name: str) -> str:
+    """Return what an alert of a rule tells, in a sentence; empty for a rule of another release."""
+    return rule_of(name).meaning
+
+
 def rule_rows() -> Iterator[RuleWords]:
     """Yield what people read of each rule, rules with the same plain words together.
 

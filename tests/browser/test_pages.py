@@ -59,12 +59,12 @@ def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
     both by itself.
     """
     page.goto(f"/dashboard/alerts?model={MODEL}&severity=critical")
-    card = page.locator("article.alert").filter(has_text="temperature: PSI")
+    card = page.locator("article.alert").filter(has_text="temperature: Values changed (PSI)")
     name = card.get_attribute("data-fingerprint")
     card.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
     dialog = page.locator("dialog[open]")
-    expect(dialog).to_contain_text("temperature, PSI")
+    expect(dialog).to_contain_text("temperature, Values changed (PSI)")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     card.get_by_role("button", name="Acknowledge").press("Enter")
