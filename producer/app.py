@@ -26,6 +26,7 @@ from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
+    cloudevents,
     columns,
     events,
     health,
@@ -62,6 +63,7 @@ ROUTERS = (
     batch.router,
     predictions.router,
     events.router,
+    cloudevents.router,
     labels.router,
     models.router,
     columns.router,
