@@ -287,7 +287,9 @@ async def test_an_alert_names_its_segment(
         assert series["marks"] == [], "the feature's line is of all rows"
 
 
-async def test_numbers_have_their_units(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+async def test_numbers_have_their_units(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
     """The unit of a metric and of a feature, as the schema has it, wherever they are shown; it is
     never markup.
     """
