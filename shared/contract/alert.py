@@ -32,13 +32,43 @@ class Contribution(msgspec.Struct, frozen=True):
     psi: float
 
 
+class BrokenValues(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The values of a column that are not as in the reference, by kind.
+
+    Parameters
+    ----------
+    rows
+        Rows that were looked at: those of the window, or of an online test those since the change.
+    missing, outside, unseen
+        How many have no value, a number outside the reference's range, or a category that the
+        reference does not have.
+    smallest, largest
+        Range of a number in the reference; None for categories.
+    lowest, highest
+        The most extreme numbers below and above that range; None without one.
+    names
+        Some of the unseen categories, those that came first.
+    """
+
+    rows: int
+    missing: int = 0
+    outside: int = 0
+    unseen: int = 0
+    smallest: float | None = None
+    largest: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    names: tuple[str, ...] = ()
+
+
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The numbers that an alert is based on.
 
     `events` is the number of the model's events when the evidence was taken; `n` and `m` are
     reference and window rows; `effect` is an online detector's estimate in words, and `mean_rank`
     the mean reference rank of the values since the change; `cells` are the bins that contribute
-    most, the largest first; `unit` is the unit of value, threshold and expected value, if they have
+    most, the largest first; `broken` says what is wrong with the values, of a rule of broken
+    values; `unit` is the unit of value, threshold and expected value, if they have
     one.
     """
 
@@ -53,6 +83,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     window_end: int
     effect: str = ""
     cells: list[Contribution] = []
+    broken: BrokenValues | None = None
     mean_rank: float | None = None
     unit: str = ""
 
