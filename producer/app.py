@@ -26,6 +26,7 @@ from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
+    cloudevents,
     columns,
     events,
     health,
@@ -35,6 +36,7 @@ from driftgauge.producer.routes import (
     predict,
     predictions,
     references,
+    versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.scoring.batch import Batches
@@ -62,9 +64,11 @@ ROUTERS = (
     batch.router,
     predictions.router,
     events.router,
+    cloudevents.router,
     labels.router,
     models.router,
     columns.router,
+    versions.router,
     references.router,
     drift.router,
     reports.router,
