@@ -88,7 +88,9 @@ def router(parts: Parts) -> APIRouter:
             if not MODEL_NAME.fullmatch(model) or not NAME.fullmatch(incident):
                 raise Problem(422, "An incident is chosen by its model, a blank and its id.")
             try:
-                await mark(parts, model, incident, Seen(note=note).command(incident, request))
+                await mark(
+                    parts, model, incident, Seen(note=note, who="").command(incident, request)
+                )
                 done += 1
             except Problem:  # it resolved meanwhile, or is the watchdog's: the list tells
                 gone += 1

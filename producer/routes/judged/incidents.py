@@ -113,10 +113,10 @@ async def _ask(parts: Parts, incident: str, command: Command) -> Response:
     for model in models:
         pipe.hexists(parts.keys.open_incidents(model), incident)
     found = await pipe.execute(raise_on_error=False)
-    model = next((name for name, held in zip(models, found, strict=True) if held == 1), None)
-    if model is None:
-        raise _not_open(incident)
-    return await mark(parts, model, incident, command)
+    for model, held in zip(models, found, strict=True):
+        if held == 1:  # else it is 0, or an error of a key of another type
+            return await mark(parts, model, incident, command)
+    raise _not_open(incident)
 
 
 async def mark(parts: Parts, model: str, incident: str, command: Command) -> Response:

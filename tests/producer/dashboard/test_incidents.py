@@ -99,8 +99,8 @@ async def test_some_are_acknowledged_at_once(
         assert address == f"/dashboard/incidents?model={MODEL}&acknowledged=2&gone=1"
         assert "2</data> incidents acknowledged." in await read(http, address)
         for model, one in ((MODEL, opened[0]), ("other", opened[2])):
-            ((_, fields),) = client.xrange(keys.commands(model))  # type: ignore[misc]  # not async
-            command = commands.decode(fields[commands.FIELD])
+            entries: Any = client.xrange(keys.commands(model))
+            command = commands.decode(entries[0][1][commands.FIELD])
             assert command == Acknowledge(one.id, "anonymous", "seen")
         for wrong in ("nothing", f"{MODEL} x", f"No {opened[0].id}"):
             bad = {"incident": wrong}
