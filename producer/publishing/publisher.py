@@ -30,14 +30,7 @@ from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.producer.supervision import Supervisor
-from driftgauge.shared.contract.events import (
-    LABEL,
-    PREDICTION,
-    Label,
-    Prediction,
-    encode,
-    partition_of,
-)
+from driftgauge.shared.contract.events import KINDS, Event, Prediction, encode, partition_of
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.losses import Held
 from driftgauge.shared.registry.registry import Manifest
@@ -177,8 +170,8 @@ class Publisher:
         """Publish an event, and wait until it is safe while Redis or the disk is prompt."""
         return await self.publish_many(model, (event,))
 
-    async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
-        """Publish predictions or labels of a model: all are queued, with turns for others between
+    async def publish_many(self, model: str, events: Sequence[Event]) -> Outcome:
+        """Publish events of a model: all are queued, with turns for others between
         them, or all are dropped.
         """
         if not self.has_room(len(events)):
@@ -193,9 +186,7 @@ class Publisher:
                 lane = self._lanes.ours(
                     model, partition_of(event.id, partitions) if partitions > 1 else 0
                 )
-                lane.append(
-                    encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION
-                )
+                lane.append(encode(event), receipt, KINDS[type(event)])
                 blocked = blocked or self._lanes.blocked(lane)
                 left -= 1
                 if left and left % TURN == 0:

@@ -34,7 +34,7 @@ from driftgauge.producer.publishing.spool_file import (
     try_out,
 )
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
-from driftgauge.shared.contract.events import LABEL, PREDICTION
+from driftgauge.shared.contract.events import KINDS
 
 FILE_BYTES: Final = 8 << 20
 """Size in bytes at which a file is not appended to any more."""
@@ -247,7 +247,7 @@ class Spool:
         foreign = [
             record
             for record in contents.records
-            if record.kind not in {PREDICTION, LABEL} or not self._is_log(record.model, record.log)
+            if record.kind not in KINDS.values() or not self._is_log(record.model, record.log)
         ]
         if not foreign:
             return contents

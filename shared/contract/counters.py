@@ -69,6 +69,31 @@ class LabelCounts(msgspec.Struct):
         return joined + self.unknown + self.expired + self.unfit + self.refused + self.early
 
 
+class ExchangeCounts(msgspec.Struct):
+    """Counts of a partition's requests and responses that are logged apart.
+
+    Parameters
+    ----------
+    paired
+        Requests that met their response: each became one prediction.
+    repeated
+        Halves that came more than once.
+    unanswered, unasked
+        Requests whose response did not arrive within the wait, and responses without a request.
+    full
+        Halves for which there was no room to wait.
+    waiting
+        Halves that wait for the other one now.
+    """
+
+    paired: int = 0
+    repeated: int = 0
+    unanswered: int = 0
+    unasked: int = 0
+    full: int = 0
+    waiting: int = 0
+
+
 class Counters(msgspec.Struct):
     """Counts of one partition since it was created.
 
@@ -88,6 +113,8 @@ class Counters(msgspec.Struct):
         Missing sequence numbers of publishers that were retired: they are lost for good.
     labels
         Counts of labels, for models with labels.
+    exchanges
+        Counts of requests and responses that are logged apart.
     """
 
     events: int = 0
@@ -97,3 +124,4 @@ class Counters(msgspec.Struct):
     missing: int = 0
     lost: int = 0
     labels: LabelCounts = msgspec.field(default_factory=LabelCounts)
+    exchanges: ExchangeCounts = msgspec.field(default_factory=ExchangeCounts)
