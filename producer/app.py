@@ -36,6 +36,7 @@ from driftgauge.producer.routes import (
     predict,
     predictions,
     references,
+    versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.scoring.batch import Batches
@@ -67,6 +68,7 @@ ROUTERS = (
     labels.router,
     models.router,
     columns.router,
+    versions.router,
     references.router,
     drift.router,
     reports.router,
