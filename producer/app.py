@@ -18,6 +18,7 @@ from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
 from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
+from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
@@ -33,6 +34,7 @@ from driftgauge.producer.routes import (
     models,
     predict,
     predictions,
+    publishers,
     references,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
@@ -61,6 +63,7 @@ ROUTERS = (
     batch.router,
     predictions.router,
     events.router,
+    publishers.router,
     labels.router,
     models.router,
     columns.router,
@@ -137,6 +140,7 @@ def build(settings: Settings) -> Parts:
         publisher=publisher,
         refusals=refusals,
         refused_labels=refused_labels,
+        clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
         subscriptions=followed("alert"),
         incidents=followed("incident"),

@@ -8,7 +8,7 @@ looked at one by one, and what cannot be read becomes a dead letter.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,11 +18,14 @@ from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
     LABEL,
+    LAST_NUMBER,
     NEW_REFERENCE,
     PREDICTION,
     TICK,
+    VOID,
     Label,
     Prediction,
+    Void,
 )
 from driftgauge.shared.reference.history import ReferenceChange, decode_change
 from driftgauge.shared.reference.schema import Kinds, Schema
@@ -31,7 +34,6 @@ from driftgauge.shared.unpacking import UNREADABLE
 Entry = tuple[bytes, list[bytes]]
 """A raw stream entry: id, and field, value, field, value, …"""
 
-MAX_SEQUENCE = 2**63 - 1
 LONGEST_PUBLISHER = 128
 """Longest name of a publisher, in bytes: names stay in the checkpoint for days."""
 LAYOUT = (b"t", b"p", b"s", b"e")
@@ -39,6 +41,12 @@ REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in (PREDICTION, LABEL)}
 
 _decoder = msgspec.json.Decoder(Prediction)
 _label_decoder = msgspec.json.Decoder(Label)
+_void_decoder = msgspec.json.Decoder(Void)
+_DECODERS: Final[dict[bytes, "msgspec.json.Decoder[Any]"]] = {
+    PREDICTION: _decoder,
+    LABEL: _label_decoder,
+    VOID: _void_decoder,
+}
 _Event = TypeVar("_Event", Prediction, Label)
 
 
@@ -128,6 +136,8 @@ class Batch:
         Position in the batch of each tick.
     changes
         New references, by position in the batch.
+    voids
+        Publisher and runs of numbers that no event has, by position in the batch.
     dead
         Dead letters, by position in the batch.
     dead_numbers
@@ -148,6 +158,7 @@ class Batch:
     labels: Labels = field(default_factory=lambda: NO_LABELS)
     ticks: list[int] = field(default_factory=list)
     changes: dict[int, ReferenceChange] = field(default_factory=dict)
+    voids: dict[int, tuple[bytes, Void]] = field(default_factory=dict)
     dead: dict[int, DeadLetter] = field(default_factory=dict)
     dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     checked: Kinds | None = None
@@ -368,6 +379,9 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
             if number is not None:
                 batch.dead_numbers[position] = (values[b"p"], number)
             continue
+        if isinstance(event, Void):
+            batch.voids[position] = values[b"p"], event
+            continue
         (labels if isinstance(event, Label) else predictions).add(
             position, values[b"p"], number or 0
         )
@@ -389,15 +403,16 @@ def _number(values: dict[bytes, bytes]) -> int | None:
     except (KeyError, ValueError):
         return None
     named = len(values.get(b"p", b"")) <= LONGEST_PUBLISHER and b"p" in values
-    return number if named and 0 < number <= MAX_SEQUENCE else None
+    return number if named and 0 < number <= LAST_NUMBER else None
 
 
-def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label:
+def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label | Void:
     """Decode one entry; ValueError says what is wrong with it."""
     kind = values.get(b"t")
     if kind is None:
         raise ValueError("no entry type: the field t is missing")
-    if kind not in {PREDICTION, LABEL}:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
         raise ValueError(f"unknown entry type {kind[:20]!r}")
     if number is None:
         raise ValueError(
@@ -405,8 +420,9 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label
             "between 1 and 2^63 - 1"
         )
     try:
-        return (_label_decoder if kind == LABEL else _decoder).decode(values[b"e"])
+        event: Prediction | Label | Void = decoder.decode(values[b"e"])
     except KeyError:
         raise ValueError("no content: the field e is missing") from None
     except UNREADABLE as error:
         raise ValueError(f"content cannot be read: {error}") from error
+    return event

@@ -1,0 +1,29 @@
+"""The client: an application logs its predictions to Driftgauge's API, with the standard library
+alone.
+
+    from driftgauge.client import Monitor
+
+    monitor = Monitor("http://localhost:8000", "steel", spool="/var/lib/myapp/monitor")
+    monitor.log({"CO2": 0.02, "WeekStatus": "Weekday"}, prediction=41.7)
+
+Logging never raises and never waits for the network. docs/client.md tells all of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from driftgauge.client.monitor import Monitor
+
+if TYPE_CHECKING:
+    from driftgauge.client.aio import AsyncMonitor
+
+__all__ = ["AsyncMonitor", "Monitor"]
+_HOMES = {"AsyncMonitor": "aio"}
+"""The modules of the names that few need, which are imported when they are asked for."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a name at its first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
