@@ -19,6 +19,7 @@ from driftgauge.shared.errors import BadData, NotInstalled
 Many = Literal["one", "many"]
 OPTIONS: Final[Mapping[str, tuple[Many, str]]] = {
     "type": ("many", "Take a column as something else: `code=categorical`."),
+    "unit": ("many", "Unit of a column's numbers: `load=kWh`."),
     "missing": ("many", "Text that means a missing value."),
     "decimal": ("one", "Decimal mark of numbers."),
     "thousands": ("one", "What stands between the thousands of numbers."),
@@ -44,6 +45,7 @@ COLUMN: Final = {
         "distinct": {"type": "integer"},
         "shown": {"type": "string", "description": "Range or top values; not of personal columns."},
         "warnings": {"type": "array", "items": {"type": "string"}},
+        "unit": {"type": "string", "description": "Of its numbers; empty if none is known."},
     },
 }
 ANSWER: Final = {
@@ -92,7 +94,7 @@ def _options(request: Request) -> dict[str, Any]:
     }
     if given["time_unit"] not in {None, *UNITS}:
         raise Problem(422, f"time_unit is one of {', '.join(UNITS)}.")
-    return given | {"types": given["type"]}
+    return given | {"types": given["type"], "units": given["unit"]}
 
 
 def _taken(body: bytes, given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
