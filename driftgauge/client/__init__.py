@@ -9,7 +9,6 @@ alone.
 Logging never raises and never waits for the network. docs/client.md tells all of it.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from driftgauge.client.monitor import Monitor
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from driftgauge.client.aio import AsyncMonitor
 
 __all__ = ["AsyncMonitor", "Monitor"]
-_HOMES = {"AsyncMonitor": "aio"}
-"""The modules of the names that few need, which are imported when they are asked for."""
 
 
 def __getattr__(name: str) -> object:
-    """Import a name at its first use."""
-    if name not in _HOMES:
+    """Import the monitor for asyncio when it is asked for: few need it, and asyncio takes long."""
+    if name != "AsyncMonitor":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from driftgauge.client.aio import AsyncMonitor
+
+    return AsyncMonitor
