@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from driftgauge.consumer.offline.sample_statistics import SampleStatistic, statistics
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.reference.pii import remove as remove_personal
+    from driftgauge.shared.registration.remote import register
     from driftgauge.shared.registry.promotion import ValidationData, promote, validate
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.reporting.html import render_html
@@ -36,6 +37,7 @@ __all__ = [
     "ValidationData",
     "compare",
     "promote",
+    "register",
     "register_version",
     "remove_personal",
     "render_html",
@@ -49,6 +51,7 @@ _HOMES = {
     "consumer.offline.registration": ("register_version",),
     "consumer.offline.sample_statistics": ("statistics",),
     "consumer.offline.submission": ("Submission",),
+    "shared.registration.remote": ("register",),
     "shared.reference.pii": ("remove_personal",),
     "shared.registry.promotion": ("ValidationData", "promote", "validate"),
     "shared.registry.registry": ("ModelRegistry",),

@@ -27,6 +27,7 @@ from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
+    cloudevents,
     columns,
     events,
     health,
@@ -37,6 +38,7 @@ from driftgauge.producer.routes import (
     predictions,
     publishers,
     references,
+    versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.scoring.batch import Batches
@@ -65,9 +67,11 @@ ROUTERS = (
     predictions.router,
     events.router,
     publishers.router,
+    cloudevents.router,
     labels.router,
     models.router,
     columns.router,
+    versions.router,
     references.router,
     drift.router,
     reports.router,
@@ -133,7 +137,7 @@ def build(settings: Settings) -> Parts:
         most, reads = connections.most_streams, MAX_SUBSCRIBER_READS
         return Subscriptions(client, keys, kind, most=most, most_reads=reads)
 
-    return Parts(
+    parts = Parts(
         keys=keys,
         serving=serving,
         scorer=scorer,
@@ -147,7 +151,15 @@ def build(settings: Settings) -> Parts:
         incidents=followed("incident"),
         pipeline=pipeline,
         traffic=TrafficHistory(reader, pipeline),
-        feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
+        feed=Feed(
+            reader,
+            keys,
+            pipeline,
+            meter,
+            serving,
+            lambda: health.unmonitored(parts),
+            most=connections.most_streams,
+        ),
         meter=meter,
         watchdog=Watchdog(
             settings,
@@ -169,6 +181,7 @@ def build(settings: Settings) -> Parts:
         supervisor=supervisor,
         settings=settings,
     )
+    return parts
 
 
 @asynccontextmanager

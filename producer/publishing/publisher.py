@@ -18,10 +18,9 @@ Theory of operation:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
 
 from driftgauge.producer.publishing.holding import held
 from driftgauge.producer.publishing.lane import Lanes
@@ -32,10 +31,8 @@ from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.shared.contract.events import (
-    LABEL,
-    PREDICTION,
-    VOID,
-    Label,
+    WRITTEN,
+    Event,
     Prediction,
     Void,
     encode,
@@ -46,9 +43,7 @@ from driftgauge.shared.losses import Held
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
-KINDS: Final[Mapping[type, bytes]] = {Prediction: PREDICTION, Label: LABEL, Void: VOID}
-"""Type of the log entry of each kind of event."""
-Placed = tuple[int, Prediction | Label | Void, tuple[bytes, int] | None]
+Placed = tuple[int, Event | Void, tuple[bytes, int] | None]
 """Partition, event, and its publisher and number if it has them already."""
 TURN = 200
 """Events that are queued before other requests get a turn."""
@@ -184,8 +179,8 @@ class Publisher:
         """Publish an event, and wait until it is safe while Redis or the disk is prompt."""
         return await self.publish_many(model, (event,))
 
-    async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
-        """Publish predictions or labels of a model: all are queued, with turns for others between
+    async def publish_many(self, model: str, events: Sequence[Event]) -> Outcome:
+        """Publish events of a model: all are queued, with turns for others between
         them, or all are dropped.
         """
         partitions = self._partitions[model]
@@ -199,7 +194,7 @@ class Publisher:
         self,
         model: str,
         publisher: bytes,
-        numbered: Sequence[tuple[int, int, Prediction | Label | Void]],
+        numbered: Sequence[tuple[int, int, Event | Void]],
     ) -> Outcome:
         """Publish entries under the numbers of another publisher, as `publish_many`: each with its
         partition and its number there.
@@ -217,7 +212,7 @@ class Publisher:
         try:
             for partition, event, numbered in placed:
                 lane = self._lanes.ours(model, partition)
-                lane.append(encode(event), receipt, KINDS[type(event)], numbered)
+                lane.append(encode(event), receipt, WRITTEN[type(event)], numbered)
                 blocked = blocked or self._lanes.blocked(lane)
                 left -= 1
                 if left and left % TURN == 0:

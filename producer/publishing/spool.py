@@ -34,12 +34,10 @@ from driftgauge.producer.publishing.spool_file import (
     try_out,
 )
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
-from driftgauge.shared.contract.events import LABEL, PREDICTION, VOID
+from driftgauge.shared.contract.events import WRITTEN
 
 FILE_BYTES: Final = 8 << 20
 """Size in bytes at which a file is not appended to any more."""
-KINDS: Final = frozenset({PREDICTION, LABEL, VOID})
-"""Types of entries that are published, and so may stand in a file."""
 PROBE_BYTES: Final = 1 << 20
 """Most bytes that are written to try out a disk that failed."""
 LEAST_FILES: Final = 8
@@ -249,7 +247,7 @@ class Spool:
         foreign = [
             record
             for record in contents.records
-            if record.kind not in KINDS or not self._is_log(record.model, record.log)
+            if record.kind not in WRITTEN.values() or not self._is_log(record.model, record.log)
         ]
         if not foreign:
             return contents

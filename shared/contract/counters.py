@@ -77,6 +77,31 @@ class LabelCounts(msgspec.Struct):
         return joined + self.unknown + self.expired + self.unfit + self.refused + self.early
 
 
+class ExchangeCounts(msgspec.Struct):
+    """Counts of a partition's requests and responses that are logged apart.
+
+    Parameters
+    ----------
+    paired
+        Requests that met their response: each became one prediction.
+    repeated
+        Halves that came more than once.
+    unanswered, unasked
+        Requests whose response did not arrive within the wait, and responses without a request.
+    full
+        Halves for which there was no room to wait.
+    waiting
+        Halves that wait for the other one now.
+    """
+
+    paired: int = 0
+    repeated: int = 0
+    unanswered: int = 0
+    unasked: int = 0
+    full: int = 0
+    waiting: int = 0
+
+
 class Counters(msgspec.Struct):
     """Counts of one partition since it was created.
 
@@ -98,6 +123,8 @@ class Counters(msgspec.Struct):
         Sequence numbers that no event has: the API refused what had them, or a client gave it up.
     labels
         Counts of labels, for models with labels.
+    exchanges
+        Counts of requests and responses that are logged apart.
     """
 
     events: int = 0
@@ -108,6 +135,7 @@ class Counters(msgspec.Struct):
     lost: int = 0
     void: int = 0
     labels: LabelCounts = msgspec.field(default_factory=LabelCounts)
+    exchanges: ExchangeCounts = msgspec.field(default_factory=ExchangeCounts)
 
 
 class PackedPublisher(msgspec.Struct, omit_defaults=True):
