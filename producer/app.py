@@ -27,20 +27,17 @@ from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
-    cloudevents,
     columns,
-    events,
     health,
-    labels,
     metrics,
     models,
     predict,
     predictions,
-    publishers,
     references,
     versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
+from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
