@@ -9,6 +9,7 @@ from tests.browser.plant import MODEL, Plant
 
 PAGES = (
     "/",
+    f"/dashboard/models/{MODEL}",
     f"/dashboard/drift?model={MODEL}",
     f"/dashboard/drift?model={MODEL}&feature=line",
     f"/dashboard/performance?model={MODEL}",
