@@ -12,7 +12,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import api_process
-from tests.producer.routes.exchanges.test_cloudevents import logged
+from tests.producer.routes.logged.test_cloudevents import logged
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,0 @@
-"""Routes for what other servers and their clients say: CloudEvents, Open Inference."""
