@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.producer.exchanges.tensors import BINARY_SIZE, TEXTS, packed
+from driftgauge.shared.payloads.tensors import BINARY_SIZE, TEXTS, packed
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Schema
 

@@ -23,8 +23,8 @@ from driftgauge.producer.exchanges.inference import (
     metadata,
     outputs_of,
 )
-from driftgauge.producer.exchanges.payloads import Row, tensor_rows
-from driftgauge.producer.exchanges.tensors import read_tensors, split
+from driftgauge.shared.payloads.bodies import Row, tensor_rows
+from driftgauge.shared.payloads.tensors import read_tensors, split
 from driftgauge.producer.http.problems import Problem, invalid
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.intake.items import too_many

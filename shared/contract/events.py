@@ -18,6 +18,10 @@ LABEL: Final = b"l"
 REQUEST: Final = b"q"
 RESPONSE: Final = b"a"
 TICK: Final = b"k"
+UNUSABLE: Final = b"d"
+"""A message of another log that cannot be used: counting makes a dead letter of it, with the reason
+that stands in its field `reason`.
+"""
 NEW_REFERENCE: Final = b"r"
 VOID: Final = b"v"
 MONITOR_GROUP: Final = "monitor"

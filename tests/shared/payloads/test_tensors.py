@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.producer.exchanges.tensors import NUMBERS, packed, read_tensors, split
+from driftgauge.shared.payloads.tensors import NUMBERS, packed, read_tensors, split
 from driftgauge.shared.errors import BadData
 
 

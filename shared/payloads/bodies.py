@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.producer.exchanges.tensors import Tensor, read_tensors, split
+from driftgauge.shared.payloads.tensors import Tensor, read_tensors, split
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Schema
 
