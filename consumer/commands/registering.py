@@ -40,7 +40,8 @@ AT_REGISTRATION: Final = "promoted at its registration"
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),
-    help="Fitted model: .joblib, or LightGBM's text as .txt. None: the model is only monitored.",
+    help="Fitted model: .joblib, .onnx, LightGBM's .txt, XGBoost's .ubj or .json, CatBoost's .cbm. "
+    "None: the model is only monitored.",
 )
 @click.option(
     "--task",

@@ -21,6 +21,7 @@ from driftgauge.consumer.offline.reference_table import (
 )
 from driftgauge.consumer.offline.submission import Submission, schema_from
 from driftgauge.shared.arrays import Floats
+from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
@@ -103,7 +104,7 @@ def register_version(
             git_revision=git_revision()
             if submission.git_revision is None
             else submission.git_revision,
-            libraries=library_versions(estimator) if submission.artifact else {},
+            libraries=_libraries(submission.artifact, estimator),
             data_digest=file_digest(submission.reference),
             gates=_gates(submission, task, schema),
             labels=submission.labels,
@@ -399,6 +400,10 @@ def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
     return msgspec.structs.replace(
         gates, methods=("predict",) if task == "regression" else ("predict", "predict_proba")
     )
+
+
+def _libraries(artifact: Path | None, estimator: Any) -> dict[str, str]:
+    return library_versions(estimator, format_of(artifact).libraries) if artifact else {}
 
 
 def _trained(submission: Submission) -> str:
