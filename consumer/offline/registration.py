@@ -210,10 +210,15 @@ def _choices(submission: Submission, given: Schema | None) -> Choices:
 
 
 def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Return the columns that are features: in the model's order and only its own, if it knows
-    by name.
+    """Return the columns that are features: those that were said; or in the model's order and only
+    its own, if it knows them by name.
     """
     features = table.frame[list(table.features)]
+    absent = [name for name in submission.features if name not in features.columns]
+    if absent:
+        raise BadData(f"{submission.reference} has no feature {', '.join(absent)}.")
+    if submission.features:
+        features = features[list(submission.features)]
     names: Any = getattr(estimator, "feature_names_in_", getattr(estimator, "feature_names", ()))
     columns = {
         str(name).replace(" ", "_"): name for name in features.columns
