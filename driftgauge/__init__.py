@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from driftgauge.client.aio import AsyncMonitor
+    from driftgauge.client.monitor import Monitor
     from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.consumer.offline.comparison import compare
     from driftgauge.consumer.offline.registration import register_version
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     wasserstein: SampleStatistic
 
 __all__ = [
+    "AsyncMonitor",
     "JudgingPolicy",
     "ModelRegistry",
+    "Monitor",
     "Submission",
     "ValidationData",
     "compare",
@@ -41,6 +45,7 @@ __all__ = [
     "validate",
 ]
 _HOMES = {
+    "client": ("AsyncMonitor", "Monitor"),
     "consumer.judging.policy": ("JudgingPolicy",),
     "consumer.offline.comparison": ("compare",),
     "consumer.offline.registration": ("register_version",),

@@ -18,6 +18,7 @@ from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
 from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
+from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
@@ -26,11 +27,8 @@ from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
-    cloudevents,
     columns,
-    events,
     health,
-    labels,
     metrics,
     models,
     predict,
@@ -39,6 +37,7 @@ from driftgauge.producer.routes import (
     versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
+from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -64,6 +63,7 @@ ROUTERS = (
     batch.router,
     predictions.router,
     events.router,
+    publishers.router,
     cloudevents.router,
     labels.router,
     models.router,
@@ -142,6 +142,7 @@ def build(settings: Settings) -> Parts:
         publisher=publisher,
         refusals=refusals,
         refused_labels=refused_labels,
+        clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
         subscriptions=followed("alert"),
         incidents=followed("incident"),

@@ -93,13 +93,15 @@ class Dedupe:
         publishers = np.array(numbered.publishers, dtype=object)
         turns = self._turns()
         closed = start = 0
-        for position in sorted(turns | batch.dead_numbers.keys()):
+        for position in sorted(turns | batch.dead_numbers.keys() | batch.voids.keys()):
             stop = int(np.searchsorted(numbered.positions, position))
             closed += self._claim(fresh, publishers, start, stop)
             if position in turns:
                 self._retire_silent(int(batch.all_ms[position]))
             if position in batch.dead_numbers:
                 self._claim_dead(position)
+            if position in batch.voids:
+                self._claim_void(position)
             start = stop
         closed += self._claim(fresh, publishers, start, len(fresh))
         self._state.counters.duplicates += int((~fresh).sum()) - closed
@@ -121,6 +123,16 @@ class Dedupe:
         if number > publisher.closed and not publisher.seen.add(number):
             del self._batch.dead[position]
             self._state.counters.duplicates += 1
+
+    def _claim_void(self, position: int) -> None:
+        """Note numbers that no event has; those that are closed are settled already."""
+        name, void = self._batch.voids[position]
+        publisher = self._publisher(name, int(self._batch.all_ms[position]))
+        self._state.counters.void += sum(
+            publisher.seen.add_span(max(first, publisher.closed + 1), last)
+            for first, last in void.spans
+            if max(first, publisher.closed + 1) <= last
+        )
 
     def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> int:
         """Remember some numbers; mark those that were seen before as not fresh.
@@ -177,6 +189,11 @@ class Dedupe:
     def _retire_silent(self, now: int) -> None:
         """Retire and forget publishers at the beginning of an hour of entry time."""
         state = self._state
+        for name, publisher in state.publishers.items():
+            closed = publisher.close_surplus()
+            if closed:
+                state.counters.lost += closed
+                state.changed.add(b"publisher:" + name)
         for name in to_retire(state.publishers, now, self._retire_ms):
             state.counters.lost += state.publishers[name].retire()
             state.changed.add(b"publisher:" + name)

@@ -65,6 +65,8 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_dead_letters_total": "Entries that could not be read.",
     "driftgauge_sequences_missing": "Numbers of publishers that have not arrived: late, or lost.",
     "driftgauge_events_lost_total": "Numbers of retired publishers that never arrived.",
+    "driftgauge_events_void_total": "Numbers that no event has: the API refused what had them, or "
+    "a client gave it up.",
     "driftgauge_panes_rolled_back_total": "Times a shard came back with older panes.",
     "driftgauge_labels_total": "Labels that came, by what became of them.",
     "driftgauge_exchanges": "Requests and answers that are logged apart: pairs, repetitions, and "
@@ -265,6 +267,7 @@ def _of_partition(model: ModelState, partition: PartitionState) -> Iterator[Samp
     yield "driftgauge_dead_letters_total", labels, counters.dead
     yield "driftgauge_sequences_missing", labels, counters.missing
     yield "driftgauge_events_lost_total", labels, counters.lost
+    yield "driftgauge_events_void_total", labels, counters.void
     yield "driftgauge_panes_rolled_back_total", labels, partition.rolled_back
     yield "driftgauge_lag_entries", labels, backlog.entries
     yield "driftgauge_lag_seconds", labels, backlog.seconds

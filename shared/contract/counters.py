@@ -1,11 +1,19 @@
-"""The counters of the counting stage in its checkpoint, which the API, the demo and
-operators read.
+"""What the API, the demo and operators read of the counting stage's checkpoint: its counters, and
+the numbers of the publishers.
 """
+
+from typing import Final
 
 import msgspec
 
 FIELD = "counters"
 """Field of the checkpoint that holds the counters, as JSON."""
+PUBLISHER: Final = b"publisher:"
+"""Beginning of a publisher's field in the checkpoint; its name follows."""
+CLIENT: Final = b"client:"
+"""Beginning of the names of publishers that are clients, so that none can take the name of an API
+process.
+"""
 
 
 class LabelCounts(msgspec.Struct):
@@ -111,6 +119,8 @@ class Counters(msgspec.Struct):
         Sequence numbers that publishers used and that have not arrived: they are late or lost.
     lost
         Missing sequence numbers of publishers that were retired: they are lost for good.
+    void
+        Sequence numbers that no event has: the API refused what had them, or a client gave it up.
     labels
         Counts of labels, for models with labels.
     exchanges
@@ -123,5 +133,24 @@ class Counters(msgspec.Struct):
     dead: int = 0
     missing: int = 0
     lost: int = 0
+    void: int = 0
     labels: LabelCounts = msgspec.field(default_factory=LabelCounts)
     exchanges: ExchangeCounts = msgspec.field(default_factory=ExchangeCounts)
+
+
+class PackedPublisher(msgspec.Struct, omit_defaults=True):
+    """A publisher as the checkpoint stores it.
+
+    Parameters
+    ----------
+    bounds
+        Runs of numbers that have arrived, as first and last, in order.
+    last_ms
+        Entry time (ms) of its last entry.
+    closed
+        Numbers up to this one were closed: what of them is missing is lost.
+    """
+
+    bounds: list[list[int]]
+    last_ms: int
+    closed: int = 0

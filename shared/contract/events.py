@@ -3,8 +3,9 @@
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact
 JSON), in this order. A tick has only `t`; a new reference has `t` and `e`
-(shared/reference/history.py). A prediction whose request and response are logged apart comes as two
-entries, of which counting makes one (consumer/counting/exchanges).
+(shared/reference/history.py). A void says of numbers of its publisher that no event has them. A
+prediction whose request and response are logged apart comes as two entries, of which counting makes
+one (consumer/counting/exchanges).
 """
 
 from binascii import crc32
@@ -18,12 +19,16 @@ REQUEST: Final = b"q"
 RESPONSE: Final = b"a"
 TICK: Final = b"k"
 NEW_REFERENCE: Final = b"r"
+VOID: Final = b"v"
 MONITOR_GROUP: Final = "monitor"
 """The consumer group whose offset shows the counting stage's progress to redis-cli and dashboards.
 """
 
 Source = Literal["online", "batch", "shadow"]
 Value = float | str | None
+LAST_NUMBER: Final = 2**63 - 1
+"""The largest number that a publisher may give."""
+Number = Annotated[int, msgspec.Meta(ge=1, le=LAST_NUMBER)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Unix time in ms, from 1970 to 9999."""
 FractionalMs = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799_999)]
@@ -79,6 +84,24 @@ class Label(msgspec.Struct, gc=False, frozen=True):
     id: str
     label: float | str
     time: Milliseconds
+
+
+class Void(msgspec.Struct, gc=False, frozen=True):
+    """Numbers of a publisher that no event has, since the API refused what had them, or the
+    publisher gave it up: they are not missing. The entry's own number is the first of them.
+
+    Parameters
+    ----------
+    spans
+        First and last number of each run.
+
+    Examples
+    --------
+    >>> encode(Void([(7, 7), (9, 12)]))
+    b'{"spans":[[7,7],[9,12]]}'
+    """
+
+    spans: list[tuple[Number, Number]]
 
 
 class Request(msgspec.Struct, gc=False, frozen=True):
@@ -146,6 +169,8 @@ KINDS: Final[dict[type[Event], bytes]] = {
     Response: RESPONSE,
 }
 """Types of the entries, by what they hold."""
+WRITTEN: Final[dict[type[Event | Void], bytes]] = {**KINDS, Void: VOID}
+"""Types of all entries that publishers write."""
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode

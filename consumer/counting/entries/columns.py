@@ -21,16 +21,19 @@ from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
     KINDS,
     LABEL,
+    LAST_NUMBER,
     NEW_REFERENCE,
     PREDICTION,
     REQUEST,
     RESPONSE,
     TICK,
+    WRITTEN,
     Event,
     Label,
     Prediction,
     Request,
     Response,
+    Void,
 )
 from driftgauge.shared.reference.history import ReferenceChange, decode_change
 from driftgauge.shared.reference.schema import Kinds, Schema
@@ -39,7 +42,6 @@ from driftgauge.shared.unpacking import UNREADABLE
 Entry = tuple[bytes, list[bytes]]
 """A raw stream entry: id, and field, value, field, value, …"""
 
-MAX_SEQUENCE = 2**63 - 1
 LONGEST_PUBLISHER = 128
 """Longest name of a publisher, in bytes: names stay in the checkpoint for days."""
 LAYOUT = (b"t", b"p", b"s", b"e")
@@ -47,7 +49,7 @@ REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in KINDS.values()}
 
 _decoder = msgspec.json.Decoder(Prediction)
 _decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(event) for event, kind in KINDS.items()
+    kind: msgspec.json.Decoder(written) for written, kind in WRITTEN.items()
 }
 _Event = TypeVar("_Event", bound=Event)
 Half = Request | Response
@@ -146,6 +148,8 @@ class Batch:
         Position in the batch of each tick.
     changes
         New references, by position in the batch.
+    voids
+        Publisher and runs of numbers that no event has, by position in the batch.
     dead
         Dead letters, by position in the batch.
     dead_numbers
@@ -167,6 +171,7 @@ class Batch:
     halves: Halves = field(default_factory=Halves.none)
     ticks: list[int] = field(default_factory=list)
     changes: dict[int, ReferenceChange] = field(default_factory=dict)
+    voids: dict[int, tuple[bytes, Void]] = field(default_factory=dict)
     dead: dict[int, DeadLetter] = field(default_factory=dict)
     dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     checked: Kinds | None = None
@@ -383,6 +388,9 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
             if number is not None:
                 batch.dead_numbers[position] = (values[b"p"], number)
             continue
+        if isinstance(event, Void):
+            batch.voids[position] = values[b"p"], event
+            continue
         read[type(event)].append((position, values[b"p"], number or 0, event))
     said = _columns(read[Prediction], all_ms)
     batch.positions, batch.entry_ms = said.positions, said.entry_ms
@@ -418,10 +426,10 @@ def _number(values: dict[bytes, bytes]) -> int | None:
     except (KeyError, ValueError):
         return None
     named = len(values.get(b"p", b"")) <= LONGEST_PUBLISHER and b"p" in values
-    return number if named and 0 < number <= MAX_SEQUENCE else None
+    return number if named and 0 < number <= LAST_NUMBER else None
 
 
-def _event(values: dict[bytes, bytes], number: int | None) -> Event:
+def _event(values: dict[bytes, bytes], number: int | None) -> Event | Void:
     """Decode one entry; ValueError says what is wrong with it."""
     kind = values.get(b"t")
     if kind is None:
@@ -434,7 +442,7 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Event:
             "between 1 and 2^63 - 1"
         )
     try:
-        event: Event = _decoders[kind].decode(values[b"e"])
+        event: Event | Void = _decoders[kind].decode(values[b"e"])
     except KeyError:
         raise ValueError("no content: the field e is missing") from None
     except UNREADABLE as error:

@@ -30,7 +30,7 @@ from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.intake.turns import Turns, check_containers, run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.events import MOST_NAMED, Rejected
+from driftgauge.producer.routes.logged.events import MOST_NAMED, Rejected
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, only_model
 from driftgauge.shared.errors import BadData
