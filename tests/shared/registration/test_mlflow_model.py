@@ -57,9 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.usefixtures("run")
-def test_a_model_of_mlflow_is_registered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_of_mlflow_is_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its alias: the signature says which columns are features, in which order and of what
     kind; the run's metrics and commit are the manifest's; what was said besides goes before; and it
     predicts as its library does.
