@@ -1,9 +1,9 @@
 """The bridge from Kafka: partitions of topics are taken by leases, read from the offsets that stand
 beside our logs, and written there (lane.py).
 
-Any number of bridges may run. Kafka's own groups are told how far we are, so that its tools show the
-lag; what counts is in Redis. While counting is far behind, nothing is read: the messages keep in
-Kafka.
+Any number of bridges may run. Kafka's own groups are told how far we are, so that its tools show
+the lag; what counts is in Redis. While counting is far behind, nothing is read: the messages keep
+in Kafka.
 """
 
 import logging
@@ -178,9 +178,7 @@ class KafkaBridge:
         self._from_end = from_end
         self._nodes = Nodes(settings.redis_url)
         plain = Keys(settings.key_prefix)
-        self._versions = Versions(
-            self._nodes.shared(plain.versions(model)), settings, model, plain
-        )
+        self._versions = Versions(self._nodes.shared(plain.versions(model)), settings, model, plain)
         self._keys = plain.salted(self._versions.manifest.salts)
         self._consumer = confluent_kafka.Consumer(
             {
@@ -237,6 +235,7 @@ class KafkaBridge:
         for source in self._sources.values():
             if not source.owned and time.monotonic() >= source.retry_at:
                 self._take(source)
+                self._renew()  # of many partitions it takes longer than a lease
 
     def _source(self, topic: str, partition: int, content: Content) -> Source:
         lanes = [
@@ -428,7 +427,9 @@ class KafkaBridge:
 
     def _failed(self, source: Source, error: Exception) -> None:
         """Give a partition up after an error, and take it again after a pause."""
-        known = isinstance(error, (OwnershipLost, OSError, self._kafka.KafkaException, *UNAVAILABLE))
+        known = isinstance(
+            error, (OwnershipLost, OSError, self._kafka.KafkaException, *UNAVAILABLE)
+        )
         if known or isinstance(error, MOVED) or refusal(error):
             log.warning("%s: %s Reading again from the last commit.", source.name, error)
         else:

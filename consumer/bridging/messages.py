@@ -70,7 +70,9 @@ def predictions_of(
     --------
     >>> from driftgauge.shared.reference.feature import Feature
     >>> usable = Usable("1.0.0", Schema((Feature("x", "numeric"),)), lambda row: row)
-    >>> (found,) = predictions_of({"x": 1, "prediction": 2}, Place("t-0-7", None, 5), lambda _: usable)
+    >>> (found,) = predictions_of(
+    ...     {"x": 1, "prediction": 2}, Place("t-0-7", None, 5), lambda _: usable
+    ... )
     >>> found.id, found.client_id, found.time, found.features, found.prediction
     ('t-0-7', False, 5, [1.0], 2.0)
     """

@@ -27,9 +27,7 @@ def bridge() -> None:
     help="Settings of librdkafka, `name=value` a line: security, group.id and the like.",
 )
 @click.option("--schema-registry", help="Address of the registry of Avro schemas.")
-@click.option(
-    "--from-end", is_flag=True, help="Read a topic that was never read from its end on."
-)
+@click.option("--from-end", is_flag=True, help="Read a topic that was never read from its end on.")
 @click.option("--until-end", is_flag=True, help="Stop when all that is there now is written.")
 def kafka(
     brokers: str | None,
@@ -81,7 +79,7 @@ def kafka(
 
 
 def read_config(text: str, name: str) -> dict[str, Any]:
-    """Read a file of librdkafka's settings.
+    r"""Read a file of librdkafka's settings.
 
     Raises
     ------
@@ -90,7 +88,7 @@ def read_config(text: str, name: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> read_config("# our cluster\\nsecurity.protocol = SSL\\n", "kafka.conf")
+    >>> read_config("# our cluster\nsecurity.protocol = SSL\n", "kafka.conf")
     {'security.protocol': 'SSL'}
     """
     found = {}

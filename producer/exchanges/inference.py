@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.shared.payloads.tensors import BINARY_SIZE, TEXTS, packed
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.payloads.tensors import BINARY_SIZE, TEXTS, packed
 from driftgauge.shared.reference.schema import Schema
 
 PREDICTION: Final = "prediction"

@@ -23,8 +23,6 @@ from driftgauge.producer.exchanges.inference import (
     metadata,
     outputs_of,
 )
-from driftgauge.shared.payloads.bodies import Row, tensor_rows
-from driftgauge.shared.payloads.tensors import read_tensors, split
 from driftgauge.producer.http.problems import Problem, invalid
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.intake.items import too_many
@@ -37,6 +35,8 @@ from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.payloads.bodies import Row, tensor_rows
+from driftgauge.shared.payloads.tensors import read_tensors, split
 from driftgauge.shared.reference.schema import FieldError
 
 BINARY_HEADER: Final = "inference-header-content-length"
