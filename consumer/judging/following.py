@@ -338,7 +338,7 @@ class Incidents:
             return effects.of_performance(alert)
         if alert.segment:
             names = [clip(name, 20) for name in alert.columns[:3]]
-            return f"{', '.join(names)} drift there" if names else "its values drift"
+            return f"{', '.join(names)} changed there" if names else "its values changed"
         if located is None:
             return _of_labels(alert, context)
         version = context.judged.evaluation.version

@@ -215,7 +215,7 @@ def of_limit(alert: AlertState) -> str:
     value, limit = short_figure(evidence.value), short_figure(evidence.threshold)
     if metric == LATENCY:
         return f"the slowest 1 % of the answers take {value} ms or longer; the limit is {limit} ms"
-    return f"{title(metric)} is {value}; the limit is {limit}"
+    return f"{value} {title(metric)}; the limit is {limit}"
 
 
 def percent(share: float) -> str:
