@@ -59,13 +59,15 @@ def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
     both by itself; it leads to the feature's drawer.
     """
     page.goto(f"/dashboard/alerts?model={MODEL}&severity=critical")
-    page.locator("tr[data-fingerprint]").get_by_role("link", name="temperature: PSI").click()
+    page.locator("tr[data-fingerprint]").get_by_role(
+        "link", name="temperature: Values changed (PSI)"
+    ).click()
     card = page.locator("#alert")
     name = page.url.rpartition("/")[2]
     card.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
     dialog = page.locator("dialog[open]")
-    expect(dialog).to_contain_text("temperature, PSI")
+    expect(dialog).to_contain_text("temperature, Values changed (PSI)")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     card.get_by_role("button", name="Acknowledge").press("Enter")

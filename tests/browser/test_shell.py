@@ -13,6 +13,7 @@ PAGES = (
     f"/dashboard/drift?model={MODEL}",
     f"/dashboard/drift?model={MODEL}&feature=line",
     f"/dashboard/performance?model={MODEL}",
+    "/dashboard/glossary",
     "/login",
     "/docs",
     "/redoc",
