@@ -4,6 +4,7 @@ API's own routes.
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,20 +19,33 @@ from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
 from driftgauge.producer.reading.history import EventFilter
+from driftgauge.producer.reading.pages import LONGEST_CURSOR
 from driftgauge.producer.reading.prediction_log import PredictionFilter
 from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.producer.routes.predictions import prediction_filter, schema_of
+from driftgauge.producer.routes.parameters import time_of
+from driftgauge.producer.routes.predictions import row_filter, schema_of
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.registry.registry import ModelRegistry
 
 ROWS: Final = 50
 REPORTS: Final = 25
-FILTERS: Final = frozenset(inspect.signature(prediction_filter).parameters)
+FILTERS: Final = frozenset((*inspect.signature(row_filter).parameters, "since", "until"))
 Blank = BeforeValidator(lambda text: text or None)
 Model = Annotated[str | None, Blank]
 """A model, or nothing: a form sends its empty fields too."""
-Before = Annotated[str, Query(max_length=8192)]
+Before = Annotated[str, Query(max_length=LONGEST_CURSOR)]
+UtcTime = Annotated[int | None, BeforeValidator(lambda text: time_of(text, zone="Z"))]
+"""A time as a browser's field gives it, which the page shows in UTC."""
+
+
+def shown_filter(
+    rows: Annotated[PredictionFilter, Depends(row_filter)],
+    since: UtcTime = None,
+    until: UtcTime = None,
+) -> PredictionFilter:
+    """Read the filters of the page of predictions."""
+    return replace(rows, since_ms=since, until_ms=until)
 
 
 def router(parts: Parts) -> APIRouter:
@@ -158,7 +172,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
     @needs("read")
     async def log(
         request: Request,
-        wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
+        wanted: Annotated[PredictionFilter, Depends(shown_filter)],
         model: Model = None,
         before: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
@@ -180,6 +194,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
                 if name in FILTERS and value
             },
             wanted=wanted,
+            times={"since": wanted.since_ms, "until": wanted.until_ms},
             found=found,
             before=before,
             classes=await _classes(parts, chosen, wanted.version),
