@@ -1,6 +1,7 @@
 # make demo   sets everything up and shows drift being found in live traffic
 # make drift-test     injects one drift into a deployment of its own; drift-test-all injects every kind
 # make demo-retrain   shows an alert that trains, validates and stages a new version
+# make docs   makes a site of the pages in docs/, in build/docs; a warning, a dead link or a gap is an error
 # make fuzz   sends odd requests to every route, an hour long
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
@@ -11,8 +12,9 @@ DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
 TEST_ARGS ?= -n 3
 VENV := .venv
 READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-long fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -31,6 +33,10 @@ test: $(READY)
 
 test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)
+
+docs: $(READY_DOCS)
+	$(VENV)/bin/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs build/docs
+	$(VENV)/bin/python -m docs.making.site build/docs
 
 fuzz: $(READY)
 	$(VENV)/bin/python -m benchmarks.fuzzing $(FUZZ_ARGS)
@@ -55,5 +61,12 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 	@echo "Installed: $(VENV)/bin/driftgauge --help shows the commands."
 
+# only who makes the site needs what the extra `docs` has
+$(READY_DOCS): $(READY)
+	@echo "Installing the packages that make the site …"
+	@$(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > $(VENV)/docs.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement $(VENV)/docs.txt
+	@touch $(READY_DOCS)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache

@@ -251,9 +251,9 @@ class Worker:
         )
 
     def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
-        client = self._client(keys.alerts(model))
+        client = self._client(keys.incidents(model))
         sink = Retraining(client, self.settings, model, hook, self.stop)
-        return Follower(client, self.settings, keys, model, keys.alerts(model), sink)
+        return Follower(client, self.settings, keys, model, keys.incidents(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
         logs = [self._client(keys.count(model, place)) for place in range(partitions)]

@@ -24,6 +24,7 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
+from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
     columns,
@@ -141,6 +142,7 @@ def build(settings: Settings) -> Parts:
         subscriptions=followed("alert"),
         incidents=followed("incident"),
         pipeline=pipeline,
+        traffic=TrafficHistory(reader, pipeline),
         feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
         meter=meter,
         watchdog=Watchdog(

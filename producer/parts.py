@@ -11,6 +11,7 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Subscriptions
+from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import Serving
@@ -40,6 +41,8 @@ class Parts:
         The same of labels.
     supervisor
         How the background tasks are.
+    traffic
+        When the models' events came, for the charts of the dashboard.
     feed
         Live updates of the dashboard's pages.
     bodies
@@ -57,6 +60,7 @@ class Parts:
     subscriptions: Subscriptions
     incidents: Subscriptions
     pipeline: Pipeline
+    traffic: TrafficHistory
     feed: Feed
     meter: Meter
     watchdog: Watchdog

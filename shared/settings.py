@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
+    # Where everything is
     redis_url: str | None = None
     """Address of Redis: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
     private server, and the other commands use that of the deployment that runs in `data_dir`.
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     default_model: str | None = None
     """Model of a `POST /predict` that names none; needed only if there are several models."""
 
+    # Personal data, logs, keys and limits
     pii_key: SecretStr | None = Field(None, min_length=16)
     """Key of the hashes of personal features, at least 16 characters; needed only by schemas that
     hash a feature.
@@ -90,6 +92,7 @@ class Settings(BaseSettings):
     events_max_rows: int = Field(10_000, ge=1)
     """Most events in one `POST /events`, and most labels in one `POST /labels`."""
 
+    # Publishing and predicting
     queue_events: int = Field(100_000, ge=1)
     """Most events that wait in the API's memory for Redis and the spool; beyond it events are
     dropped and counted.
@@ -126,6 +129,7 @@ class Settings(BaseSettings):
     batch_max_bytes: int = Field(1 << 29, ge=1)
     """Largest body of a batch, in bytes; while it is scored it is on disk, in `data_dir`."""
 
+    # Counting and judging
     pane_events: int = Field(250, ge=1)
     """Events after which a pane is full."""
     pane_seconds: int = Field(3600, ge=1)
@@ -167,13 +171,14 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
+    # Retraining and reports
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
-    """Program and arguments, as a JSON list, that are run without a shell on a critical performance
-    alert. See docs/simulation.md.
+    """Program and arguments, as a JSON list, that are run without a shell on a critical incident
+    whose action is `retrain`. See docs/simulation.md.
     """
     retrain_webhook: SecretStr | None = None
-    """http or https address that a critical performance alert is posted to instead of running a
-    command; it is never logged.
+    """http or https address that such an incident is posted to instead of running a command; it is
+    never logged.
     """
     retrain_cooldown_hours: float = Field(24, ge=0)
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""
@@ -185,7 +190,11 @@ class Settings(BaseSettings):
     """Most reports of a model that the worker keeps; 0 writes none."""
     reports_days: float = Field(30, gt=0)
     """Days after which the worker removes a report that it wrote."""
+    reports_megabytes: float = Field(200, gt=0)
+    """Most MB that the reports of a model take; the worker removes the oldest, and keeps the
+    latest."""
 
+    # Alerts
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, read when the worker starts; see
     docs/alerts.md.
@@ -199,6 +208,7 @@ class Settings(BaseSettings):
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
 
+    # Labels
     label_wait_hours: float = Field(168, gt=0)
     """Time that a prediction waits for its label, and that a label can be corrected, in hours of
     entry time; rounded up to whole days.
@@ -208,6 +218,7 @@ class Settings(BaseSettings):
     labels of further ones are ignored.
     """
 
+    # The worker, and what Redis keeps
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)
@@ -233,6 +244,7 @@ class Settings(BaseSettings):
     day_retention_days: int = Field(400, ge=1)
     """Time that the panes' sums of a logical day are kept, in days of entry time."""
 
+    # The watchdog
     watchdog_seconds: float = Field(5, gt=0)
     """Pause between two checks of a model by the watchdog, in seconds."""
     blind_worker_seconds: float = Field(15, ge=0)

@@ -156,7 +156,7 @@ def _incident(text: str) -> Incident:
 
 def _alert(text: str, number: int) -> Alert:
     cells = [Contribution(one, 0.1, 0.2, 0.3) for one in TEXTS]
-    evidence = AlertEvidence(text, 0.3, 0.2, 0.01, 5000, 2000, number, 0, 1, text, cells)
+    evidence = AlertEvidence(text, 0.3, 0.2, 0.01, 5000, 2000, number, 0, 1, text, cells, unit=text)
     return Alert(
         name_of(text),
         MODEL,
@@ -188,7 +188,7 @@ def _snapshot(name: str, text: str) -> Snapshot:
     )
     psi = Statistic("psi", 0.5, 0.01, 0.001, 0.1, 0.25, text)
     features = [
-        FeatureReport(one, "categorical", "critical", one, [psi], [], histogram, [], [])
+        FeatureReport(one, "categorical", "critical", one, [psi], [], histogram, [], [], unit=one)
         for one in TEXTS
     ]
     alerts = [
@@ -198,7 +198,7 @@ def _snapshot(name: str, text: str) -> Snapshot:
         for one in (*TEXTS, text)
     ]
     found = [
-        MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text),
+        MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text, unit=text),
         *(_metric(one) for one in TEXTS),
     ]
     performance = Performance(

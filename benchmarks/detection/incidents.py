@@ -2,14 +2,12 @@
 
     python -m benchmarks.detection.incidents [--events N] [--faults] [--data FOLDER]
 
-- False ones: rows of real files in random order, and 1,000 normal features, through counting and
-  judging with everything on. The budget is raised so that some are due: one alarm in `PER_ALARM`
-  events. Incidents may be fewer than alerts, since alerts of one moment are one incident.
+- False ones: calm.py.
 - Planted faults: the demo's steel plant with labels, a fault at a known event; how many incidents
   it becomes, how soon, how often people are told, and the last headline and action.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,158 +17,32 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from benchmarks.detection.traffic import normal, read, resampled
+from benchmarks.detection.calm import NOON, PER_ALARM, Told, entry, in_order, in_random_order, run
 from benchmarks.results import ResultRow, write
-from driftgauge.consumer.counting.advance import advance as count
-from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
-from driftgauge.consumer.counting.state import CountingState
-from driftgauge.consumer.judging.advance import advance as judge
-from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.models.common.training import Trained
 from driftgauge.models.steel.features import engineer
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.models.steel.train import SCHEMA, train
 from driftgauge.shared.contract.events import Label, Prediction, encode
-from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
-from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.versions.manifest import PublishedVersion
 
 DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
-FILES: Final = {
-    "steel": "steel.csv",
-    "bike": "bike_sharing_hour.csv",
-    "credit": "credit_default.csv",
-}
-NOON: Final = 1_763_640_000_000
 STEP_MS: Final = 20
 DELAY_MS: Final = 4000
 """Of a label after its prediction."""
-EVENTS_PER_MONTH: Final = 3_000_000
-PER_ALARM: Final = 50_000
-"""Events for one false alarm at the raised budget."""
-BATCH: Final = 20_000
 PLANTED: Final = 3000
 """The event from which on a fault is there."""
 LAST: Final = 6000
-SMOKE = ("--events", "2000", "--no-faults")
+SMOKE = ("--events", "2000", "--seeds", "1", "--years", "1", "--wide-years", "0", "--no-faults")
 """Arguments of the smallest run, which CI starts."""
-
-
-@dataclass
-class Told:
-    """What came of a log."""
-
-    alerts: int
-    incidents: list[Incident]
-
-    @property
-    def last(self) -> list[Incident]:
-        """Each incident as it was last."""
-        return list({one.id: one for one in self.incidents}.values())
-
-
-def run(
-    log: Sequence[Entry],
-    version: PublishedVersion,
-    cell_map: CellMap,
-    counting: CountingPolicy,
-    judging: JudgingPolicy,
-) -> Told:
-    """Count and judge a log."""
-    counted, judged, told = CountingState(), JudgingState(), Told(0, [])
-    versions = {"1.0.0": JudgedVersion.of(version)}
-    for first in range(0, len(log), BATCH):
-        read_ = columns.read(log[first : first + BATCH], cell_map.decoder)
-        panes = count(counted, read_, {"1.0.0": cell_map}, counting).panes
-        entries = [(f"{number}-{place}", entry) for number, place, entry in panes]
-        outputs = judge(judged, entries, "real", versions, judging)
-        counted.changed.clear()
-        judged.changed.clear()
-        told.alerts += sum(
-            alert.state == "firing" and alert.change == "state" for alert in outputs.alerts
-        )
-        told.incidents += outputs.incidents
-    return told
-
-
-def entry(number: int, at: int, kind: bytes, payload: bytes) -> Entry:
-    """Return an entry of the log."""
-    fields = [b"t", kind, b"p", b"api", b"s", str(number).encode(), b"e", payload]
-    return f"{at}-{number}".encode(), fields
-
-
-# -- false incidents -------------------------------------------------------------------------------
-
-
-def false_ones(data: Path, events: int) -> Iterator[ResultRow]:
-    """Yield the alerts and incidents of traffic without drift."""
-    streams: dict[str, Callable[[], tuple[CellMap, list[Column]]]] = {
-        name: lambda path=data / file: _of_file(path, events)  # type: ignore[misc]  # bound here
-        for name, file in FILES.items()
-        if (data / file).is_file()
-    }
-    streams["1,000 normal features"] = lambda: _of_normals(max(events // 20, 1000))
-    for name, stream in streams.items():
-        cell_map, rows = stream()
-        found = _calm(cell_map, rows)
-        number = len(rows[0])
-        messages = sum(one.notify for one in found.incidents)
-        yield {
-            "traffic": f"{name}, {len(rows)} features",
-            "events": number,
-            "due": round(number / PER_ALARM, 2),
-            "alerts": found.alerts,
-            "incidents": len(found.last),
-            "messages": messages,
-        }
-
-
-def _of_file(path: Path, events: int) -> tuple[CellMap, list[Column]]:
-    stream = resampled(read(path), 0, events)
-    return stream.cell_map, stream.columns
-
-
-def _of_normals(events: int) -> tuple[CellMap, list[Column]]:
-    stream = normal(0, 1000, events)
-    return stream.cell_map, stream.columns
-
-
-def _calm(cell_map: CellMap, rows: list[Column]) -> Told:
-    version = PublishedVersion(
-        new_manifest("real", "1.0.0", "monitor"), cell_map.schema, cell_map.reference
-    )
-    values = zip(*(_plain(column) for column in rows), strict=True)
-    log = [
-        entry(
-            place + 1,
-            NOON + STEP_MS * place,
-            b"p",
-            encode(Prediction(f"id{place}", "1.0.0", NOON + STEP_MS * place, list(row), None)),
-        )
-        for place, row in enumerate(values)
-    ]
-    budget = EVENTS_PER_MONTH / PER_ALARM
-    return run(
-        log,
-        version,
-        cell_map,
-        CountingPolicy(false_alarms_per_month=budget),
-        JudgingPolicy(false_alarms_per_month=budget),
-    )
-
-
-def _plain(column: Column) -> list[float | str | None]:
-    values: list[float | str] = np.asarray(column, dtype=object).tolist()
-    return [None if value != value else value for value in values]  # noqa: PLR0124  NaN
 
 
 # -- planted faults --------------------------------------------------------------------------------
@@ -236,7 +108,7 @@ def planted() -> Iterator[ResultRow]:
     version = PublishedVersion(manifest, SCHEMA, profile, performance=performance)
     cell_map = CellMap(SCHEMA, profile, labels=True, performance=performance)
     for fault in track(FAULTS, "planted faults"):
-        found = run(_log(fault, trained), version, cell_map, CountingPolicy(), JudgingPolicy())
+        found = run([_log(fault, trained)], version, cell_map, CountingPolicy(), JudgingPolicy())
         yield from _rows(fault, found)
 
 
@@ -287,15 +159,21 @@ def _rows(fault: Fault, found: Told) -> Iterator[ResultRow]:
 
 
 @click.command()
-@click.option("--events", default=600_000, show_default=True, help="Of each file.")
+@click.option("--events", default=1_000_000, show_default=True, help="Of each file, in all.")
+@click.option("--seeds", default=20, show_default=True, help="References drawn of each file.")
+@click.option("--years", default=40, show_default=True, help="Years of permuted weeks.")
+@click.option("--wide-years", default=4, show_default=True, help="Those of 1,000 features.")
 @click.option("--faults/--no-faults", default=True, help="Plant faults, too.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files."
 )
-def main(events: int, data: Path, *, faults: bool) -> None:
+def main(events: int, seeds: int, years: int, wide_years: int, data: Path, *, faults: bool) -> None:
     """Measure, print tables, write benchmarks/results/incidents.json and planted_faults.json."""
-    title = f"traffic without drift, one false alarm in {PER_ALARM:,} events allowed"
-    write("incidents", title, list(false_ones(data, events)))
+    title = (
+        f"traffic without drift; in random order one false alarm in {PER_ALARM:,} events allowed"
+    )
+    found = [*in_random_order(data, events, seeds), *in_order(data, years, wide_years)]
+    write("incidents", title, found)
     if faults:
         write("planted_faults", f"at event {PLANTED:,} of the steel plant", list(planted()))
 

@@ -33,7 +33,7 @@ from benchmarks.detection.ordered import (
     timeline,
 )
 from benchmarks.results import ResultRow, write
-from driftgauge.consumer.judging.advance import Rejudging
+from driftgauge.consumer.judging.advance import Rejudging, Transitions
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.ordered.days import DAY_MS
 from driftgauge.consumer.judging.ordered.order import calibrated
@@ -49,13 +49,19 @@ NO_LATENCY = pack_counts(np.zeros(64, dtype=np.int64))
 
 def judged(version: JudgedVersion, stream: Rows) -> list[Alert]:
     """Judge rows, a pane a day; return the transitions of the ordered columns."""
+    found = (alert for moment in transitions(version, stream) for alert in moment.alerts)
+    return [alert for alert in found if alert.rule == PSI_WEEK.name]
+
+
+def transitions(version: JudgedVersion, stream: Rows) -> list[Transitions]:
+    """Judge rows, a pane a day; return the transitions of each."""
     profile, days = version.reference, stream.times // DAY_MS
     cells = [
         column.cells(values) for column, values in zip(profile.columns, stream.columns, strict=True)
     ]
     every = np.stack(cells) + profile.offsets[:-1, None]
     judge = Rejudging("real", {"1.0.0": version}, JudgingPolicy())
-    found: list[Alert] = []
+    found: list[Transitions] = []
     for number, day in enumerate(np.unique(days).tolist(), 1):
         chosen = every[:, days == day]
         rows, counts = (
@@ -67,8 +73,8 @@ def judged(version: JudgedVersion, stream: Rows) -> list[Alert]:
         pane = Pane(
             0, number, day * DAY_MS, (day + 1) * DAY_MS, rows, total, None, {"1.0.0": block}
         )
-        found += judge.take(pane).alerts
-    return [alert for alert in found if alert.rule == PSI_WEEK.name]
+        found.append(judge.take(pane))
+    return found
 
 
 def version_of(rows: Rows, origin: int, seed: int = 0) -> JudgedVersion:

@@ -129,13 +129,10 @@ def timeline(profile: ReferenceProfile, rows: Rows) -> Timeline:
     return timeline_of(profile, cells, rows.times)
 
 
-def permuted_weeks(rows: Rows, seed: int) -> tuple[float, float, float]:
-    """Return false episodes per 30 days, share of time in alarm, and what the calibration had said
-    of the rate.
-    """
+def permuted(rows: Rows, seed: int) -> Rows:
+    """Return the rows with their weeks in random order."""
     random = np.random.default_rng(seed)
-    weeks = rows.days // 7
-    order = random.permutation(weeks)
+    order = random.permutation(rows.days // 7)
     parts = [rows.part(7 * week, 7 * week + 7) for week in order.tolist()]
     shift = [(place - week) * 7 * DAY_MS for place, week in enumerate(order.tolist())]
     columns = tuple(
@@ -143,10 +140,17 @@ def permuted_weeks(rows: Rows, seed: int) -> tuple[float, float, float]:
         for values in zip(*(part.columns for part in parts), strict=True)
     )
     times = np.concatenate([part.times + moved for part, moved in zip(parts, shift, strict=True)])
-    mixed = Rows(rows.schema, columns, times)
+    return Rows(rows.schema, columns, times)
+
+
+def permuted_weeks(rows: Rows, seed: int) -> tuple[float, float, float]:
+    """Return false episodes per 30 days, share of time in alarm, and what the calibration had said
+    of the rate.
+    """
+    mixed = permuted(rows, seed)
     reference, stream = (
         mixed.part(0, 7 * REFERENCE_WEEKS),
-        mixed.part(7 * REFERENCE_WEEKS, 7 * weeks),
+        mixed.part(7 * REFERENCE_WEEKS, 7 * (rows.days // 7)),
     )
     profile = profile_of(reference)
     made = calibrated(profile, timeline(profile, reference), seed=seed)

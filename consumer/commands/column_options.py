@@ -8,6 +8,7 @@ import click
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.tables.format import COLUMN_TYPES
 from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, with_options
+from driftgauge.shared.wording.numbers import with_unit
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -20,6 +21,14 @@ _OPTIONS: Final = (
         multiple=True,
         metavar="COLUMN=TYPE",
         help=f"Take a column as {', '.join(COLUMN_TYPES[:-1])} or {COLUMN_TYPES[-1]}. Repeatable.",
+    ),
+    click.option(
+        "--unit",
+        "units",
+        multiple=True,
+        metavar="COLUMN=UNIT",
+        help="Unit of a column's numbers, such as load=kWh.  [default: as in a name like "
+        "'load [kWh]'] Repeatable.",
     ),
     *CELL_OPTIONS,
     *TEXT_OPTIONS,
@@ -39,7 +48,7 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def choices_of(given: Mapping[str, Any]) -> "Choices":
-    """Read the options; BadData if a type is none, or a mark cannot be one."""
+    """Read the options; BadData if one of them is malformed."""
     from driftgauge.shared.reference.columns.choices import Choices
 
     return Choices.of(given)
@@ -50,7 +59,14 @@ def show_columns(found: "Recognised") -> None:
     show_table(
         ("column", "kind", "why", "missing", "distinct", "values"),
         (
-            (row.column, row.kind, row.why, f"{row.missing:.2%}", f"{row.distinct:,}", row.shown)
+            (
+                row.column,
+                row.kind,
+                row.why,
+                f"{row.missing:.2%}",
+                f"{row.distinct:,}",
+                with_unit(row.shown, row.unit),
+            )
             for row in found.rows
         ),
     )

@@ -108,7 +108,7 @@ def _show(snapshot: Snapshot) -> None:
         lacking = feature.severity == "insufficient_data"
         values = {} if lacking else {found.name: found.value for found in feature.statistics}
         table.add_row(
-            Text(printable(feature.name)),
+            Text.assemble(printable(feature.name), (f" {printable(feature.unit)}".rstrip(), "dim")),
             Text(
                 "too few rows" if lacking else feature.severity, COLOURS.get(feature.severity, "")
             ),

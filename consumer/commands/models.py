@@ -13,6 +13,7 @@ from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.wording.numbers import with_unit
 
 if TYPE_CHECKING:
     from driftgauge.shared.reference.feature import Feature
@@ -203,7 +204,7 @@ def _declared(feature: "Feature") -> str:
         return ", ".join(feature.categories)
     bounds = ("" if bound is None else f"{bound:g}" for bound in (feature.minimum, feature.maximum))
     text = " … ".join(bounds)
-    return "" if text == " … " else text
+    return with_unit("" if text == " … " else text, feature.unit).strip()
 
 
 def _declared_time(feature: "Feature") -> str:

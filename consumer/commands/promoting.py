@@ -88,7 +88,11 @@ def validate(
 @click.argument("name")
 @click.argument("version")
 @click.option(
-    "--to", type=click.Choice(["staging", "production"]), default="production", show_default=True
+    "--to",
+    type=click.Choice(["staging", "production"]),
+    default="production",
+    show_default=True,
+    help="The stage that the version comes to.",
 )
 @click.option(
     "--data",

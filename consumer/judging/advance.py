@@ -7,6 +7,7 @@ taken if a transition or the time requires one (snapshotting.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from driftgauge.consumer.judging import commanding
@@ -28,15 +29,18 @@ from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Repor
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
-from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
+from driftgauge.consumer.judging.windows.window import (
+    DAY_MS,
+    HOUR_MS,
+    VersionWindow,
+    WindowPane,
+)
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.performance import LABEL, PerformanceBaselines
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.performance import PERFORMANCE, SEGMENT_PERFORMANCE
-
-HOUR_MS = 3_600_000
 
 
 def advance(
@@ -72,6 +76,27 @@ def advance(
             state.progress.offsets[entry.partition] = entry_id
             take(entry_id, entry)
     return step_.reporting.finish()
+
+
+def catch_up(
+    state: JudgingState,
+    model: str,
+    versions: Mapping[str, JudgedVersion],
+    policy: JudgingPolicy,
+) -> list[Incident]:
+    """Bring the incidents of a checkpoint up to its alerts; return their transitions.
+
+    There are none unless a release without incidents wrote it: before an upgrade, or after going
+    back to one. From the same checkpoint come the same incidents.
+
+    Parameters
+    ----------
+    state
+        State of the model, changed in place. Discard it if the transitions could not be committed.
+    versions
+        Versions by `reference_key`, as for `advance`; alerts of others stay as they are.
+    """
+    return _Step(state, model, versions, policy).catch_up()
 
 
 class Transitions(NamedTuple):
@@ -127,6 +152,18 @@ class _Step:
         self.alerting = Alerting(state, model, policy)
         self.incidents = Incidents(state, model, policy)
         self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
+
+    def catch_up(self) -> list[Incident]:
+        """Bring the incidents up to the alerts, at the time of the last judged entry."""
+        now, key = self.state.progress.now, self.state.progress.reference_key
+        firing = {alert.version for alert in self.state.alerts.values()}
+        moved = self.incidents.catch_up(
+            {version for version in firing if key(version) in self.versions},
+            now,
+            lambda version: self.alerting.circumstances(version, now),
+            lambda version: self._context(version, now),
+        )
+        return [self.incidents.write(one, now) for one in moved]
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
         """Judge an entry of the only partition."""
@@ -206,7 +243,7 @@ class _Step:
             self._note_told(context)
             self._note_week(context)
             self.reporting.remember(context)
-            self.reporting.report(context)
+            self.reporting.consider(context)
         self._retire(pane.end)
         self._end_moment(pane.end)
 
@@ -283,7 +320,7 @@ class _Step:
                 context
             )  # labels of two panes are two evaluations, also when they come at once
         self._note_told(context)
-        self.reporting.report(context)
+        self.reporting.consider(context)
 
     def _look(self, version: str, now: int) -> set[int]:
         """Judge the past days of a version whose labels changed; return those that are bad."""
@@ -351,7 +388,7 @@ class _Step:
         context = self._context(alarm.version, alarm.time)
         self.alerting.alarm(alarm, context)
         if self.alerting.notices:
-            self.reporting.report(context)
+            self.reporting.consider(context)
         self._end_moment(alarm.time)
 
     def judge_reference(self, entry: NewReference) -> None:
@@ -376,7 +413,7 @@ class _Step:
         if version in state.days:
             state.days[version].progress.alarms = []  # they were of the reference before
             state.keep_week(version)
-        self.reporting.report(context)
+        self.reporting.consider(context)
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
@@ -395,16 +432,22 @@ class _Step:
         self._end_moment(self.state.progress.now)
 
     def _end_moment(self, now: int) -> None:
-        """Write the transitions of a moment as one group, and those of the incidents they join."""
+        """Take the reports of a moment; write its transitions as one group, and those of the
+        incidents that they join.
+        """
         found = self.alerting.notices
         around = {
             notice.alert.version: self.alerting.circumstances(notice.alert.version, now)
             for notice in found
         }
-        self.outputs.alerts += notices.write(self.model, now, found, around)
-        self.outputs.incidents += self.incidents.follow(
+        moved = self.incidents.follow(
             found, now, around, lambda version: self._context(version, now)
         )
+        self.reporting.end_moment({one.incident.version for one in moved if one.change == "opened"})
+        self.outputs.alerts += notices.write(
+            self.model, now, found, around, partial(self.state.report_of, self.model)
+        )
+        self.outputs.incidents += [self.incidents.write(one, now) for one in moved]
         found.clear()
 
     def _retire(self, now: int) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from driftgauge.consumer.judging.alerts.actions import Circumstances
 from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
-from driftgauge.consumer.judging.alerts.notices import Notice, with_evidence
+from driftgauge.consumer.judging.alerts.notices import Notice
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -22,7 +22,7 @@ from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_o
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.alert import AlertEvidence, Contribution
-from driftgauge.shared.contract.alerts import MARKS, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.performance import LABEL
@@ -147,9 +147,7 @@ class Alerting:
         """Keep an alert that was moved, and collect its transition."""
         alert, transition = moved
         if transition is not None:
-            told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
-            alert = with_evidence(alert, evidence, snapshot)
+            alert = msgspec.structs.replace(alert, evidence=evidence)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)
@@ -157,10 +155,6 @@ class Alerting:
             self._state.keep_alert(msgspec.structs.replace(alert, evidence=None, acknowledged=None))
         elif alert.fingerprint in self._state.alerts:
             self._state.drop_alert(alert.fingerprint)
-
-    def snapshot_id(self, version: str, events: int) -> str:
-        """Return the id of a version's snapshot after this many events of the model."""
-        return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
         """Return the circumstances by which an action is chosen."""
@@ -259,6 +253,7 @@ class Alerting:
 
     def _evidence(self, found: Evidence, context: AlertContext, effect: str = "") -> AlertEvidence:
         window = context.judged.window
+        start, end = window.span(context.now)
         return AlertEvidence(
             statistic=found.statistic,
             value=found.value,
@@ -267,10 +262,11 @@ class Alerting:
             n=context.judged.evaluation.version.reference.rows if found.n is None else found.n,
             m=window.rows if found.m is None else found.m,
             events=self._state.progress.events,
-            window_start=window.start,
-            window_end=window.end,
+            window_start=start,
+            window_end=end,
             effect=effect,
             cells=list(found.cells),
+            unit=found.unit,
         )
 
 

@@ -54,7 +54,8 @@ def apply(
         progress.commands_refused += 1
         return [], f"command {entry_id}: {error}"
     for alert in alerts:
-        evidence = alert.evidence or AlertEvidence("", 0, None, None, 0, 0, progress.events, 0, 0)
+        now = progress.now
+        evidence = alert.evidence or AlertEvidence("", 0, None, None, 0, 0, 0, now, now)
         moved = (
             lifecycle.acknowledge(alert, mark)
             if isinstance(mark, Acknowledgement)

@@ -5,13 +5,13 @@ It holds the state; grouping.py says which incident an alert belongs to, life.py
 one, and headline.py in which words.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import msgspec
 
 from driftgauge.consumer.judging.alerting import AlertContext
 from driftgauge.consumer.judging.alerts.actions import NEW_MS, Circumstances
-from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState, State
 from driftgauge.consumer.judging.alerts.notices import Notice
 from driftgauge.consumer.judging.incidents import effects
 from driftgauge.consumer.judging.incidents.changes import Changes, Located
@@ -65,8 +65,9 @@ class Incidents:
         now: int,
         around: Mapping[str, Circumstances],
         context_of: ContextOf,
-    ) -> list[Incident]:
-        """Group the alert transitions of a moment; return the transitions of the incidents.
+    ) -> list[Moved]:
+        """Group the alert transitions of a moment; return what moved of the incidents, to be
+        written.
 
         Parameters
         ----------
@@ -80,19 +81,68 @@ class Incidents:
             return []
         changes: dict[str, tuple[AlertContext, Changes]] = {}
         for notice in notices:
-            self._take(notice, now, context_of, changes)
-        written = []
+            if notice.transition.change not in MARKS:
+                self._take(notice.alert, notice.transition.state, now, context_of, changes)
+        return self._moved(before, now, around, changes)
+
+    def catch_up(
+        self,
+        versions: Container[str],
+        now: int,
+        around_of: Callable[[str], Circumstances],
+        context_of: ContextOf,
+    ) -> list[Moved]:
+        """Bring the incidents up to the alerts, where a release without incidents moved these:
+        those that fire join or open one, and those that ended since are taken out.
+
+        Parameters
+        ----------
+        versions
+            Versions that can be evaluated; alerts of others stay as they are.
+        around_of
+            Returns the circumstances of a version.
+        """
+        before = dict(self._state.incidents)
+        firing = {
+            name: alert
+            for name, alert in self._state.alerts.items()
+            if alert.state == "firing" and rule_of(alert.rule).notify
+        }
+        for incident in before.values():
+            ended = {name for name, one in incident.members.items() if one.is_firing} - set(firing)
+            if ended and incident.is_open:
+                self._state.keep_incident(resolved(incident, ended, now))
+        astray = [
+            alert
+            for alert in firing.values()
+            if alert.version in versions and self._holding(alert.fingerprint) is None
+        ]
+        changes: dict[str, tuple[AlertContext, Changes]] = {}
+        for alert in sorted(astray, key=lambda one: (one.started, one.fingerprint)):
+            self._take(alert, "firing", now, context_of, changes)
+        around = {version: around_of(version) for version in sorted(changes)}
+        return self._moved(before, now, around, changes)
+
+    def _moved(
+        self,
+        before: Mapping[str, IncidentState],
+        now: int,
+        around: Mapping[str, Circumstances],
+        changes: Mapping[str, tuple[AlertContext, Changes]],
+    ) -> list[Moved]:
+        """Return what moved of the incidents, by their alerts or by the time."""
+        found = []
         for name in sorted(self._state.incidents, key=lambda one: (self._opened(one), one)):
             incident = self._state.incidents[name]
             was = before.get(name)
             if was is not incident:
                 incident = self._told(self._remeasured(incident, changes, now), around, changes)
-            found = moved(
+            step = moved(
                 was, incident, now, heard=self._is_heard(incident, now), policy=self._policy
             )
-            if found is not None:
-                written.append(self.write(found, now))
-        return written
+            if step is not None:
+                found.append(step)
+        return found
 
     def _opened(self, name: str) -> int:
         return self._state.incidents[name].opened
@@ -108,24 +158,24 @@ class Incidents:
 
     def _take(
         self,
-        notice: Notice,
+        alert: AlertState,
+        state: State,
         now: int,
         context_of: ContextOf,
         changes: dict[str, tuple[AlertContext, Changes]],
     ) -> None:
-        """Let an alert join its incident, or leave it."""
-        alert, transition = notice.alert, notice.transition
-        if not rule_of(alert.rule).notify or transition.change in MARKS:
+        """Let an alert that enters a state join its incident, or leave it."""
+        if not rule_of(alert.rule).notify:
             return
         holding = self._holding(alert.fingerprint)
-        if transition.state == "resolved" and holding is not None:
+        if state == "resolved" and holding is not None:
             self._state.keep_incident(resolved(holding, {alert.fingerprint}, now))
-        if transition.state != "firing":
+        if state != "firing":
             return
         if alert.version not in changes:
             context = context_of(alert.version)
             judged = context.judged
-            changes[alert.version] = context, Changes(judged.evaluation, judged.window)
+            changes[alert.version] = context, Changes(judged.evaluation, judged.window, now)
         change, member = self._measured(alert, now, *changes[alert.version])
         found = holding or incident_of(alert, change, self._remembered(now))
         if found is None:
@@ -240,7 +290,7 @@ class Incidents:
         changes: Changes,
         located: Located | None,
     ) -> Change:
-        rule, window = rule_of(alert.rule), context.judged.window
+        rule = rule_of(alert.rule)
         if rule.weekly:
             return Change(alert.started, alert.started - WEEK_MS, alert.started)
         if rule.online:
@@ -251,7 +301,7 @@ class Incidents:
             return located.when
         evidence = alert.evidence
         start, end = (
-            (window.start, window.end)
+            context.judged.window.span(now)
             if evidence is None
             else (evidence.window_start, evidence.window_end)
         )
@@ -277,7 +327,8 @@ class Incidents:
             return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
         usual = "higher" if alert.feature == PREDICTION else "too"
         rule = alert.rule if kind == "broken_values" else PSI.name
-        return effects.of_column(column, located.cells, rule, usual=usual)
+        unit = version.unit(version.place[alert.feature])
+        return effects.of_column(column, located.cells, rule, unit=unit, usual=usual)
 
     def _told(
         self,
@@ -289,8 +340,6 @@ class Incidents:
         facts = self._facts(incident, around, changes)
         what, advice = action(facts)
         cause = incident.members[incident.cause].alert
-        snapshots = (self._state.alerts.get(name) for name in reversed(incident.members))
-        latest = next((one.snapshot for one in snapshots if one is not None and one.snapshot), "")
         return msgspec.structs.replace(
             incident,
             change=cause.change or incident.change,
@@ -299,7 +348,6 @@ class Incidents:
             advice=advice,
             effect=facts.effect,
             watched=facts.watched,
-            snapshot=latest or incident.snapshot,
         )
 
     def _facts(
@@ -338,6 +386,7 @@ class Incidents:
         members = list(incident.members.values())
         columns = [one.alert.feature for one in incident.features]
         cause = incident.members[incident.cause]
+        snapshot = self._state.report_of(self._model, cause.alert.version)
         return Incident(
             id=incident.id,
             model=self._model,
@@ -370,10 +419,12 @@ class Incidents:
             effect=incident.effect,
             alerts=[one.alert for one in members[:MOST_EVIDENCE]],
             of_alerts=len(members),
-            snapshot=incident.snapshot,
-            report=f"/reports/{incident.snapshot}" if incident.snapshot else "",
+            snapshot=snapshot,
+            report=f"/reports/{snapshot}" if snapshot else "",
             acknowledged=incident.acknowledged,
             silenced=incident.silenced,
+            muted=incident.is_open
+            and (incident.is_silenced(now) or not self._is_heard(incident, now)),
         )
 
 
@@ -389,7 +440,7 @@ def _of_labels(alert: AlertState, context: AlertContext) -> str:
     if target is None:
         return "changed"
     column, cells = target.reference.column, target.counts.window
-    return effects.of_column(column, cells, alert.rule, usual="higher")
+    return effects.of_column(column, cells, alert.rule, unit=target.unit, usual="higher")
 
 
 def _performance(incident: IncidentState) -> Member | None:

@@ -1,7 +1,12 @@
-"""Takes the snapshots of a step: a report when an alert fired or resolved, or when one is due; and
-the current snapshot of each version at the step's end.
+"""Takes the snapshots of a step: a report when an incident opened, an alert moved an hour after
+the last report, or one is due; and the current snapshot of each version at the step's end.
+
+One fault raises dozens of alerts within minutes. A report for each would say the same again and
+again, so an incident has at most one an hour; the alerts and incidents of the meantime name the
+latest one.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,9 +22,9 @@ from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.report import report as report_segments
 from driftgauge.consumer.judging.state import JudgingState, Reported
 from driftgauge.consumer.judging.windows.history import PsiHistory
-from driftgauge.consumer.judging.windows.window import DAY_MS
+from driftgauge.consumer.judging.windows.window import DAY_MS, HOUR_MS
 from driftgauge.shared.contract.alert import Action, Alert
-from driftgauge.shared.contract.alerts import MARKS
+from driftgauge.shared.contract.alerts import MARKS, snapshot_id
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.severity import ALARMING, Severity, worst
 from driftgauge.shared.contract.snapshot import (
@@ -77,6 +82,7 @@ class Reporting:
         self._alerting = alerting
         self._outputs = outputs
         self._latest: dict[str, _Noted] = {}
+        self._moment: dict[str, AlertContext] = {}
         self._written: dict[str, tuple[_Noted, Snapshot]] = {}
 
     def note(self, context: AlertContext) -> None:
@@ -92,36 +98,59 @@ class Reporting:
             context.version, context.now, context.judged.evaluation.judged_psi, oldest
         )
 
-    def report(self, context: AlertContext) -> None:
+    def consider(self, context: AlertContext) -> None:
+        """Note a version that may need a report of this moment, once it is known which incidents
+        opened.
+        """
+        self.note(context)
+        self._moment[context.version] = context
+
+    def end_moment(self, opened: Collection[str]) -> None:
+        """Take the reports of a moment; `opened` are the versions of which an incident opened."""
+        for version, context in self._moment.items():
+            self.report(context, opened=version in opened)
+        self._moment.clear()
+
+    def report(self, context: AlertContext, *, opened: bool = False) -> None:
         """Take a snapshot report if one of the moment's transitions requires it, or one is due."""
-        progress = self._state.progress
-        alerted = any(
+        self.note(context)
+        alerted = self._is_alerted(context, opened=opened)
+        if alerted or self._is_due(context):
+            self._take(context, alerted=alerted)
+            progress = self._state.progress
+            progress.reported[context.version] = Reported(context.now, progress.events)
+
+    def _take(self, context: AlertContext, *, alerted: bool) -> None:
+        noted = self._latest[context.version]
+        snapshot = self._snapshot(noted)
+        self._written[context.version] = noted, snapshot
+        self._outputs.snapshots.append(
+            msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule")
+        )
+
+    def _is_alerted(self, context: AlertContext, *, opened: bool) -> bool:
+        """Return whether an alert fired or resolved, and the report of it is not one more of the
+        same hour and incident.
+        """
+        last = self._state.progress.reported.get(context.version)
+        if not opened and last is not None and context.now - last.time < HOUR_MS:
+            return False
+        return any(
             notice.alert.version == context.version
             and notice.transition.state in {"firing", "resolved"}
             and notice.transition.change not in MARKS
             for notice in self._alerting.notices
         )
-        due = self._is_due(
-            progress.reported.get(context.version), context.judged.window.rows, context.now
-        )
-        self.note(context)
-        if alerted or due:
-            noted = self._latest[context.version]
-            snapshot = self._snapshot(noted)
-            self._written[context.version] = noted, snapshot
-            self._outputs.snapshots.append(
-                msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule")
-            )
-            progress.reported[context.version] = Reported(context.now, progress.events)
 
-    def _is_due(self, last: Reported | None, rows: int, now: int) -> bool:
+    def _is_due(self, context: AlertContext) -> bool:
         """Return whether a scheduled report is due; the first one is due as soon as there are
         enough rows.
         """
+        last = self._state.progress.reported.get(context.version)
         if last is None:
-            return rows >= self._policy.min_window_rows
+            return context.judged.window.rows >= self._policy.min_window_rows
         return (
-            now - last.time >= self._policy.snapshot_seconds * 1000
+            context.now - last.time >= self._policy.snapshot_seconds * 1000
             or self._state.progress.events - last.events >= self._policy.snapshot_events
         )
 
@@ -165,21 +194,21 @@ class Reporting:
         every = [*reports, *((prediction,) if prediction else ()), *moved]
         found: list[Severity] = [*(report.severity for report in every), *of_model]
         severity = worst(found) if found else "insufficient_data"
-        window = judged.window
+        window, span = judged.window, judged.window.span(context.now)
         performance = report_performance(
-            judged.labelled, judged.evaluation.version.baselines, window.scores
+            judged.labelled, judged.evaluation.version.baselines, window.scores, span
         )
         if performance is not None:
             performance = msgspec.structs.replace(performance, target=target)
         return Snapshot(
-            id=self._alerting.snapshot_id(version, noted.events),
+            id=snapshot_id(self._model, version, noted.events),
             model=self._model,
             version=version,
             trigger="current",
             created=context.now,
             severity=severity,
             verdict=verdict(severity, every, window.rows, alerts),
-            window=Window(window.start, window.end, window.rows, len(window.panes), noted.events),
+            window=Window(*span, window.rows, len(window.panes), noted.events),
             reference_rows=judged.evaluation.version.reference.rows,
             features=reports,
             prediction=prediction,
@@ -196,12 +225,12 @@ class Reporting:
 
 
 class NoReporting(Reporting):
-    """Takes no snapshots, for a backtest that needs only the alerts."""
+    """Takes no snapshots, for a backtest that needs only the alerts and which reports they name."""
 
     def note(self, context: AlertContext) -> None:
         pass
 
-    def report(self, context: AlertContext) -> None:
+    def _take(self, context: AlertContext, *, alerted: bool) -> None:
         pass
 
 

@@ -36,6 +36,7 @@ from driftgauge.consumer.judging.windows.merge import Merge
 from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract import pane as panes_of_log
+from driftgauge.shared.contract.alerts import snapshot_id
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.pane import (
     Alarm,
@@ -241,6 +242,11 @@ class JudgingState:
     """Fields to write, or functions that pack them at the end of a step, so that only the last
     state is packed. An empty value deletes the field.
     """
+
+    def report_of(self, model: str, version: str) -> str:
+        """Return the id of a version's latest snapshot report; empty if it has none."""
+        last = self.progress.reported.get(version)
+        return "" if last is None else snapshot_id(model, version, last.events)
 
     def alerts_of(self, version: str) -> list[AlertState]:
         """Return the open alerts of a version in a fixed order, whatever the order in the

@@ -69,7 +69,7 @@ def compare_files(
     first = open_table(reference, choices.table)
     chosen, excluded = _named(first, features), _named(first, exclude)
     names = chosen or list(first.columns)
-    _check(first, (*names, *excluded, *choices.types))
+    _check(first, (*names, *excluded, *choices.types, *choices.units))
     form, remark = notation_of({name: first.columns[name] for name in names}, choices.table)
     choices = msgspec.structs.replace(choices, table=form)
     plan = Plan(names, dict.fromkeys(excluded, "excluded by the caller"))

@@ -126,9 +126,11 @@ def read_reference(
         raise BadData(
             f"{path} has no column {', '.join(absent)}; it has: {', '.join(table.columns)}."
         )
-    unknown = [name for name in choices.types if name not in table.columns]
-    if unknown:
-        raise BadData(f"--type names {', '.join(unknown)}, but {path} has no such column.")
+    for option, named in (("--type", choices.types), ("--unit", choices.units)):
+        known = {*table.columns, *(RESERVED if option == "--unit" else ())}
+        unknown = [name for name in named if name not in known]
+        if unknown:
+            raise BadData(f"{option} names {', '.join(unknown)}, but {path} has no such column.")
     taken = [name for name in choices.types if name in special.names]
     if taken:
         raise BadData(
@@ -173,7 +175,7 @@ def _prediction(
 ) -> tuple[Feature, ColumnRow] | None:
     if special.prediction is None:
         return None
-    untyped = msgspec.structs.replace(choices, types={})
+    untyped = msgspec.structs.replace(choices, types={}, units={})
     cells = table.columns[special.prediction]
     return recognised(special.prediction, cells, untyped, IN_HAND)
 

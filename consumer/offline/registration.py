@@ -27,8 +27,9 @@ from driftgauge.shared.reference.building import build_profile, counted
 from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
-from driftgauge.shared.reference.profile import Column, ReferenceProfile
+from driftgauge.shared.reference.profile import PREDICTION, Column, ReferenceProfile
 from driftgauge.shared.reference.schema import RESERVED, Schema
+from driftgauge.shared.reference.units import unit_in
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -181,10 +182,12 @@ def _choices(submission: Submission, given: Schema | None) -> Choices:
     if given is None:
         return choices
     file = submission.schema_file
-    if choices.types:
-        raise BadData(
-            f"The types stand in {file}: write them there as `kind`, and leave --type out."
-        )
+    for option, said, name in (("type", choices.types, "kind"), ("unit", choices.units, "unit")):
+        if said:
+            raise BadData(
+                f"The {option}s stand in {file}: write them there as `{name}`, and leave "
+                f"--{option} out."
+            )
     if choices.table not in {TableFormat(), given.table} and given.table != TableFormat():
         raise BadData(
             f"How the cells are written stands in {file}, as `table`: correct it there, and leave "
@@ -260,7 +263,21 @@ def _schema(
         time=table.time,
         extra="refuse" if submission.artifact is not None else "ignore",
         text_numbers="refuse" if submission.artifact is not None else "take",
+        unit=_unit(submission, output),
     )
+
+
+def _unit(submission: Submission, output: Output) -> str:
+    """Return the unit of the predictions: that of the target, or of their own column."""
+    units, named = (
+        submission.choices.units,
+        (submission.target_column, submission.prediction_column),
+    )
+    names = [name for name in (*named, PREDICTION) if name is not None]
+    said = next((units[name] for name in names if name in units), "")
+    if said or output.kind != "numeric":
+        return said
+    return next(filter(None, map(unit_in, names)), "")
 
 
 def _as_predicted(schema: Schema, output: Output, file: Path | None, *, fitted: bool) -> Schema:

@@ -1,6 +1,6 @@
-"""The retraining hook: a critical performance alert starts a command or a webhook, once per
-cooldown.
+"""The retraining hook: a critical incident that is mended by a retraining starts a command or
+a webhook, once.
 
-consumer/judging/alerts/retraining.py decides, command.py and webhook.py run the hook, and
-consumer/stages/retraining.py reads the alerts, commits and holds the lease.
+consumer/judging/incidents/retraining.py decides, command.py and webhook.py run the hook, and
+consumer/stages/retraining.py reads the incidents, commits and holds the lease.
 """

@@ -1,5 +1,5 @@
-"""Retraining by a command, which gets the alert on its standard input; its output is logged and its
-time limited.
+"""Retraining by a command, which gets the incident on its standard input; its output is logged and
+its time limited.
 """
 
 import logging
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
+from driftgauge.consumer.judging.incidents.retraining import Run, RunResult
 from driftgauge.consumer.retraining import leash
 from driftgauge.shared.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Retraining by a webhook: a POST of the alert as CloudEvents JSON. The address is a secret and
+"""Retraining by a webhook: a POST of the incident as CloudEvents JSON. The address is a secret and
 never logged.
 """
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
+from driftgauge.consumer.judging.incidents.retraining import Run, RunResult
 
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)
@@ -17,7 +17,7 @@ AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -> RunResult:
-    """Post the alert until the receiver accepts it; redirections are not followed.
+    """Post the incident until the receiver accepts it; redirections are not followed.
 
     Parameters
     ----------

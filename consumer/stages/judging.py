@@ -12,7 +12,7 @@ import redis
 from redis.client import Pipeline
 
 from driftgauge.consumer.counting.entries.columns import Entry
-from driftgauge.consumer.judging.advance import advance
+from driftgauge.consumer.judging.advance import advance, catch_up
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import Outputs
@@ -131,6 +131,7 @@ class JudgingStage(Stage):
             self._state = JudgingState.unpack(fields, sizes)
         self._clock.reset()
         self._note_ends()
+        self._catch_up()
 
     def _note_ends(self) -> None:
         """Find partitions whose panes went back, and commit that at once."""
@@ -144,6 +145,18 @@ class JudgingStage(Stage):
                 self.name,
             )
             self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
+
+    def _catch_up(self) -> None:
+        """Group alerts that an earlier release left without an incident, and commit that at
+        once.
+        """
+        self._learn({alert.version for alert in self._state.alerts.values()})
+        incidents = catch_up(self._state, self._model, self._versions, self.policy)
+        if not incidents:
+            return
+        log.info("%s: %d incidents brought up to their alerts.", self.name, len(incidents))
+        outputs = Outputs(incidents=incidents)
+        self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
 
     def _last_id(self, stream: str) -> str:
         return last_generated(self._reader_of(stream), stream)

@@ -66,7 +66,7 @@ class Reports(Sink):
         ]
         self._folder: Path = settings.reports_dir / model
         self._model = model
-        self._kept, self._days = settings.reports_kept, settings.reports_days
+        self._kept = settings.reports_kept, settings.reports_days, settings.reports_megabytes
 
     def load(self, state: bytes) -> None:  # noqa: ARG002  reports have no state
         """Refuse a malformed model name, which was put into Redis by hand: here it would be part of
@@ -96,7 +96,7 @@ class Reports(Sink):
             )
             return
         write_report(snapshot, self._folder, self._health())
-        remove_old(self._folder, self._kept, self._days)
+        remove_old(self._folder, *self._kept)
 
     def _health(self) -> PipelineHealth:
         """Return the state of the pipeline: the counters of counting, and how far it is behind."""

@@ -1,5 +1,5 @@
-"""Retraining of one model: follows its alerts and runs the hook, once however many workers there
-are.
+"""Retraining of one model: follows its incidents and runs the hook, once for each however many
+workers there are.
 
 The run is committed before it starts and after it ended. If a worker dies, is stopped or loses its
 lease while the hook runs, the next owner runs it again with the same id. At most one attempt runs
@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.alerts.retraining import RetrainingState, Run, RunResult
+from driftgauge.consumer.judging.incidents.retraining import RetrainingState, Run, RunResult
 from driftgauge.consumer.retraining.command import run_command
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
 from driftgauge.shared.connections.redis_client import server_ms
@@ -44,7 +44,7 @@ def hook_of(settings: Settings, name: str) -> Hook | None:
 
 
 class Retraining(Sink):
-    """Runs the hook for one model; follows its alerts.
+    """Runs the hook for one model; follows its incidents.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Retraining(Sink):
     name = "retraining"
     key = "retraining"
     from_beginning = False
-    """Alerts from before the hook was configured are not its business, until they change."""
+    """Incidents from before the hook was configured are not its business, until they change."""
 
     def __init__(
         self, client: redis.Redis, settings: Settings, model: str, hook: Hook, stop: threading.Event
@@ -76,13 +76,13 @@ class Retraining(Sink):
 
     @property
     def waits(self) -> bool:
-        """Whether an alert waits for the end of the cooldown."""
-        return bool(self._state.waiting)
+        """Whether an incident waits for the end of the cooldown."""
+        return self._state.waits
 
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
-        """Read alerts, and run the hook to its end for each that asks for retraining."""
+        """Read incidents, and run the hook to its end for each that asks for retraining."""
         yield from self._take_up(hold)
-        now = server_ms(self._client) if events or self._state.waiting else 0
+        now = server_ms(self._client) if events or self._state.waits else 0
         for entry_id, event in events:
             self._state = self._state.read(event, now, self._cooldown_ms)
             if self._state.running is None:
@@ -97,7 +97,7 @@ class Retraining(Sink):
         yield from self._start_waiting(now, hold)
 
     def _start_waiting(self, now: int, hold: Hold) -> Generator[Done, None, None]:
-        """Run the hook for the alert that waited for the cooldown's end, if it is over."""
+        """Run the hook for the incidents that waited for the cooldown's end, if it is over."""
         found = self._state.due(now, self._cooldown_ms)
         if found is not self._state:
             self._state = found
@@ -119,7 +119,7 @@ class Retraining(Sink):
         run = self._state.running
         assert run is not None  # noqa: S101  the callers looked
         name = f"retraining {self._model}"
-        log.warning("%s: starting, attempt %d, for alert %s", name, run.attempt, run.id)
+        log.warning("%s: starting, attempt %d, for incident %s", name, run.attempt, run.id)
         cancelled, outcomes = threading.Event(), list[RunResult]()
         thread = threading.Thread(
             target=lambda: outcomes.append(self._guarded(run, cancelled)), name=f"{name} hook"

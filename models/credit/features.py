@@ -60,6 +60,13 @@ RANGES: Final[dict[str, tuple[float | None, float | None]]] = {
 }
 """Range of each feature that has one. A bill may be negative: an account can be in credit."""
 
+UNITS: Final[dict[str, str]] = {
+    **dict.fromkeys(("LIMIT_BAL", *BILLS, *PAYMENTS), "NT$"),
+    **dict.fromkeys(("AGE",), "years"),
+    **dict.fromkeys((*DELAYS, "worst_delay", "months_late"), "months"),
+}
+"""Unit of each feature that has one."""
+
 
 def _feature(name: str) -> Feature:
     if name in CODES:
@@ -70,7 +77,13 @@ def _feature(name: str) -> Feature:
     low, high = RANGES.get(name, (None, None))
     excluded = EXCLUDED.get(name, "")
     return Feature(
-        name, "numeric", nullable=name not in REQUIRED, minimum=low, maximum=high, excluded=excluded
+        name,
+        "numeric",
+        nullable=name not in REQUIRED,
+        minimum=low,
+        maximum=high,
+        excluded=excluded,
+        unit=UNITS.get(name, ""),
     )
 
 

@@ -157,7 +157,7 @@ def _stop_on_signals() -> None:
 @output_option
 @json_option
 def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
-    """Show the retraining hook: the concept changes, an alert fires, a new version is trained,
+    """Show the retraining hook: the concept changes, an incident opens, a new version is trained,
     validated and staged.
     """
     from rich.console import Console

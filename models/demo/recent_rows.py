@@ -120,8 +120,8 @@ def wait_for_rows(
             return found
         if time.monotonic() > deadline:
             raise BadData(
-                f"{path} has {len(found.labels)} rows since the alert, {rows} are needed; waited "
-                f"{patience_s:g} s."
+                f"{path} has {len(found.labels)} rows since the incident, {rows} are needed; "
+                f"waited {patience_s:g} s."
             )
         time.sleep(POLL_S)
 

@@ -1,11 +1,12 @@
-"""An example of a retraining hook: it trains a demo model on the rows since an alert, validates the
-new version, and puts it into staging.
+"""An example of a retraining hook: it trains a demo model on the rows since an incident opened,
+validates the new version, and puts it into staging.
 
     DRIFTGAUGE_RETRAIN_COMMAND='["python", "-m", "driftgauge.models.demo.retrain",
                                  "--rows", "recent.csv"]'
 
-The worker runs the hook on a critical performance alert and writes the alert to its standard input
-as CloudEvents JSON. The hook puts nothing into production: a person promotes from staging.
+The worker runs the hook on a critical incident whose action is `retrain` and writes the incident to
+its standard input as CloudEvents JSON. The hook puts nothing into production: a person promotes
+from staging.
 """
 
 import subprocess
@@ -20,7 +21,8 @@ import msgspec
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import DemoModel, Trained, held_out, store
 from driftgauge.models.demo.recent_rows import wait_for_rows
-from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.contract.alert import CloudEvent
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import read_settings
@@ -29,8 +31,8 @@ ACTOR = "driftgauge.models.demo.retrain"
 
 
 @click.command(
-    help="Train on the rows since the alert on standard input, validate the new version, and put "
-    "it into staging."
+    help="Train on the rows since the incident on standard input, validate the new version, and "
+    "put it into staging."
 )
 @click.option(
     "--rows",
@@ -57,31 +59,31 @@ ACTOR = "driftgauge.models.demo.retrain"
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of split and model."
 )
 def main(path: Path, at_least: int, patience: float, seed: int) -> None:
-    """Retrain once, for one alert."""
+    """Retrain once, for one incident."""
     try:
-        alert = _alert(sys.stdin.buffer.read())
+        incident = _incident(sys.stdin.buffer.read())
         registry = ModelRegistry(read_settings().registry_dir)
-        model = _model(registry, alert)
+        model = _model(registry, incident)
         click.echo(
-            f"{alert.model} {alert.version}: {alert.summary}. Waiting for {at_least:,} rows since "
-            f"then."
+            f"{incident.model} {incident.version}: {incident.headline} Waiting for {at_least:,} "
+            "rows since it was opened."
         )
-        rows = wait_for_rows(path, model.schema, alert.started, at_least, patience)
+        rows = wait_for_rows(path, model.schema, incident.opened, at_least, patience)
         trained = model.fit(rows, seed, str(path))
-        gates = registry.manifest(alert.model, alert.version).gates
-        version = store(model, trained, registry, alert.model, gates=gates).name
-        click.echo(f"Trained {alert.model} {version} on {len(rows.labels):,} rows.")
-        _validate(model, trained, alert.model, version)
+        gates = registry.manifest(incident.model, incident.version).gates
+        version = store(model, trained, registry, incident.model, gates=gates).name
+        click.echo(f"Trained {incident.model} {version} on {len(rows.labels):,} rows.")
+        _validate(model, trained, incident.model, version)
         _driftgauge(
             [
                 "models",
                 "promote",
-                alert.model,
+                incident.model,
                 version,
                 "--to",
                 "staging",
                 "--reason",
-                f"alert {alert.fingerprint}",
+                f"incident {incident.id}",
             ]
         )
     except DriftgaugeError as error:
@@ -89,22 +91,22 @@ def main(path: Path, at_least: int, patience: float, seed: int) -> None:
         raise SystemExit(error.exit_code) from error
 
 
-def _alert(event: bytes) -> Alert:
+def _incident(event: bytes) -> Incident:
     try:
-        return msgspec.json.decode(msgspec.json.decode(event, type=CloudEvent).data, type=Alert)
+        return msgspec.json.decode(msgspec.json.decode(event, type=CloudEvent).data, type=Incident)
     except msgspec.MsgspecError as error:
-        raise BadData(f"Standard input holds no alert as CloudEvents JSON ({error}).") from error
+        raise BadData(f"Standard input holds no incident as CloudEvents JSON ({error}).") from error
 
 
-def _model(registry: ModelRegistry, alert: Alert) -> DemoModel:
+def _model(registry: ModelRegistry, incident: Incident) -> DemoModel:
     """Find the demo model of a version by its feature engineering, whatever its name."""
-    engineering = registry.manifest(alert.model, alert.version).feature_engineering
+    engineering = registry.manifest(incident.model, incident.version).feature_engineering
     for model in MODELS.values():
         if engineering == f"driftgauge.models.{model.name}.features":
             return model
     raise BadData(
-        f"{alert.model} {alert.version} is none of the demo models: train it by a command of its "
-        f"own."
+        f"{incident.model} {incident.version} is none of the demo models: train it by a command "
+        "of its own."
     )
 
 

@@ -1,6 +1,6 @@
 """The demo of the retraining hook (`driftgauge demo-retrain`).
 
-Simulated labels begin to depend on the features in another way, a performance alert fires, and the
+Simulated labels begin to depend on the features in another way, an incident opens, and the
 hook (retrain.py) trains and validates a new version and puts it into staging.
 """
 

@@ -52,9 +52,9 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "FAF": (0, 3),
     "TUE": (0, 2),
 }
-"""Numeric feature to its range: Age in years, Height in metres, Weight in kilograms; the others are
-on the questionnaire's scales.
-"""
+"""Numeric feature to its range."""
+UNITS: Final = {"Age": "years", "Height": "m", "Weight": "kg"}
+"""Unit of each feature that has one; the other numbers are on the questionnaire's scales."""
 REQUIRED: Final = ("Age", "Height", "Weight")
 """Features that the model cannot do without; all other questions may be left unanswered."""
 FEATURES: Final = (
@@ -83,7 +83,12 @@ def _feature(name: str) -> Feature:
     if name in ANSWERS:
         return Feature(name, "categorical", nullable=nullable, categories=ANSWERS[name])
     return Feature(
-        name, "numeric", nullable=nullable, minimum=RANGES[name][0], maximum=RANGES[name][1]
+        name,
+        "numeric",
+        nullable=nullable,
+        minimum=RANGES[name][0],
+        maximum=RANGES[name][1],
+        unit=UNITS.get(name, ""),
     )
 
 

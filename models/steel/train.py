@@ -34,6 +34,12 @@ the percentage error of single rows means nothing where usage is near 0.
 MIN_ROWS = 400
 """Least rows to train on; with fewer, the folds and parts are too small."""
 
+_UNITS: dict[str, str] = {
+    **dict.fromkeys(("lagging_kvarh", "leading_kvarh", "net_kvarh"), "kvarh"),
+    **dict.fromkeys(("lagging_power_factor", "leading_power_factor", "power_factor_gap"), "%"),
+    "net_phase_angle": "°",
+}
+"""Unit of each feature that has one."""
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "lagging_kvarh": (0, None),
     "leading_kvarh": (0, None),
@@ -56,11 +62,13 @@ SCHEMA = Schema(
             minimum=_RANGES.get(name, (None, None))[0],
             maximum=_RANGES.get(name, (None, None))[1],
             excluded=EXCLUDED.get(name, ""),
+            unit=_UNITS.get(name, ""),
         )
         for name in FEATURES
     ),
     prediction="numeric",
     target=TARGET,
+    unit="kWh",
 )
 
 

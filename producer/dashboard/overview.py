@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from driftgauge.producer.dashboard.past import past_snapshots
+from driftgauge.producer.dashboard.views.traffic import traffic_series
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.watching.traffic import state_of
@@ -57,7 +58,7 @@ class ModelCard:
     blind: list[str]
     failing: str
     refused: str
-    points: list[tuple[int, float]]
+    history: dict[str, Any] | None
     metric: dict[str, Any] | None
 
     @property
@@ -159,7 +160,7 @@ async def _card(
         blind=blind,
         failing=failing,
         refused="" if state is None or not state.refused.refused else state.refused.described(),
-        points=parts.feed.traffic.points(name),
+        history=None if state is None else traffic_series(await parts.traffic.read(state)),
         metric=await _metric(parts, readable[0]) if readable else None,
     )
 

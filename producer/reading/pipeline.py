@@ -149,6 +149,13 @@ class Pipeline:
         keys = self._keys_of(model)
         return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
 
+    async def panes(self, model: str) -> list[str]:
+        """Name the panes of each of a model's partitions, in their order."""
+        for unreadable in (await self._learn([model])).values():
+            raise BadData(unreadable)
+        keys = self._keys_of(model)
+        return [keys.panes(model, partition) for partition in range(self._partitions.get(model, 0))]
+
     async def checkpoints(self, model: str) -> list[str]:
         """Name the checkpoints of counting each of a model's partitions, and of judging it."""
         for unreadable in (await self._learn([model])).values():

@@ -23,6 +23,7 @@ from driftgauge.shared.reference.columns.choices import ColumnRow
 Many = Literal["one", "many"]
 OPTIONS: Final[Mapping[str, tuple[Many, str]]] = {
     "type": ("many", "Take a column as something else: `code=categorical`."),
+    "unit": ("many", "Unit of a column's numbers: `load=kWh`."),
     "missing": ("many", "Text that means a missing value."),
     "decimal": ("one", "Decimal mark of numbers."),
     "thousands": ("one", "What stands between the thousands of numbers."),
@@ -98,7 +99,7 @@ def _options(request: Request) -> dict[str, Any]:
     }
     if given["time_unit"] not in {None, *UNITS}:
         raise Problem(422, f"time_unit is one of {', '.join(UNITS)}.")
-    return given | {"types": given["type"]}
+    return given | {"types": given["type"], "units": given["unit"]}
 
 
 def _taken(body: bytes, given: Mapping[str, Any], folder: Path) -> ColumnsAnswer:

@@ -14,8 +14,6 @@ from driftgauge.shared.wording.times import duration
 
 SPAN_S: Final = 10.0
 """Time (s) over which a rate is measured."""
-KEPT: Final = 300
-"""Number of rates that are kept for a page's first chart: one a second while a page is open."""
 DASH: Final = "\u2013"
 
 
@@ -25,7 +23,7 @@ class Traffic:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, deque[tuple[float, int]]] = {}
-        self._rates: dict[str, deque[tuple[int, float]]] = {}
+        self._rates: dict[str, float] = {}
 
     def rate(self, state: ModelState) -> float | None:
         """Add a model's state and return its rate (events/s); None if it was not observed within
@@ -39,21 +37,14 @@ class Traffic:
         if now - start < 1:
             return None
         rate = max(0, state.events - before) / (now - start)
-        self._rates.setdefault(state.model, deque(maxlen=KEPT)).append(
-            (state.now_ms, round(rate, 3))
-        )
+        self._rates[state.model] = rate
         return rate
 
     def latest(self, model: str) -> float | None:
         """Return a model's rate as it was taken last; None if that is long ago."""
-        seen, rates = self._seen.get(model), self._rates.get(model)
-        return rates[-1][1] if seen and rates and self._clock() - seen[-1][0] <= SPAN_S else None
-
-    def points(self, model: str) -> list[tuple[int, float]]:
-        """Return a model's rates of the last minutes: time (ms, Redis's clock) and events a
-        second.
-        """
-        return list(self._rates.get(model, ()))
+        seen = self._seen.get(model)
+        is_fresh = seen is not None and self._clock() - seen[-1][0] <= SPAN_S
+        return self._rates.get(model) if is_fresh else None
 
 
 def state_of(state: ModelState, rate: float | None, meter: Meter) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     `events` is the number of the model's events when the evidence was taken; `n` and `m` are
     reference and window rows; `effect` is an online detector's estimate in words, and `mean_rank`
     the mean reference rank of the values since the change; `cells` are the bins that contribute
-    most, the largest first.
+    most, the largest first; `unit` is the unit of value, threshold and expected value, if they have
+    one.
     """
 
     statistic: str
@@ -54,6 +55,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     effect: str = ""
     cells: list[Contribution] = []
     mean_rank: float | None = None
+    unit: str = ""
 
 
 class AlertGroup(msgspec.Struct, frozen=True):
@@ -110,7 +112,8 @@ class Alert(msgspec.Struct, frozen=True):
     started, updated, ended
         Logical times (ms); `ended` is None until the alert is resolved.
     snapshot
-        Id of the snapshot report that goes with it, empty if there is none.
+        Id of the version's latest snapshot report at this moment, which is of this moment if an
+        incident opened; empty for an alert that does not fire.
     report
         Path of that report in the API.
     number

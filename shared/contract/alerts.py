@@ -55,6 +55,17 @@ def incident_id(model: str, fingerprint: str, opened: int) -> str:
     return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]
 
 
+def snapshot_id(model: str, version: str, events: int) -> str:
+    """Return the id of the snapshot of a version after so many events of the model.
+
+    Examples
+    --------
+    >>> snapshot_id("steel", "1.0.0", 6000)
+    'steel-1.0.0-000000006000'
+    """
+    return f"{model}-{version}-{events:012d}"
+
+
 def cloud_event(data: Alert | Incident | Snapshot) -> bytes:
     """Wrap an alert, an incident or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever
     the same log is judged.

@@ -145,6 +145,8 @@ class Incident(msgspec.Struct, frozen=True):
         Its alerts in the order in which they joined, at most 100; and how many they are in all.
     snapshot, report
         Id of the snapshot report that goes with it, and its path in the API; empty without one.
+    muted
+        Whether nobody is told of it now: it is silenced, or all of its alerts that fire are.
     """
 
     id: str
@@ -175,3 +177,4 @@ class Incident(msgspec.Struct, frozen=True):
     report: str = ""
     acknowledged: Acknowledgement | None = None
     silenced: Silence | None = None
+    muted: bool = False

@@ -87,7 +87,8 @@ class FeatureReport(msgspec.Struct, frozen=True):
     judged. `vanished` are categories that the window lacks, with the rows expected of each, and
     `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
     A stream keeps no values, so what appeared is known of the rows of a comparison only. `judged`
-    says what the numbers are, if they are not the values themselves: the age of a time, say.
+    says what the numbers are, if they are not the values themselves: the age of a time, say. `unit`
+    is the unit of the numbers, as the schema has it; empty if none is known.
     """
 
     name: str
@@ -103,6 +104,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     vanished: list[CategoryRows] = []
     appeared: list[CategoryRows] = []
     judged: str = ""
+    unit: str = ""
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
@@ -198,6 +200,9 @@ class MetricReport(msgspec.Struct, frozen=True):
         Relative change from the baseline, positive for better; None without a baseline.
     severity
         `critical` if worse than the baseline by more than the limit, significantly.
+    unit
+        Unit of `value`, `low`, `high`, `bound` and `baseline`, as the schema has it; empty for a
+        metric without a unit.
     """
 
     name: str
@@ -210,6 +215,7 @@ class MetricReport(msgspec.Struct, frozen=True):
     change: float | None = None
     severity: Severity = "ok"
     note: str = ""
+    unit: str = ""
 
 
 class Confusion(msgspec.Struct, frozen=True):
@@ -300,12 +306,15 @@ class Segments(msgspec.Struct, frozen=True):
     value, baseline
         Value for the model on the labelled window, and on the labelled reference rows; None without
         labels.
+    unit
+        Unit of the metric, as the schema has it; empty for a metric without a unit.
     """
 
     metric: str
     value: float | None
     baseline: float | None
     features: list[SegmentFeature]
+    unit: str = ""
 
 
 class Performance(msgspec.Struct, frozen=True):

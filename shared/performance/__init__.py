@@ -30,7 +30,14 @@ from driftgauge.shared.performance.estimate import (
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.measures import Measures
 from driftgauge.shared.performance.metric import Confidence, Metric
-from driftgauge.shared.performance.metrics import LOSSES, METRICS, Definition, definition, metrics
+from driftgauge.shared.performance.metrics import (
+    LOSSES,
+    METRICS,
+    Definition,
+    definition,
+    metrics,
+    unit_of,
+)
 from driftgauge.shared.performance.sums import Sums
 
 __all__ = [
@@ -60,4 +67,5 @@ __all__ = [
     "mean_errors",
     "metrics",
     "score_counts",
+    "unit_of",
 ]

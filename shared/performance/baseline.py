@@ -13,7 +13,7 @@ from driftgauge.shared.performance.estimate import ScoreMap
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.measures import Measures
 from driftgauge.shared.performance.metric import Confidence, Metric
-from driftgauge.shared.performance.metrics import metrics
+from driftgauge.shared.performance.metrics import metrics, unit_of
 from driftgauge.shared.performance.sums import Sums
 from driftgauge.shared.reference.profile import (
     PREDICTION,
@@ -140,10 +140,13 @@ class Baseline(msgspec.Struct, frozen=True):
     ----------
     error
         Standard error of the value; 0 if it is not known, and the value is taken as exact.
+    unit
+        Unit of both; empty if the metric has none.
     """
 
     value: float
     error: float
+    unit: str = ""
 
 
 class PerformanceBaselines(msgspec.Struct, frozen=True):
@@ -156,6 +159,8 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
     reference
         Performance on the labelled reference rows, with the map for estimates; None without such
         rows.
+    unit
+        Unit of the labels, as the schema has it.
 
     Examples
     --------
@@ -170,6 +175,7 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
     layout: Layout
     stated: Mapping[str, float]
     reference: PerformanceReference | None = None
+    unit: str = ""
 
     def baseline(self, name: str) -> Baseline | None:
         """Return the baseline of a metric: what the manifest states, else what the labelled
@@ -184,10 +190,9 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
         if value is None:
             return None
         if measured is None or measured.low is None or measured.high is None:
-            return Baseline(value, 0.0)
-        return Baseline(
-            value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z)
-        )
+            return Baseline(value, 0.0, unit_of(name, self.unit))
+        error = (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z)
+        return Baseline(value, error, unit_of(name, self.unit))
 
 
 def error_of(prediction: object, label: object) -> float:

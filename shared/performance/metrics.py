@@ -52,6 +52,8 @@ class Definition:
         Computes it for each class that there is; None if it is none of a class.
     in_gates
         Whether a gate before production can bound it.
+    in_units
+        Whether its values have the unit of the labels.
     """
 
     name: str
@@ -61,13 +63,14 @@ class Definition:
     compute: Compute | None
     each: ComputeEach | None = None
     in_gates: bool = False
+    in_units: bool = False
 
 
 TABLE: Final = (
-    Definition("mae", "MAE", "smaller", "numbers", mae, in_gates=True),
-    Definition("rmse", "RMSE", "smaller", "numbers", rmse, in_gates=True),
+    Definition("mae", "MAE", "smaller", "numbers", mae, in_gates=True, in_units=True),
+    Definition("rmse", "RMSE", "smaller", "numbers", rmse, in_gates=True, in_units=True),
     Definition("r2", "R²", "larger", "numbers", r2, in_gates=True),
-    Definition("mean_error", "mean error", "neither", "numbers", mean_error),
+    Definition("mean_error", "mean error", "neither", "numbers", mean_error, in_units=True),
     Definition("mape", "MAPE", "smaller", "numbers", mape),
     Definition("wape", "WAPE", "smaller", "numbers", None, in_gates=True),
     Definition("accuracy", "accuracy", "larger", "classes", accuracy, in_gates=True),
@@ -121,6 +124,23 @@ def definition(name: str) -> Definition | None:
     family, of_class, _ = name.partition(":")
     found = METRICS.get(family)
     return None if found is None or (of_class and found.each is None) else found
+
+
+def unit_of(name: str, of_labels: str) -> str:
+    """Return the unit of a metric; empty if it has none.
+
+    Parameters
+    ----------
+    of_labels
+        Unit of the labels.
+
+    Examples
+    --------
+    >>> unit_of("mae", "kWh"), unit_of("r2", "kWh")
+    ('kWh', '')
+    """
+    known = definition(name)
+    return of_labels if known is not None and known.in_units else ""
 
 
 def metrics(

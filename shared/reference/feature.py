@@ -12,6 +12,7 @@ import msgspec
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.reference.pii import PiiTreatment, text_of
 from driftgauge.shared.reference.times import moment, zone_of
+from driftgauge.shared.reference.units import check_unit
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 from driftgauge.shared.tables.values import number
 
@@ -68,11 +69,13 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         How a timestamp is written; None is ISO 8601, or Unix milliseconds.
     judged
         What is judged of a timestamp.
+    unit
+        Unit of a number, such as `kWh`, that is shown beside it.
 
     Raises
     ------
     BadData
-        If a time zone is unknown.
+        If a time zone is unknown, or a unit cannot be one.
     """
 
     name: str
@@ -88,8 +91,10 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     marks: tuple[str, ...] = ()
     time: TimeFormat | None = None
     judged: Literal["age", "hour_of_week"] = "age"
+    unit: str = ""
 
     def __post_init__(self) -> None:
+        check_unit(self.unit, repr(self.name), self.kind)
         if self.time is not None:
             zone_of(self.time.timezone)
 
@@ -105,12 +110,28 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         Examples
         --------
         >>> Feature("since", "timestamp").judged_as, Feature("paid", "boolean").judged_as
-        ('age, s', 'true is 1')
+        ('age', 'true is 1')
         """
         if self.kind == "timestamp":
-            unit = self.time.unit if self.time is not None and self.time.unit else "s"
-            return f"age, {unit}" if self.judged == "age" else "hour of the week"
+            return "age" if self.judged == "age" else "hour of the week"
         return "true is 1" if self.kind == "boolean" else ""
+
+    @property
+    def judged_unit(self) -> str:
+        """Unit of its numbers as they are judged; empty if none is known.
+
+        Examples
+        --------
+        >>> Feature("load", "numeric", unit="kWh").judged_unit
+        'kWh'
+        >>> Feature("since", "timestamp").judged_unit
+        's'
+        """
+        if self.kind != "timestamp":
+            return self.unit
+        if self.judged == "hour_of_week":
+            return "h"
+        return self.time.unit if self.time is not None and self.time.unit else "s"
 
     @property
     def file_kind(self) -> str:

@@ -25,6 +25,7 @@ from driftgauge.shared.reference.feature import (
     UnreadFeature,
 )
 from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_key, text_of
+from driftgauge.shared.reference.units import check_unit
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
 Kinds = tuple[Kind | None, ...]
@@ -99,11 +100,13 @@ class Schema(
         are ignored and counted.
     text_numbers
         What becomes of a number that is written as text in JSON: refused, or taken.
+    unit
+        Unit of predictions and labels that are numbers, such as `kWh`, for display.
 
     Raises
     ------
     BadData
-        If the features or segments are not as described.
+        If the features, the segments or the unit are not as described.
     """
 
     features: tuple[Feature, ...]
@@ -115,8 +118,10 @@ class Schema(
     time: TimeFormat | None = None
     extra: Literal["ignore", "refuse"] = "refuse"
     text_numbers: Literal["refuse", "take"] = "refuse"
+    unit: str = ""
 
     def __post_init__(self) -> None:
+        check_unit(self.unit, "the prediction", self.prediction)
         names = [feature.name for feature in self.features]
         if not names:
             raise BadData("The schema has no features; give at least one.")

@@ -16,6 +16,7 @@ from driftgauge.shared.contract.snapshot import (
     Statistic,
 )
 from driftgauge.shared.reporting.lines import Mark
+from driftgauge.shared.wording.plain import clip
 
 LEAST_EXPECTED = 5
 """Least expected rows of a category to be called vanished when it has none."""
@@ -37,6 +38,22 @@ def statistic(feature: FeatureReport, name: str) -> Statistic | None:
 def share(feature: FeatureReport, name: str) -> Share | None:
     """Return a share of a feature by name."""
     return next((one for one in feature.shares if one.name == name), None)
+
+
+def kind_words(feature: FeatureReport) -> str:
+    """Return the kind of a feature, and what its numbers are and their unit, where that is known.
+
+    Examples
+    --------
+    >>> from driftgauge.shared.contract.snapshot import Histogram
+    >>> shown = Histogram(None, [], [], [])
+    >>> load = FeatureReport("x", "numeric", "ok", "", [], [], shown, [], [], unit="kWh")
+    >>> kind_words(load)
+    'numeric · kWh'
+    """
+    return " · ".join(
+        filter(None, (feature.kind, clip(feature.judged, 40), clip(feature.unit, 16)))
+    )
 
 
 def worst_first(feature: FeatureReport) -> tuple[int, float]:

@@ -7,7 +7,7 @@ is looked at before a name is taken.
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from driftgauge.shared.reporting.png import write_png
 
 NAME: Final = re.compile(r"drift_report_\d{8}_\d{6}(_\d+)?")
 DAY_S: Final = 86_400
+MEGABYTE: Final = 1_000_000
 
 
 class _Named(msgspec.Struct):
@@ -83,9 +84,9 @@ def written(snapshot: Snapshot, folder: Path) -> list[Path]:
     return paths if paths[1].exists() else []
 
 
-def remove_old(folder: Path, kept: int, days: float) -> int:
-    """Remove reports beyond the `kept` latest ones, and those written longer ago than `days`;
-    return how many.
+def remove_old(folder: Path, kept: int, days: float, megabytes: float) -> int:
+    """Remove reports beyond the `kept` latest ones, those written longer ago than `days`, and the
+    oldest ones if all take more than `megabytes`; the latest one stays. Return how many.
 
     Raises
     ------
@@ -93,20 +94,26 @@ def remove_old(folder: Path, kept: int, days: float) -> int:
         If the folder cannot be written.
     """
     try:
-        ages = sorted(
-            (path.stat().st_mtime, path.stem) for path in folder.glob("drift_report_*.json")
-        )
-        names = [(written, name) for written, name in ages if NAME.fullmatch(name)]
-        oldest = time.time() - days * DAY_S
-        old = [
-            name
-            for place, (written, name) in enumerate(names)
-            if len(names) - place > kept or written < oldest
-        ]
+        found = sorted(_sized(folder), reverse=True)
+        oldest, room = time.time() - days * DAY_S, megabytes * MEGABYTE
+        old = []
+        for place, (written, name, size) in enumerate(found):
+            room -= size
+            if place >= kept or written < oldest or (place and room < 0):
+                old.append(name)
         _remove(folder, old)
     except OSError as error:
         raise _unwritable(folder, error) from error
     return len(old)
+
+
+def _sized(folder: Path) -> Iterator[tuple[float, str, int]]:
+    """Yield when each report was written, its name, and the bytes of its two files."""
+    for path in folder.glob("drift_report_*.json"):
+        if NAME.fullmatch(path.stem):
+            data, page = path.stat(), path.with_suffix(".html")
+            size = page.stat().st_size if page.exists() else 0
+            yield data.st_mtime, path.stem, data.st_size + size
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:

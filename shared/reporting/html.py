@@ -129,6 +129,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "marks": _marks,
     "statistic": arranged.statistic,
     "share": arranged.share,
+    "kind_words": arranged.kind_words,
     "since": arranged.since,
     "evidence": arranged.evidence,
     "vanished": arranged.vanished,

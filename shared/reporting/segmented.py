@@ -24,7 +24,7 @@ from driftgauge.shared.performance import LOSSES
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.reporting.canvas import at, has_width, scale
 from driftgauge.shared.reporting.lines import interval
-from driftgauge.shared.wording.numbers import decimal
+from driftgauge.shared.wording.numbers import decimal, with_unit
 from driftgauge.shared.wording.titles import title
 
 MOST_SHOWN: Final = 8
@@ -173,7 +173,7 @@ def described(segment: SegmentReport, metric: str) -> str:
     found = metric_of(segment, metric)
     parts = []
     if found is not None and found.value is not None:
-        parts.append(f"{title(found.name)} {decimal(found.value)}")
+        parts.append(f"{title(found.name)} {with_unit(decimal(found.value), found.unit)}")
         parts += [f"baseline {decimal(found.baseline)}"] if found.baseline is not None else []
     parts += [f"PSI of {one.name} {decimal(one.psi)}" for one in segment.drift[:1]]
     return ", ".join(parts) or "nothing to judge by"

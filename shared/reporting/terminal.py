@@ -18,7 +18,7 @@ from driftgauge.shared.contract.snapshot import (
 )
 from driftgauge.shared.reporting.arranged import statistic
 from driftgauge.shared.reporting.segmented import described, segment_tables, worst_segments
-from driftgauge.shared.wording.numbers import decimal, score
+from driftgauge.shared.wording.numbers import decimal, score, with_unit
 from driftgauge.shared.wording.plain import clip
 from driftgauge.shared.wording.titles import title
 
@@ -114,9 +114,8 @@ def _metric(metric: MetricReport) -> str:
         else ""
     )
     baseline = f", baseline {decimal(metric.baseline)}" if metric.baseline is not None else ""
-    return (
-        f"{_row(title(metric.name), metric.severity)}  {decimal(metric.value)}{interval}{baseline}"
-    )
+    value = with_unit(decimal(metric.value), clip(metric.unit, 16))
+    return f"{_row(title(metric.name), metric.severity)}  {value}{interval}{baseline}"
 
 
 def _segments(segments: Segments) -> Iterator[str]:

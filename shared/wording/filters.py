@@ -33,6 +33,17 @@ def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]
     return shown
 
 
+def in_unit(shown: Markup, unit: str) -> Markup:
+    """Return a number that another filter has worded, with its unit behind it, if it has one.
+
+    Examples
+    --------
+    >>> in_unit(or_dash(numbers.decimal)(1.5), "<kWh>")
+    Markup('<data value="1.5">1.500</data> &lt;kWh&gt;')
+    """
+    return Markup("{} {}").format(shown, plain.clip(unit, 16)) if unit else shown
+
+
 def title_of(name: str) -> str:
     """Return a title that is cut to 60 characters: a class in it may have any name.
 
@@ -102,6 +113,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": plain.clip,
     "shown": plain.shown,
     "with_code": plain.with_code,
+    "in_unit": in_unit,
     "title_of": title_of,
     "severity_words": titles.severity_words,
     "moment": times.moment,

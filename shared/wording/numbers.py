@@ -53,6 +53,17 @@ def short_figure(value: float) -> str:
     return figure(value, 3)
 
 
+def with_unit(number: str, unit: str) -> str:
+    """Return a number in words with its unit behind it, if it has one.
+
+    Examples
+    --------
+    >>> with_unit("4.9", "kWh"), with_unit("0.9", "")
+    ('4.9 kWh', '0.9')
+    """
+    return f"{number} {unit}" if unit else number
+
+
 def decimal(value: float) -> str:
     """Return a statistic: three decimals where that says enough, else three significant digits.
 

@@ -1,5 +1,10 @@
 """Text from anywhere, made safe to print on a terminal or in a log."""
 
+from typing import Final
+
+NO_BREAK: Final = "\u00a0"
+"""A space at which no line breaks, as between a number and its unit."""
+
 
 def visible(text: str) -> str:
     r"""Write what steers a terminal or hides in a text as its escape: control characters, text
@@ -13,6 +18,8 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        letter
+        if letter.isprintable() or letter == NO_BREAK
+        else letter.encode("unicode_escape").decode()
         for letter in text
     )

@@ -36,7 +36,7 @@ EXPECTED = {
     "benchmarks.detection": ("detection_alone", {"detector", "events per false alarm"}),
     "benchmarks.detection.ddm": ("detection_ddm", {"error rate"}),
     "benchmarks.detection.ordered": ("ordered", {"figure"}),
-    "benchmarks.detection.incidents": ("incidents", {"due", "alerts", "incidents"}),
+    "benchmarks.detection.incidents": ("incidents", {"allowed", "alerts", "incidents"}),
     "benchmarks.detection.notifications": ("notifications", {"figure", "measured"}),
     "benchmarks.durability": ("durability", {"events_per_s", "wait_p99_ms"}),
     "benchmarks.fuzzing": ("fuzzing", {"requests", "longest turn ms"}),

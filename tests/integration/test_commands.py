@@ -24,11 +24,12 @@ from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract import commands
+from driftgauge.shared.contract.alert import Alert, AlertEvidence
+from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError, DriftgaugeError, OwnershipLost
 from driftgauge.shared.settings import Settings
-from tests.consumer.retraining.builders import alert_event
 from tests.integration.plant import (
     MODEL,
     append,
@@ -44,6 +45,28 @@ from tests.producer.conftest import api_process
 
 
 @pytest.fixture
+def alert_event(number: int) -> bytes:
+    """Return a critical performance alert that fires."""
+    evidence = AlertEvidence("accuracy", 0.84, 0.86, 0.91, 1000, 2000, 5000, 0, 1000)
+    alert = Alert(
+        fingerprint="0123456789abcdef",
+        model=MODEL,
+        version="1.0.0",
+        feature="",
+        rule="performance.accuracy",
+        severity="critical",
+        state="firing",
+        summary="accuracy 0.91 → 0.84",
+        evidence=evidence,
+        started=1000,
+        updated=1000,
+        ended=None,
+        snapshot="",
+        number=number,
+    )
+    return cloud_event(alert)
+
+
 def url(redis_url: str, keys: Keys, tmp_path: Path) -> Iterator[str]:
     """An API without models of its own, beside the worker's Redis."""
     settings = Settings(

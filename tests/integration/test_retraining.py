@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.alerts.retraining import RetrainingState
+from driftgauge.consumer.judging.incidents.retraining import RetrainingState
 from driftgauge.shared.contract.keys import Keys
-from tests.consumer.retraining.builders import alert_event
+from tests.consumer.retraining.builders import incident_event
 from tests.integration.plant import (
     MODEL,
     end,
@@ -51,20 +51,20 @@ def offset(client: redis.Redis, keys: Keys) -> bytes | None:
     return client.hget(keys.follower(MODEL, "retraining"), "offset")  # type: ignore[return-value]
 
 
-def test_several_workers_run_one_command_for_several_alerts(
+def test_several_workers_run_one_command_for_several_incidents(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:
-    """One run per cooldown, whoever is there; alerts from before the hook are not its business,
-    later ones passed over.
+    """One run per cooldown, whoever is there; incidents from before the hook are not its business,
+    later ones wait, and what is written of the first one again is passed over.
     """
     publish(client, keys)
-    client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
+    client.xadd(keys.incidents(MODEL), {"e": incident_event(1)})
     settings = hooked(redis_url, keys, tmp_path / "log")
     with worker_thread(settings), worker_thread(settings):
         wait_for(lambda: offset(client, keys), "the hook's first look")
-        for number in range(2, 6):
-            client.xadd(keys.alerts(MODEL), {"e": alert_event(number)})
-        last = client.xrevrange(keys.alerts(MODEL), count=1)[0][0]
+        for name in ("a", "a", "b", "c"):
+            client.xadd(keys.incidents(MODEL), {"e": incident_event(2, name)})
+        last = client.xrevrange(keys.incidents(MODEL), count=1)[0][0]
         wait_for(
             lambda: (
                 (found := state(client, keys))
@@ -76,9 +76,10 @@ def test_several_workers_run_one_command_for_several_alerts(
     found = state(client, keys)
     assert found is not None
     assert found.latest is not None
-    assert (found.runs, found.failures, found.passed_over) == (1, 0, 3)
+    assert (found.runs, found.failures, found.passed_over) == (1, 0, 2)
     assert [one["id"] for one in runs(tmp_path / "log")] == [found.latest.id]
-    assert found.latest.id.endswith("-2")
+    assert found.latest.id == "a-2"
+    assert (found.served, list(found.asking)) == (("a",), ["b", "c"])
 
 
 def test_a_run_that_was_cut_off_is_run_again_and_never_beside_itself(
@@ -93,7 +94,7 @@ def test_a_run_that_was_cut_off_is_run_again_and_never_beside_itself(
     doomed = worker_process(settings, tmp_path / "worker.log")
     try:
         wait_for(lambda: offset(client, keys), "the hook's first look")
-        client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
+        client.xadd(keys.incidents(MODEL), {"e": incident_event(1)})
         wait_for(lambda: runs(log), "the first attempt")
     finally:
         end(doomed, signal.SIGKILL)
@@ -112,7 +113,7 @@ def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_command(
     publish(client, keys)
     with worker_thread(hooked(redis_url, keys, log, "never ends")):
         wait_for(lambda: offset(client, keys), "the hook's first look")
-        client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
+        client.xadd(keys.incidents(MODEL), {"e": incident_event(1)})
         wait_for(lambda: runs(log), "the command")
     assert not _alive(runs(log)[0]["pid"])
     found = state(client, keys)

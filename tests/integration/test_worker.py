@@ -22,11 +22,12 @@ from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import FORMER, Keys
+from driftgauge.shared.contract.keys import FORMAT, FORMER, Keys
 from driftgauge.shared.contract.pane import Block, Pane, encode, pack_counts
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.settings import Settings
+from tests.consumer.judging import builders
 from tests.integration.plant import (
     MODEL,
     PUBLISHED,
@@ -385,6 +386,35 @@ def test_panes_that_went_back_are_reported_at_once(
         state: Any = client.hget(keys.judge(MODEL), "state")
         assert msgspec.json.decode(state)["rolled_back"] == {"0": 1}
     assert client.hget(keys.judge(MODEL), "commit") == b"5"
+
+
+def test_alerts_from_before_an_upgrade_are_told_as_incidents_once(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """A checkpoint of the former format, without incidents, whose alerts fire: loading it writes
+    them to the stream and to the open ones in one commit, and loading it again writes nothing.
+    """
+    client.hset(keys.versions(MODEL), "1.0.0", builders.PUBLISHED["1.0.0"].pack())
+    drifting = builders.Stream(np.random.default_rng(0)).panes(8).panes(6, shift=1.0)
+    fields = builders.judge(drifting.entries).fields
+    former = {name: one for name, one in fields.items() if not name.startswith(b"incident:")}
+    client.hset(keys.judge(MODEL), mapping={**former, "format": FORMER, "commit": 4})
+    client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="14-0")
+    for _ in range(2):
+        found = JudgingStage(
+            connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy()
+        )
+        assert found.checkpoint.acquire()
+        found.load()
+        found.close()
+        client.delete(keys.judge_owner(MODEL))
+        ((_, event),) = client.xrange(keys.incidents(MODEL))
+        assert list(client.hgetall(keys.open_incidents(MODEL)).values()) == [event[b"e"]]
+        assert client.hget(keys.judge(MODEL), "commit") == b"5"
+    told = msgspec.json.decode(event[b"e"])
+    assert told["type"] == "driftgauge.incident.opened"
+    assert told["data"]["features"] == ["smooth"]
+    assert client.hget(keys.judge(MODEL), "format") == FORMAT
 
 
 def test_a_backlog_that_takes_longer_than_a_lease_is_judged(

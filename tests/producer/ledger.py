@@ -35,9 +35,12 @@ def check(client: redis.Redis, key: str, safe: Iterable[str]) -> dict[bytes, set
 
 
 def _entries(client: redis.Redis, key: str) -> list[tuple[bytes, int, str]]:
+    """What publishers wrote: a worker's ticks and changes of the reference have no publisher."""
     entries: Any = client.xrange(key)
     return [
-        (fields[b"p"], int(fields[b"s"]), json.loads(fields[b"e"])["id"]) for _, fields in entries
+        (fields[b"p"], int(fields[b"s"]), json.loads(fields[b"e"])["id"])
+        for _, fields in entries
+        if b"p" in fields
     ]
 
 

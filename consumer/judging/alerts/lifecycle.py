@@ -77,8 +77,8 @@ class AlertState(msgspec.Struct, frozen=True):
     held_until, held_severity
         No firing before this logical time (ms), unless more severe than the previous life
         (`held_severity`).
-    evidence, snapshot
-        Evidence and snapshot id of the latest transition.
+    evidence
+        Evidence of the latest transition.
     segment, columns
         The segment that it is about, `region=north`, and the columns that drift in it; empty if it
         is about all rows.
@@ -108,7 +108,6 @@ class AlertState(msgspec.Struct, frozen=True):
     acknowledged: Acknowledgement | None = None
     silenced: Silence | None = None
     evidence: AlertEvidence | None = None
-    snapshot: str = ""
     segment: str = ""
     columns: tuple[str, ...] = ()
 

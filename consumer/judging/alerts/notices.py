@@ -5,16 +5,16 @@ A moment is collected first and written at its end, when the number of its trans
 of all alerts are known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import msgspec
 
 from driftgauge.consumer.judging.alerts.actions import ADVICE, Circumstances, recommend
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Transition
 from driftgauge.shared.contract.alert import Alert, AlertEvidence, AlertGroup
 
 NAMED = 3
+REPORTED = frozenset({"firing", "resolved"})
+"""States whose transitions name a report; a pending alert has none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,20 @@ class Notice:
 
 
 def write(
-    model: str, now: int, notices: Sequence[Notice], around: dict[str, Circumstances]
+    model: str,
+    now: int,
+    notices: Sequence[Notice],
+    around: dict[str, Circumstances],
+    report_of: Callable[[str], str],
 ) -> list[Alert]:
-    """Return a moment's transitions as they are published; `around` are the circumstances of each
-    version.
+    """Return a moment's transitions as they are published.
+
+    Parameters
+    ----------
+    around
+        Circumstances of each version.
+    report_of
+        Returns the id of a version's latest snapshot report, which those that fire or resolve name.
     """
     if not notices:
         return []
@@ -44,6 +54,7 @@ def write(
             notice,
             around[notice.alert.version],
             AlertGroup(group_id, place, len(notices), summary),
+            report_of(notice.alert.version) if notice.transition.state in REPORTED else "",
         )
         for place, notice in enumerate(notices)
     ]
@@ -77,7 +88,14 @@ def _subject(alert: AlertState) -> str:
     return alert.feature or alert.segment or alert.rule
 
 
-def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: AlertGroup) -> Alert:
+def _alert(
+    model: str,
+    now: int,
+    notice: Notice,
+    around: Circumstances,
+    group: AlertGroup,
+    snapshot: str,
+) -> Alert:
     alert, transition = notice.alert, notice.transition
     action = recommend(alert, around)
     return Alert(
@@ -93,8 +111,8 @@ def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: A
         started=alert.started,
         updated=now,
         ended=now if transition.state in {"resolved", "inactive"} else None,
-        snapshot=alert.snapshot,
-        report=f"/reports/{alert.snapshot}" if alert.snapshot else "",
+        snapshot=snapshot,
+        report=f"/reports/{snapshot}" if snapshot else "",
         number=alert.number,
         change=transition.change,
         notify=transition.notify,
@@ -106,10 +124,3 @@ def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: A
         silenced=alert.silenced,
         segment=alert.segment,
     )
-
-
-def with_evidence(alert: AlertState, evidence: AlertEvidence, snapshot: str) -> AlertState:
-    """Return an alert with the evidence of its latest transition; a pending one has no
-    report yet.
-    """
-    return msgspec.structs.replace(alert, evidence=evidence, snapshot=snapshot or alert.snapshot)

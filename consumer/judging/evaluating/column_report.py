@@ -60,6 +60,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
         window_quantiles=quantiles(counts.side, counts.window),
         judged=features[column].judged_as if column < len(features) else "",
         vanished=vanished(counts),
+        unit=version.unit(column),
     )
 
 

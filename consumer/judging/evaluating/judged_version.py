@@ -44,7 +44,9 @@ class JudgedVersion:
         baselines = (
             None
             if layout is None
-            else PerformanceBaselines(layout, version.manifest.metrics, version.performance)
+            else PerformanceBaselines(
+                layout, version.manifest.metrics, version.performance, version.schema.unit
+            )
         )
         labels = version.manifest.labels and baselines is not None
         return cls(
@@ -57,6 +59,11 @@ class JudgedVersion:
         declared = features[column].excluded if column < len(features) else ""
         found = self.calibrated(column)
         return declared or (found.reason if found is not None and found.order == "clock" else "")
+
+    def unit(self, column: int) -> str:
+        """Return the unit of a column's numbers, as the schema has it; empty if there is none."""
+        features = self.schema.features
+        return features[column].judged_unit if column < len(features) else self.schema.unit
 
     def calibrated(self, column: int) -> FeatureCalibration | None:
         """Return the calibration of a column; None without one."""

@@ -30,8 +30,9 @@ class Reading(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`,
-    and the bins that tell; of other times than the window's their `start` and `end` (logical ms).
+    """The numbers behind a reading, and their `unit`, if they have one; of a segment its own
+    reference rows `n` and window rows `m`, and the bins that tell; of other times than the window's
+    their `start` and `end` (logical ms).
     """
 
     statistic: str
@@ -43,3 +44,4 @@ class Evidence:
     cells: Sequence[Contribution] = ()
     start: int | None = None
     end: int | None = None
+    unit: str = ""

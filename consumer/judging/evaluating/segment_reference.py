@@ -18,6 +18,7 @@ from driftgauge.shared.performance import (
     PerformanceBaselines,
     SegmentMetric,
     by_segment,
+    unit_of,
 )
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
@@ -46,6 +47,8 @@ class SegmentReference:
     measures, sums
         Definition of the sums over labelled rows, and their values on the labelled reference rows,
         flat; None if the version predicts nothing, or there are no such rows.
+    unit
+        Unit of the labels, as the schema has it.
     """
 
     layout: SegmentLayout
@@ -55,6 +58,7 @@ class SegmentReference:
     judged: Marks
     measures: Measures | None = None
     sums: Ints | None = None
+    unit: str = ""
 
     @classmethod
     def of(
@@ -96,7 +100,7 @@ class SegmentReference:
             if reference is not None and reference.segments
             else None
         )
-        return cls(layout, profile, counts, shown, judged, measures, sums)
+        return cls(layout, profile, counts, shown, judged, measures, sums, baselines.unit)
 
     @cached_property
     def least_rows(self) -> Floats:
@@ -124,7 +128,8 @@ class SegmentReference:
         if metric is None or metric.value is None or metric.n < least:
             return None
         error = 0.0 if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
-        return Baseline(metric.value, error / Confidence(REFERENCE_CONFIDENCE).z)
+        z = Confidence(REFERENCE_CONFIDENCE).z
+        return Baseline(metric.value, error / z, unit_of(name, self.unit))
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -62,10 +62,13 @@ class Changes:
         The window's evaluation: bins, reference.
     window
         The window with its panes.
+    now
+        Logical time (ms) at which it is looked at.
     """
 
     evaluation: Evaluation
     window: VersionWindow
+    now: int
     _steps: list[tuple[int, int, Ints]] = field(default_factory=list)
 
     def of(self, column: int) -> Located:
@@ -73,7 +76,8 @@ class Changes:
         steps = self._counted()
         offsets = self.evaluation.version.reference.offsets
         first, last = int(offsets[column]), int(offsets[column + 1])
-        whole = Change(self.window.start, self.window.start, self.window.end)
+        start, end = self.window.span(self.now)
+        whole = Change(start, start, end)
         if not steps:
             return Located(whole, np.zeros(last - first, dtype=np.int64), 0.0)
         counts = np.stack([cells[first:last] for _, _, cells in steps])
@@ -94,8 +98,11 @@ class Changes:
         return Located(when, cells, strength, is_sure=True)
 
     def back(self, rows: int) -> int:
-        """Return the time (ms) so many rows before the end of the window, or its start."""
-        reached, columns = self.window.end, len(self.evaluation.version.reference.columns)
+        """Return the time (ms) so many rows before the end of the window, or its start; now without
+        any row.
+        """
+        reached = self.window.span(self.now)[1]
+        columns = len(self.evaluation.version.reference.columns)
         for start, _, cells in reversed(self._counted()):
             if rows <= 0:
                 break

@@ -20,7 +20,7 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.data_quality import MISSING, OUT_OF_RANGE, STUCK, UNSEEN
 from driftgauge.shared.rules.limits import THRESHOLD
-from driftgauge.shared.wording.numbers import figure, short_figure
+from driftgauge.shared.wording.numbers import figure, short_figure, with_unit
 from driftgauge.shared.wording.plain import clip
 from driftgauge.shared.wording.titles import title
 
@@ -30,7 +30,9 @@ SPREAD: Final = 1.2
 """Least factor of the standard deviation that is called another spread."""
 
 
-def of_column(column: ColumnReference, cells: Ints, rule: str, *, usual: str = "too") -> str:
+def of_column(
+    column: ColumnReference, cells: Ints, rule: str, *, unit: str = "", usual: str = "too"
+) -> str:
     """Say what happened to a column, as the rest of a sentence that begins with its name.
 
     Parameters
@@ -39,6 +41,8 @@ def of_column(column: ColumnReference, cells: Ints, rule: str, *, usual: str = "
         Counts of its cells since the change, shape (cells,).
     rule
         The rule whose alert tells of it.
+    unit
+        Unit of its numbers; empty if none is known.
     usual
         `too` where higher than usual is a fault, as of a sensor.
 
@@ -46,8 +50,8 @@ def of_column(column: ColumnReference, cells: Ints, rule: str, *, usual: str = "
     --------
     >>> column = NumericReference.build("x", np.arange(101.0))
     >>> later = np.bincount(column.cells(np.arange(20, 101.0)), minlength=len(column.counts))
-    >>> of_column(column, later, "psi")
-    'reads about 10 (0.34 sd) too high'
+    >>> of_column(column, later, "psi", unit="kWh")
+    'reads about 10 kWh (0.34 sd) too high'
     >>> colour = CategoricalReference.build("c", ["red"] * 9 + ["blue"])
     >>> of_column(colour, np.array([5, 5, 0, 0, 0]), "psi")
     'is “blue” in 50 %, usually in 10 %'
@@ -56,15 +60,15 @@ def of_column(column: ColumnReference, cells: Ints, rule: str, *, usual: str = "
     if not rows:
         return "changed"
     reference = np.array(column.counts)
-    broken = _broken(column, reference, cells, rule)
+    broken = _broken(column, reference, cells, rule, unit)
     if broken:
         return broken
     if isinstance(column, CategoricalReference):
         return _exchanged(column, cells)
-    return _moved(column, reference, cells, usual) or _exchanged(column, cells)
+    return _moved(column, reference, cells, unit, usual) or _exchanged(column, cells)
 
 
-def _broken(column: ColumnReference, reference: Ints, cells: Ints, rule: str) -> str:
+def _broken(column: ColumnReference, reference: Ints, cells: Ints, rule: str, unit: str) -> str:
     """Say which values are broken; empty if the rule is about something else, or none are."""
     if rule_of(rule).kind != "data_quality" or rule == STUCK.name:
         return ""
@@ -79,7 +83,8 @@ def _broken(column: ColumnReference, reference: Ints, cells: Ints, rule: str) ->
     usual, now = shares[name]
     what = {MISSING.name: "is missing", UNSEEN.name: "has new values"}.get(name, "")
     if name == OUT_OF_RANGE.name and isinstance(column, NumericReference):
-        what = f"is outside of {figure(column.cuts[0])} to {figure(column.cuts[-1])}"
+        last = with_unit(figure(column.cuts[-1]), unit)
+        what = f"is outside of {figure(column.cuts[0])} to {last}"
     return f"{what} in {percent(now)}, usually in {percent(usual)}"
 
 
@@ -105,7 +110,7 @@ def _exchanged(column: ColumnReference, cells: Ints) -> str:
     return f"is {quoted} in {percent(first.window)}, usually in {percent(first.reference)}"
 
 
-def _moved(column: NumericReference, reference: Ints, cells: Ints, usual: str) -> str:
+def _moved(column: NumericReference, reference: Ints, cells: Ints, unit: str, usual: str) -> str:
     """Say how far the values moved, or how much wider they spread; empty if they did neither."""
     if not column.cuts:
         return ""
@@ -122,7 +127,7 @@ def _moved(column: NumericReference, reference: Ints, cells: Ints, usual: str) -
             return f"varies {short_figure(ratio)} times as much as usual"
         return ""
     beyond = cells[0 if shift < 0 else column.missing - 1] > cells.sum() * SHIFTED
-    size = figure(abs(after - before), 2)
+    size = with_unit(figure(abs(after - before), 2), unit)
     side = "high" if shift > 0 else "low"
     about = "at least" if beyond else "about"
     side = f"too {side}" if usual == "too" else f"{side}er"
@@ -176,7 +181,7 @@ def of_alarm(alert: AlertState, *, ordered: bool) -> str:
 
 
 def of_performance(alert: AlertState) -> str:
-    """Say what happened to a metric, as a clause: 'MAE rose from 1.1 to 4.9'."""
+    """Say what happened to a metric, as a clause: 'MAE rose from 1.1 to 4.9 kWh'."""
     evidence = alert.evidence
     where = f" in {clip(alert.segment, 40)}" if alert.segment else ""
     if evidence is None or evidence.expected is None or rule_of(alert.rule).kind != "performance":
@@ -185,10 +190,8 @@ def of_performance(alert: AlertState) -> str:
     if definition(name) is None:
         return f"the errors grew{where}"
     moved = "rose" if evidence.value > evidence.expected else "fell"
-    return (
-        f"{title(name)}{where} {moved} from {short_figure(evidence.expected)} to "
-        f"{short_figure(evidence.value)}"
-    )
+    now = with_unit(short_figure(evidence.value), evidence.unit)
+    return f"{title(name)}{where} {moved} from {short_figure(evidence.expected)} to {now}"
 
 
 def of_limit(alert: AlertState) -> str:

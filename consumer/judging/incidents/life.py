@@ -12,8 +12,9 @@ Theory of operation
   predictions and the performance; many features, where it seemed to be a few), and when it is
   over. All else is recorded (`evidence`) and not told: one more alert of the same fault is no news.
 - Its severity is the worst of its alerts' and never falls while it is open.
-- While all alerts that fire are silenced, or the incident is, nobody is told; what was held back is
-  told (`released`) when that is over and it still lasts. An acknowledgement ends reminders, and
+- While all alerts that fire are silenced, or the incident is, nobody is told; what was held back,
+  or that something else is to be done by now, is told (`released`) when that is over and it still
+  lasts. An acknowledgement ends reminders, and
   nothing else. That it is over is told if anything was told.
 - It is remembered for the policy's cooldown, and opens again if one of its columns alarms within
   it.
@@ -118,7 +119,8 @@ def moved(
         return None
     notify = told and change != "evidence"
     incident = msgspec.structs.replace(incident, known=min(incident.known, rank_of(incident)))
-    if news and not told:
+    other_advice = before is not None and incident.action != before.action
+    if not told and (news or other_advice):
         incident = msgspec.structs.replace(incident, notified=None)
     elif notify:
         reminders = incident.reminders + 1 if change == "reminder" else 0

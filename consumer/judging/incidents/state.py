@@ -107,7 +107,6 @@ class IncidentState(msgspec.Struct, frozen=True):
     action: Action = "wait"
     advice: str = ""
     effect: str = ""
-    snapshot: str = ""
     acknowledged: Acknowledgement | None = None
     silenced: Silence | None = None
 

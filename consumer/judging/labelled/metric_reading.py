@@ -12,6 +12,7 @@ from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.performance import LOSSES, Baseline, Confidence, Metric
+from driftgauge.shared.wording.numbers import figure, signed_percent, with_unit
 from driftgauge.shared.wording.titles import title
 
 
@@ -43,15 +44,15 @@ def judge(
     quiet = worse < policy.resolve_below * max(floor, margin)
     shown = float(limit) if np.isfinite(limit) else None
     return Reading(severity, quiet=quiet, summary=summary(name, metric, base)), Evidence(
-        name, metric.value, shown, base.value
+        name, metric.value, shown, base.value, unit=base.unit
     )
 
 
 def summary(name: str, metric: Metric, base: Baseline) -> str:
     """Say a metric beside its baseline."""
     assert metric.value is not None  # noqa: S101  its caller has looked
-    change = f" ({(metric.value - base.value) / abs(base.value):+.1%})" if base.value else ""
-    return (
-        f"{title(name)} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} "
-        "labelled predictions"
-    )
+    change = ""
+    if base.value:
+        change = f" ({signed_percent((metric.value - base.value) / abs(base.value))})"
+    now, usual = (with_unit(figure(one), base.unit) for one in (metric.value, base.value))
+    return f"{title(name)} {now}, baseline {usual}{change}, {metric.n:,} labelled predictions"

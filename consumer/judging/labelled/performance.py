@@ -32,6 +32,7 @@ from driftgauge.shared.performance import (
     empty_counts,
     estimate,
     metrics,
+    unit_of,
 )
 
 SHOWN_CONFIDENCE: Final = 0.95
@@ -136,11 +137,15 @@ def fallen(name: str, metric: Metric, base: Baseline, fall: Fall) -> tuple[Readi
         m=metric.n,
         start=fall.start,
         end=fall.end,
+        unit=base.unit,
     )
 
 
 def report(
-    labelled: Labelled | None, baselines: PerformanceBaselines | None, scores: Ints | None
+    labelled: Labelled | None,
+    baselines: PerformanceBaselines | None,
+    scores: Ints | None,
+    drift_window: tuple[int, int],
 ) -> Performance | None:
     """Report a version's performance; None if there are neither labels nor probabilities.
 
@@ -150,6 +155,9 @@ def report(
         Labelled window; None for a version without labels.
     scores
         Counts of probabilities in the drift window, for the estimates; None without.
+    drift_window
+        Start and end (ms) of the drift window: that of the report where no prediction waits for a
+        label.
     """
     estimated = _estimated(baselines, scores)
     if labelled is None:
@@ -159,8 +167,7 @@ def report(
         return Performance(
             "insufficient_data",
             reason,
-            0,
-            0,
+            *drift_window,
             0,
             0,
             None,
@@ -173,13 +180,14 @@ def report(
             ASSUMPTION,
         )
     window = labelled.window
+    start, end = (window.start, window.end) if window.predictions else drift_window
     bad = {name: reading for name, reading, _ in labelled.readings() if reading.severity}
     severity: Severity = "insufficient_data" if labelled.lacking else "critical" if bad else "ok"
     return Performance(
         severity=severity,
         reason=labelled.lacking or "; ".join(reading.summary for reading in bad.values()),
-        start=window.start,
-        end=window.end,
+        start=start,
+        end=end,
         predictions=window.predictions,
         labelled=window.labelled,
         coverage=min(window.labelled / window.predictions, 1.0) if window.predictions else None,
@@ -209,15 +217,22 @@ def _reports(labelled: Labelled, bad: set[str]) -> list[MetricReport]:
             found[name],
             labelled.baselines.baseline(name),
             "critical" if name in bad else "ok",
+            labelled.baselines.unit,
         )
         for name in ordered
     ]
 
 
 def metric_report(
-    name: str, metric: Metric, base: Baseline | None, severity: Severity
+    name: str, metric: Metric, base: Baseline | None, severity: Severity, of_labels: str = ""
 ) -> MetricReport:
-    """Report a metric beside its baseline."""
+    """Report a metric beside its baseline.
+
+    Parameters
+    ----------
+    of_labels
+        Unit of the labels.
+    """
     change, meaning = None, definition(name)
     directed = meaning is None or meaning.better != "neither"
     if directed and base is not None and base.value and metric.value is not None:
@@ -233,6 +248,7 @@ def metric_report(
         change,
         severity if metric.value is not None else "insufficient_data",
         metric.note,
+        unit_of(name, of_labels),
     )
 
 
@@ -248,7 +264,7 @@ def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> l
     counts = scores.reshape(empty_counts(baselines.layout).shape)
     found = estimate(counts, baselines.reference.scores, baselines.layout, SHOWN_CONFIDENCE)
     return [
-        metric_report(name, metric, baselines.baseline(name), "ok")
+        metric_report(name, metric, baselines.baseline(name), "ok", baselines.unit)
         for name, metric in found.items()
     ]
 

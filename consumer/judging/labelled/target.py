@@ -53,6 +53,8 @@ class Target:
         Whether all labels of the window are of past days.
     fall
         The past days whose labels drifted; None without.
+    unit
+        Unit of the labels, as the schema has it.
     """
 
     window: LabelledWindow
@@ -62,6 +64,7 @@ class Target:
     excluded: str = ""
     late: bool = False
     fall: Fall | None = None
+    unit: str = ""
 
     @classmethod
     def of(cls, version: JudgedVersion, labelled: Labelled) -> "Target | None":
@@ -76,6 +79,7 @@ class Target:
             version.target_excluded,
             labelled.late,
             labelled.falls.get(LABEL),
+            version.schema.unit,
         )
 
     @cached_property
@@ -179,6 +183,7 @@ class Target:
             reference_quantiles=reference_quantiles(self.reference),
             window_quantiles=quantiles(self.reference, self.counts.window),
             vanished=vanished(self.counts),
+            unit=self.unit,
         )
 
     def _conclusion(self) -> tuple[Severity, str]:

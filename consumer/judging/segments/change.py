@@ -11,7 +11,8 @@ from driftgauge.consumer.judging.evaluating.segment_reference import SegmentRefe
 from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.performance import LOSSES, mean_errors
+from driftgauge.shared.performance import LOSSES, mean_errors, unit_of
+from driftgauge.shared.wording.numbers import short_figure, with_unit
 from driftgauge.shared.wording.titles import title
 
 NAMED: Final = 3
@@ -114,7 +115,13 @@ class SegmentChange:
         said, labelled = self.clause(feature), self.labelled
         if not said or self.value is None or self.baseline is None or labelled is None:
             return ""
-        return f"{title(self.metric)} {self.baseline:.3g} → {self.value:.3g}, {said}"
+        before, now = short_figure(self.baseline), with_unit(short_figure(self.value), self.unit)
+        return f"{title(self.metric)} {before} → {now}, {said}"
+
+    @property
+    def unit(self) -> str:
+        """Unit of the metric; empty if it has none."""
+        return unit_of(self.metric, self.reference.unit)
 
     @property
     def value(self) -> float | None:

@@ -47,7 +47,7 @@ def report(window: SegmentWindow) -> Segments:
         _feature(window, name, place, found, change.attributions.get(name))
         for name, place in window.reference.features()
     ]
-    return Segments(change.metric, change.value, change.baseline, features)
+    return Segments(change.metric, change.value, change.baseline, features, change.unit)
 
 
 def _feature(
@@ -80,6 +80,7 @@ def _segment(
                 metric,
                 window.reference.baseline(name, segment, window.policy.min_segment_rows),
                 _of_metric(name, fallen),
+                window.reference.unit,
             )
             for name, metric in metrics
         ]

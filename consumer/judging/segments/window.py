@@ -296,9 +296,7 @@ class SegmentWindow:
                 (
                     name,
                     reading,
-                    Evidence(
-                        name, evidence.value, evidence.threshold, evidence.expected, n, metric.n
-                    ),
+                    replace(evidence, n=n, m=metric.n),
                 )
             )
         if not said:

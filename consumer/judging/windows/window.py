@@ -9,7 +9,8 @@ import numpy as np
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import LATENCY_EDGES_MS, unpack_counts
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 class WindowPane(msgspec.Struct, frozen=True):
@@ -111,6 +112,12 @@ class VersionWindow:
     @property
     def end(self) -> int:
         return self.panes[-1].end if self.panes else 0  # they stand in the order of their ends
+
+    def span(self, now: int) -> tuple[int, int]:
+        """Return its start and end (ms) as people are told of it: `now` for both before its first
+        pane, since an online alarm may come earlier.
+        """
+        return (self.start, self.end) if self.panes else (now, now)
 
 
 def _size(counts: Ints | None) -> int | None:

@@ -1,7 +1,8 @@
 // Draws what a page's JSON blocks hold: <div class="chart" data-chart="KIND" data-source="ID of the block">. A chart is drawn
 // again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup.
 const REDRAW_MS = 1_000;
-const MOST_POINTS = 300;
+const MOST_POINTS = 1_000;
+const SILENT_MS = 15_000; // longer without a number: the page was asleep, or not connected
 const LEAST_SPAN_MS = 60_000;
 const drawn = new Map(); // element → { chart, text, at, timer }
 
@@ -66,7 +67,7 @@ const KINDS = {
       }],
     };
   },
-  // Predictions a second: { name, points: [[time, value], …] }.
+  // Events a second: { name, points: [[time, value], …], live }; null where none came.
   traffic(data, colour) {
     const { xAxis, yAxis } = axes(colour, { min: 0, minInterval: 1 });
     const latest = data.points.at(-1)?.[0] ?? Date.now();
@@ -75,7 +76,7 @@ const KINDS = {
       xAxis: { ...xAxis, splitNumber: 2, min: Math.min(data.points[0]?.[0] ?? latest, latest - LEAST_SPAN_MS), max: latest },
       yAxis,
       series: [{
-        type: "line", name: data.name, showSymbol: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },
+        type: "line", name: data.name, showSymbol: false, connectNulls: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },
         lineStyle: { color: colour("win"), width: 1.5 }, itemStyle: { color: colour("win") },
       }],
     };
@@ -146,15 +147,17 @@ function redrawAll() {
   drawAll();
 }
 
-// Traffic is not asked for again: each `state` appends a point to the block of its model.
+// Between two panes each `state` appends what comes now to the block of its model; where nothing was heard the line breaks.
 document.body.addEventListener("dg:state", (event) => {
   const { model, time, rate } = event.detail;
   const element = document.querySelector(`.chart[data-appends="${CSS.escape(model)}"]`);
   const source = element && document.getElementById(element.dataset.source);
   if (!source || rate === null) return;
   const data = JSON.parse(source.textContent);
-  if (data.points.length && data.points.at(-1)[0] >= time) return;
-  data.points = [...data.points, [time, rate]].slice(-MOST_POINTS);
+  const last = data.points.at(-1)?.[0];
+  if (!data.live || last >= time) return;
+  const gap = time - last > SILENT_MS ? [[last, null]] : [];
+  data.points = [...data.points, ...gap, [time, rate]].slice(-MOST_POINTS);
   source.textContent = JSON.stringify(data);
   draw(element);
 });

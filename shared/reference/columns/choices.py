@@ -31,6 +31,8 @@ class Choices(msgspec.Struct, frozen=True):
         Of times that are numbers; None is recognised by their size.
     timezone
         Of times that name none.
+    units
+        Name of a column to the unit of its numbers.
     """
 
     types: Mapping[str, ColumnType] = {}
@@ -38,6 +40,7 @@ class Choices(msgspec.Struct, frozen=True):
     date_format: str = ""
     time_unit: TimeUnit | None = None
     timezone: str = "UTC"
+    units: Mapping[str, str] = {}
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Choices":
@@ -46,12 +49,14 @@ class Choices(msgspec.Struct, frozen=True):
         Raises
         ------
         BadData
-            If a type is none, or a mark cannot be one.
+            If a type is none, a unit is of nothing, or a mark cannot be one.
 
         Examples
         --------
         >>> Choices.of({"types": ("code=categorical",), "missing": ("?",)}).types
         {'code': 'categorical'}
+        >>> Choices.of({"types": (), "units": ("load=kWh",)}).units
+        {'load': 'kWh'}
         """
         types: dict[str, Any] = {}
         for text in given["types"]:
@@ -61,12 +66,19 @@ class Choices(msgspec.Struct, frozen=True):
                     f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(COLUMN_TYPES)}."
                 )
             types[name] = kind
+        units: dict[str, str] = {}
+        for text in given.get("units", ()):
+            name, _, unit = text.rpartition("=")
+            if not name:
+                raise BadData(f"--unit {text}: write COLUMN=UNIT, such as load=kWh.")
+            units[name] = unit
         return cls(
             types,
             form_of(given),
             given.get("date_format") or "",
             given.get("time_unit"),
             given.get("timezone") or "UTC",
+            units,
         )
 
     @property
@@ -115,6 +127,8 @@ class ColumnRow(msgspec.Struct, frozen=True):
         The range, or the most frequent values; nothing of a personal column.
     warnings
         What may be wrong, and the option that changes it.
+    unit
+        Unit of its numbers; empty if none is known.
     """
 
     column: str
@@ -124,3 +138,4 @@ class ColumnRow(msgspec.Struct, frozen=True):
     distinct: int
     shown: str
     warnings: tuple[str, ...] = ()
+    unit: str = ""

@@ -25,6 +25,7 @@ from driftgauge.shared.reference.times import (
     unit_of,
     written,
 )
+from driftgauge.shared.reference.units import unit_in
 from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat
 from driftgauge.shared.tables.values import USUAL_MARKS, number
 
@@ -89,6 +90,8 @@ def recognised(
     ('categorical', 'leading zeros: codes')
     >>> recognised("x", ["1.5", "2", "?"] * 9, Choices(), Circumstances())[0].marks
     ('?',)
+    >>> recognised("load [kW]", ["1.5", "2"], Choices(), Circumstances())[0].unit
+    'kW'
     """
     column = ColumnCells(name, cells, choices)
     chosen = choices.types.get(name)
@@ -101,6 +104,7 @@ def recognised(
         told.kind,
         nullable=nullable or missing > 0,
         excluded=told.excluded,
+        unit=choices.units.get(name, unit_in(name) if told.kind == "numeric" else ""),
         **told.more,
     )
     row = ColumnRow(
@@ -111,6 +115,7 @@ def recognised(
         column.distinct - len(marked),
         _shown(column, feature) if column.shows else "",
         (*told.warnings, *_remarks(column, feature)),
+        feature.unit,
     )
     return feature, row
 
@@ -128,6 +133,7 @@ def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
         column.distinct - len(marked),
         "" if decide(feature.name, feature.pii) != "keep" else _shown(column, feature),
         tuple(_remarks(column, feature)),
+        feature.unit,
     )
 
 

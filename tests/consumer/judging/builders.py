@@ -125,11 +125,12 @@ def judge(
     policy: JudgingPolicy | None = None,
     cuts: Iterable[int] = (),
     shuffle: np.random.Generator | None = None,
+    fields: dict[bytes, bytes] | None = None,
 ) -> EvaluatedWindow:
     """Judge entries cut into steps, through a checkpoint between any two, its fields in whatever
-    order Redis gives them.
+    order Redis gives them; `fields` is the checkpoint before the first.
     """
-    judged = EvaluatedWindow()
+    judged = EvaluatedWindow(fields=dict(fields or {}))
     edges = sorted({0, *cuts, len(entries)})
     for first, last in itertools.pairwise(edges):
         names = list(judged.fields)

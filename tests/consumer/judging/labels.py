@@ -113,18 +113,34 @@ class LabelledStream:
     since_pane: int = 0
 
     def panes(
-        self, number: int, size: int = 250, wrong: float = 1 - ACCURACY, shift: float = 0.0
+        self,
+        number: int,
+        size: int = 250,
+        wrong: float = 1 - ACCURACY,
+        shift: float = 0.0,
+        missing: float = 0.0,
     ) -> "LabelledStream":
+        """Write panes; `missing` is the share of rows without the feature that the model does not
+        use.
+        """
         for _ in range(number):
             self.now += 10_000
             self.since_pane = 0
             found = rows(self.random, size, wrong, shift)
             place = len(self.rows) + 1
             self.rows[place] = found
+            lost = round(missing * size)
             events = [
-                Prediction("i", "1.0.0", self.now, row.tolist(), said, probabilities=given.tolist())
-                for row, said, given in zip(
-                    found.values, found.predictions, found.probabilities, strict=True
+                Prediction(
+                    "i",
+                    "1.0.0",
+                    self.now,
+                    [row[0], None if place_ < lost else row[1]],
+                    said,
+                    probabilities=given.tolist(),
+                )
+                for place_, (row, said, given) in enumerate(
+                    zip(found.values.tolist(), found.predictions, found.probabilities, strict=True)
                 )
             ]
             cells = np.bincount(MAP.cells(events).ravel(), minlength=MAP.size)
@@ -189,6 +205,7 @@ def judge_labels(
             state, entries[first:last], "plant", {"1.0.0": version}, policy or JudgingPolicy()
         )
         all_.alerts += found.alerts
+        all_.incidents += found.incidents
         all_.snapshots += found.snapshots
         all_.current |= found.current
         fields = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftgauge.consumer.judging.advance import HOUR_MS
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.windows.window import HOUR_MS
 from driftgauge.shared.contract.alerts import cloud_event, fingerprint
 from driftgauge.shared.contract.pane import Block, pack_counts
 from driftgauge.shared.contract.snapshot import Snapshot
@@ -164,8 +164,23 @@ def test_an_alarm_before_the_first_pane() -> None:
     """
     judged = judge(stream().alarm().entries)
     assert judged.states == [("smooth", "adwin", "firing")]
-    assert judged.snapshots[0].window.rows == 0
-    _assert_finite(msgspec.to_builtins(judged.snapshots[0]))
+    (found,) = judged.snapshots
+    assert found.window.rows == 0
+    _assert_finite(msgspec.to_builtins(found))
+
+
+def test_nothing_is_told_of_1970() -> None:
+    """An alarm before the first pane has no window yet: report, evidence and incident tell of its
+    own moment, not of the beginning of time.
+    """
+    made = stream().alarm(delay=40)
+    judged = judge(made.entries)
+    window, evidence = judged.snapshots[0].window, judged.alerts[0].evidence
+    assert (window.start, window.end) == (made.now, made.now)
+    assert (evidence.window_start, evidence.window_end) == (made.now, made.now)
+    (incident,) = judged.incidents
+    assert NOON < incident.earliest <= incident.since <= made.now
+    assert incident.headline.startswith("Since 20 Nov")
 
 
 def test_a_silent_version_resolves() -> None:
@@ -210,16 +225,49 @@ def test_a_pending_alert_of_a_silent_version_is_not_resolved() -> None:
 
 
 def test_every_alert_names_a_snapshot_that_exists() -> None:
-    """Firing and resolving come with a snapshot report of that very moment."""
+    """Firing and resolving name a report of the same version that is at most an hour old."""
     for seed in range(3):
         judged = judge(eventful(seed).entries, JudgingPolicy(window_events=1500))
-        known = {snapshot.id for snapshot in judged.snapshots if snapshot.trigger == "alert"}
-        told = {alert.snapshot for alert in judged.alerts if alert.state in {"firing", "resolved"}}
+        known = {snapshot.id: snapshot for snapshot in judged.snapshots}
+        told = [alert for alert in judged.alerts if alert.state in {"firing", "resolved"}]
         assert told
-        assert told <= known
+        for alert in told:
+            assert abs(alert.updated - known[alert.snapshot].created) < HOUR_MS
+            assert known[alert.snapshot].version == alert.version
         assert not any(
             alert.snapshot for alert in judged.alerts if alert.state in {"pending", "inactive"}
         )
+
+
+def test_an_incident_has_one_report_an_hour() -> None:
+    """However many alerts a fault raises, the first report is of the moment at which its incident
+    opened, and the next ones come an hour apart; replayed in pieces it has the same ones.
+    """
+    made = stream().panes(8, seconds=60)
+    for _ in range(15):
+        made.panes(1, seconds=600, shift=1.0, missing=0.3).alarm(delay=20)
+    judged = judge(made.entries)
+    opened = judged.incidents[0]
+    moments = {one.updated for one in judged.alerts if one.state == "firing"}
+    assert ({one.id for one in judged.incidents}, opened.change) == ({opened.id}, "opened")
+    assert len(moments) > 4
+    during = [one for one in judged.snapshots if one.created >= opened.updated]
+    gaps = np.diff([one.created for one in during])
+    assert during[0].created == opened.updated
+    assert opened.report == f"/reports/{during[0].id}"
+    assert len(during) == 3
+    assert gaps.min() >= HOUR_MS
+    assert judged.incidents[-1].snapshot == during[1].id, "the latest one by then"
+    assert judge(made.entries, cuts=range(len(made.entries))).snapshots == judged.snapshots
+
+
+def test_another_incident_has_its_own_report() -> None:
+    """A second fault within the hour opens an incident, which is worth a report of its moment."""
+    made = stream(2).panes(8).panes(10, shift=1.5).alarm("city", delay=50)
+    judged = judge(made.entries)
+    opened = [one for one in judged.incidents if one.change == "opened"]
+    assert len(opened) == 2
+    assert [one.created for one in judged.snapshots[1:]] == [one.updated for one in opened]
 
 
 def test_snapshots_come_by_time_and_by_events() -> None:

@@ -1,14 +1,20 @@
 """Alerts become incidents, through judging: what people are told of a fault, moment by moment."""
 
 import itertools
+import re
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
+import pytest
 
+from driftgauge.consumer.judging.advance import catch_up
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.pane import Block, PaneEntry, pack_counts
-from tests.consumer.judging.builders import NO_LATENCY, Stream, block, judge
+from tests.consumer.judging.builders import NO_LATENCY, SIZES, VERSIONS, Stream, block, judge
 
 Entries = Sequence[tuple[str, PaneEntry]]
 
@@ -52,6 +58,18 @@ def test_one_fault_is_one_incident_until_it_is_over() -> None:
     assert all(alert.ended is not None for alert in last.alerts)
     assert (last.state, last.features, last.of_features) == ("resolved", ["smooth"], 1)
     assert last.ended == last.updated
+
+
+def test_a_headline_has_the_unit_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a schema says of a feature stands in the headline of its fault."""
+    known = VERSIONS["1.0.0"]
+    first, *others = known.schema.features
+    features = (msgspec.structs.replace(first, unit="bar"), *others)
+    schema = msgspec.structs.replace(known.schema, features=features)
+    monkeypatch.setitem(VERSIONS, "1.0.0", JudgedVersion(schema, known.reference))
+    traffic = stream().panes(8, shift=0.8)
+    said = next(one.headline for one in judge(traffic.entries).incidents)
+    assert re.search(r"smooth reads about 0\.\d+ bar \(0\.\d+ sd\) too high", said)
 
 
 def test_every_alert_that_fires_is_in_one_incident() -> None:
@@ -118,6 +136,73 @@ def test_values_that_moved_beyond_the_range_are_not_broken() -> None:
     (last,) = latest(found.incidents).values()
     assert (last.cause.kind, last.action) == ("feature", "wait")
     assert "smooth reads about 1." in last.headline
+
+
+def without_incidents(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return a checkpoint as a release that knows no incidents writes it."""
+    return {name: packed for name, packed in fields.items() if not name.startswith(b"incident:")}
+
+
+def caught_up(fields: dict[bytes, bytes]) -> tuple[list[Incident], dict[bytes, bytes]]:
+    """Load a checkpoint as the stage does; return what is told, and the checkpoint then."""
+    state = JudgingState.unpack(fields, SIZES)
+    found = catch_up(state, "plant", VERSIONS, JudgingPolicy())
+    return found, {**fields, **state.pack_changed()}
+
+
+def test_what_fired_before_an_upgrade_becomes_incidents_at_once() -> None:
+    """Alerts of a checkpoint without incidents are grouped when it is loaded, not at their next
+    transition, and the same whatever the order of its fields; they go on as if it had always been
+    so, and a second load changes nothing.
+    """
+    traffic = stream().panes(1, shift=0.8).alarm().panes(6, shift=0.8)
+    known = judge(traffic.entries)
+    former = without_incidents(known.fields)
+    found, fields = caught_up(former)
+    assert found == caught_up(dict(reversed(former.items())))[0]
+    (one,) = found
+    (usual,) = latest(known.incidents).values()
+    assert (one.change, one.notify, one.severity) == ("opened", True, usual.severity)
+    assert {alert.fingerprint for alert in one.alerts} == {
+        alert.fingerprint for alert in usual.alerts
+    }
+    assert (one.headline, one.action, one.since) == (usual.headline, usual.action, usual.since)
+    assert caught_up(fields)[0] == []
+    before = len(traffic.entries)
+    traffic.panes(30)
+    rest = judge(traffic.entries[before:], fields=fields).incidents
+    assert [(moved.id, moved.change) for moved in rest if moved.notify] == [(one.id, "resolved")]
+
+
+def test_two_faults_before_an_upgrade_are_two_incidents() -> None:
+    """The rules are those of every day: what began apart is apart."""
+    traffic = stream(2).panes(10, shift=1.5).alarm("city", delay=50)
+    found, _ = caught_up(without_incidents(judge(traffic.entries).fields))
+    assert sorted(one.features for one in found) == [["city"], ["smooth"]]
+
+
+def test_incidents_catch_up_after_a_release_without_them_ran() -> None:
+    """Going back to an earlier release and forth again leaves its incidents as they were: those
+    whose alerts resolved meanwhile end, and what fired meanwhile has one.
+    """
+    traffic = stream(1).panes(6, shift=1.0)
+    known = judge(traffic.entries)
+    old = {name: one for name, one in known.fields.items() if name.startswith(b"incident:")}
+    before = len(traffic.entries)
+    traffic.panes(30).alarm("city", delay=50)
+    later = judge(traffic.entries[before:], fields=known.fields)
+    found, fields = caught_up({**without_incidents(later.fields), **old})
+    assert sorted(one.change for one in found if one.notify) == ["opened", "resolved"]
+    state = JudgingState.unpack({name: one for name, one in fields.items() if one}, SIZES)
+    fires = {name for name, alert in state.alerts.items() if alert.state == "firing"}
+    held = {
+        name
+        for one in state.incidents.values()
+        for name, member in one.members.items()
+        if member.is_firing
+    }
+    assert fires == held
+    assert fires
 
 
 def slow(version: str, random: np.random.Generator, *, late: bool) -> Block:

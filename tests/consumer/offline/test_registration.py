@@ -288,6 +288,32 @@ def test_a_schema_file_is_written_and_read(
         register_version(registry, given)
 
 
+def test_units_are_said_or_stand_in_names(registry: ModelRegistry, tmp_path: Path) -> None:
+    """The unit of a feature, and of what is predicted, is said or stands in its name's brackets; a
+    schema's file has the last word, and what has none is refused.
+    """
+    csv = tmp_path / "train.csv"
+    FRAME.rename(columns={"b": "b [m]", "price": "price (EUR)"}).to_csv(csv, index=False)
+    given = {"target_column": "price (EUR)", "prediction_column": "price (EUR)"}
+    _, schema, _ = stored(registry, submission(csv, **given, choices=Choices(units={"a": "km"})))
+    assert {one.name: one.unit for one in schema.features if one.unit} == {"b [m]": "m", "a": "km"}
+    assert schema.unit == "EUR"
+    said = Choices(units={"prediction": "USD", "b [m]": ""})
+    _, schema, _ = stored(registry, submission(csv, **given, choices=said))
+    assert (schema.unit, schema.features[0].unit) == ("USD", "")
+    file = tmp_path / "schema.json"
+    file.write_bytes(msgspec.json.encode(schema))
+    for units, more, message in (
+        ({"c": "m"}, {}, "--unit names c"),
+        ({"city": "m"}, {}, "'city' cannot have a unit"),
+        ({"grade": "m"}, {"prediction_column": "grade"}, "the prediction cannot have a unit"),
+        ({"a": "m"}, {"schema_file": file}, "units stand in"),
+    ):
+        wrong = submission(csv, **{**given, **more}, choices=Choices(units=units))
+        with pytest.raises(BadData, match=message):
+            register_version(registry, wrong)
+
+
 def test_what_cannot_be_used_is_said_before_anything_is_stored(
     registry: ModelRegistry, csv: Path, tmp_path: Path
 ) -> None:

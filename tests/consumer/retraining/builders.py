@@ -1,27 +1,39 @@
-"""Alert transitions as judging writes them."""
+"""Transitions of incidents as judging writes them."""
 
 from typing import Any
 
-from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.incident import Incident, IncidentAlert, IncidentCause
+
+FALL = IncidentAlert("f", "1.0.0", "", "performance.accuracy", "critical", "accuracy", 1000, 1000)
 
 
-def alert_event(number: int = 1, **changes: Any) -> bytes:
-    """Return a critical performance alert that fires, unless changed."""
+def incident_event(number: int = 1, name: str = "0123456789abcdef", **changes: Any) -> bytes:
+    """Return a transition of an open, critical incident that a retraining mends, unless changed."""
     given: dict[str, Any] = {
-        "fingerprint": "0123456789abcdef",
+        "id": name,
         "model": "plant",
         "version": "1.0.0",
-        "feature": "",
-        "rule": "performance.accuracy",
+        "kind": "model",
+        "state": "open",
         "severity": "critical",
-        "state": "firing",
-        "summary": "accuracy 0.91 → 0.84",
-        "evidence": AlertEvidence("accuracy", 0.84, 0.86, 0.91, 1000, 2000, 5000, 0, 1000),
-        "started": 1000,
+        "number": number,
+        "change": "opened" if number == 1 else "evidence",
+        "notify": number == 1,
+        "headline": "Since 20 Nov 12:01 UTC accuracy fell from 0.91 to 0.84.",
+        "action": "retrain",
+        "advice": "Retrain on recent labels.",
+        "cause": IncidentCause("performance", "f", rule="performance.accuracy"),
+        "since": 1000,
+        "earliest": 1000,
+        "latest": 1000,
+        "opened": 1000,
         "updated": 1000,
         "ended": None,
-        "snapshot": "",
-        "number": number,
+        "features": [],
+        "of_features": 0,
+        "effect": "accuracy fell from 0.91 to 0.84",
+        "alerts": [FALL],
+        "of_alerts": 1,
     }
-    return cloud_event(Alert(**{**given, **changes}))
+    return cloud_event(Incident(**{**given, **changes}))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from driftgauge.consumer.judging.alerts.retraining import Run
+from driftgauge.consumer.judging.incidents.retraining import Run
 from driftgauge.consumer.retraining.command import LINES, run_command
 
 RUN = Run("the-id", '{"id": "the-id"}', 0, attempt=2)

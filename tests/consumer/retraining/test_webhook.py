@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from driftgauge.consumer.judging.alerts.retraining import Run
+from driftgauge.consumer.judging.incidents.retraining import Run
 from driftgauge.consumer.retraining import webhook
 
 RUN = Run("the-id", '{"id": "the-id"}', 0)

@@ -29,7 +29,7 @@ def test_too_few_rows_are_an_error_after_the_patience(tmp_path: Path) -> None:
     path = tmp_path / "recent.csv"
     RecentRows(path, SCHEMA).add([posted("a", "a")])
     assert len(wait_for_rows(path, SCHEMA, 0, 1, 0.0).labels) == 1
-    with pytest.raises(BadData, match="has 1 rows since the alert, 2 are needed"):
+    with pytest.raises(BadData, match="has 1 rows since the incident, 2 are needed"):
         wait_for_rows(path, SCHEMA, 0, 2, 0.0)
     with pytest.raises(BadData, match="cannot be read"):
         read_recent(tmp_path / "none.csv", SCHEMA, 0)

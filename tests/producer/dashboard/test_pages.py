@@ -1,4 +1,5 @@
 import re
+import time
 from html.parser import HTMLParser
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.producer.dashboard.snapshots import (
     performance,
     snapshot,
 )
+from tests.producer.reading.traffic.test_history import Panes
 from tests.producer.routes.test_predict import problem
 from tests.shared.reporting.segmented import region, segments
 
@@ -231,6 +233,24 @@ async def test_the_performance_of_a_version(
         assert region().explanation in overview
         assert "No segment of device" not in overview
         assert f"/dashboard/performance?model={MODEL}&amp;version=1.0.0" in overview
+
+
+async def test_traffic_begins_before_the_page_was_opened(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """The chart's first answer has what the panes tell, with a gap where no event came."""
+    now_ms = int(time.time() * 1000)
+    panes = Panes(client, keys)
+    panes.write(range(now_ms - 3_600_000, now_ms - 2_400_000, 1000), 990)
+    panes.write(range(now_ms - 1_200_000, now_ms, 1000), 990)
+    Judging(client, keys)
+    async with running(create_app(settings)) as http:
+        traffic = block(await read(http, "/"), f"traffic-{MODEL}")
+    rates = [rate for _, rate in traffic["points"]]
+    assert traffic["live"] is True
+    assert abs(traffic["points"][0][0] - (now_ms - 3_600_000)) < 1000
+    assert rates.count(None) == 1
+    assert {round(rate) for rate in rates if rate is not None} <= {250, 251, 252, 253}
 
 
 async def test_a_metric_of_one_report_has_its_windows_axis(

@@ -4,7 +4,7 @@ import pytest
 
 from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
-from driftgauge.producer.watching.traffic import KEPT, Traffic, quantile_s, state_of
+from driftgauge.producer.watching.traffic import Traffic, quantile_s, state_of
 from driftgauge.shared.contract.counters import Counters
 
 
@@ -33,7 +33,6 @@ def test_a_rate_is_taken_over_the_last_seconds() -> None:
         rate = traffic.rate(state(50 * second, 1000 * second))
         assert rate == pytest.approx(50)
     assert traffic.latest("plant") == pytest.approx(50)
-    assert traffic.points("plant")[-1] == (29_000, 50.0)
     now += 1
     assert traffic.rate(state(0)) == 0, (
         "the counters went back: Redis was restored from an older file"
@@ -41,16 +40,6 @@ def test_a_rate_is_taken_over_the_last_seconds() -> None:
     now += 60
     assert traffic.latest("plant") is None
     assert traffic.rate(state(5000)) is None
-
-
-def test_only_the_last_rates_are_kept() -> None:
-    """Memory is bounded however long a page is open."""
-    now = 0.0
-    traffic = Traffic(lambda: now)
-    for second in range(2 * KEPT):
-        now = float(second)
-        traffic.rate(state(second))
-    assert len(traffic.points("plant")) == KEPT
 
 
 def test_the_words_of_the_tiles() -> None:

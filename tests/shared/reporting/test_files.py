@@ -60,8 +60,8 @@ def test_old_reports_go(snapshot: Snapshot, tmp_path: Path) -> None:
             os.utime(path, (now - 86_400 * (5 - number),) * 2)
     (tmp_path / "notes.json").write_text("{}")
     (tmp_path / "drift_report_mine.json").write_text("{}")
-    assert remove_old(tmp_path, kept=3, days=30) == 2
-    assert remove_old(tmp_path, kept=3, days=1.5) == 2
+    assert remove_old(tmp_path, kept=3, days=30, megabytes=1) == 2
+    assert remove_old(tmp_path, kept=3, days=1.5, megabytes=1) == 2
     last = report_name(replace(snapshot, created=10**12 - 4 * 10**6))
     assert names(tmp_path) == [
         f"{last}.html",
@@ -69,6 +69,19 @@ def test_old_reports_go(snapshot: Snapshot, tmp_path: Path) -> None:
         "drift_report_mine.json",
         "notes.json",
     ]
+
+
+def test_reports_have_a_bound_in_bytes(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Of large reports fewer are kept, and the latest whatever its size."""
+    for number in range(4):
+        paths = write_report(replace(snapshot, id=str(number), created=10**12 + number), tmp_path)
+        for path in paths:
+            os.utime(path, (10**9 + number,) * 2)
+    megabytes = sum(path.stat().st_size for path in paths) / 1e6
+    days = time.time() / 86_400
+    assert remove_old(tmp_path, 9, days, 2.5 * megabytes) == 2
+    assert remove_old(tmp_path, 9, days, megabytes / 2) == 1
+    assert names(tmp_path) == [path.name for path in paths]
 
 
 def test_a_folder_that_cannot_be_written(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def changes_of(stream: Stream) -> Changes:
     window = VersionWindow.of(SIZES["1.0.0"], panes)
     policy = JudgingPolicy()
     evaluation = Evaluation(VERSION, window.cells, window.rows, levels(policy, 1e5, 5), policy)
-    return Changes(evaluation, window)
+    return Changes(evaluation, window, window.end)
 
 
 def test_a_shift_is_located_to_a_pane() -> None:

@@ -35,6 +35,21 @@ def test_a_number(values: np.ndarray, rule: str, said: str) -> None:
     assert said in effects.of_column(LOAD, cells_of(values), rule)
 
 
+@pytest.mark.parametrize(
+    ("values", "rule", "said"),
+    [
+        (USUAL + 5, "psi", "reads about 5 kWh (0.5 sd) too high"),
+        (np.append(USUAL, [500.0] * 1000), "out_of_range", "kWh in 17 %"),
+        (np.append(USUAL, [np.nan] * 5000), "missing", "is missing in 50 %, usually in 0 %"),
+    ],
+)
+def test_a_number_has_its_unit(values: np.ndarray, rule: str, said: str) -> None:
+    """The unit stands beside what has it, and nowhere else."""
+    found = effects.of_column(LOAD, cells_of(values), rule, unit="kWh")
+    assert said in found
+    assert found.count("kWh") == said.count("kWh")
+
+
 def test_a_prediction_is_not_too_high() -> None:
     """What a model says may be right, so it is just higher."""
     found = effects.of_column(LOAD, cells_of(USUAL + 5), "psi", usual="higher")
@@ -77,10 +92,11 @@ def alert(rule: str, segment: str = "", **evidence: object) -> AlertState:
 
 
 def test_the_performance() -> None:
-    """A metric moves from its baseline; a detector of errors knows only that they
+    """A metric moves from its baseline, in its unit; a detector of errors knows only that they
     grew.
     """
     assert effects.of_performance(alert("performance.mae")) == "MAE rose from 1.09 to 4.9"
+    assert effects.of_performance(alert("performance.mae", unit="kWh")).endswith("to 4.9 kWh")
     fall = alert("segment.performance", "city=oslo", statistic="accuracy", value=0.7, expected=0.9)
     assert effects.of_performance(fall) == "accuracy in city=oslo fell from 0.9 to 0.7"
     assert effects.of_performance(alert("performance.ddm", statistic="ddm")) == "the errors grew"

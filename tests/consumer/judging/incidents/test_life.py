@@ -154,6 +154,19 @@ def test_a_rise_under_a_silence_is_told_afterwards() -> None:
     assert change_of(follow(worse.incident, now=101)) == ("released", True)
 
 
+def test_other_advice_under_a_silence_is_told_afterwards() -> None:
+    """Who was told to wait is told when the advice became another one meanwhile."""
+    silent = silence(opened(), Silence("ann", "", 5, until=100)).incident
+    fell = joined(silent, [member("", "performance", rule="performance.mae")], 50)
+    found = moved(silent, replace(fell, action="retrain"), 50, heard=True, policy=POLICY)
+    assert change_of(found) == ("evidence", False)
+    assert found is not None
+    assert change_of(follow(found.incident, now=101)) == ("released", True)
+    same = moved(silent, fell, 50, heard=True, policy=POLICY)
+    assert same is not None
+    assert follow(same.incident, now=101) is None
+
+
 def test_reminders() -> None:
     """With a policy that asks for them, people are reminded after its time, then after twice as
     long, and not once somebody has seen it.

@@ -3,6 +3,7 @@ is an estimate.
 """
 
 import dataclasses
+import re
 
 import msgspec
 import numpy as np
@@ -10,12 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftgauge.consumer.judging.evaluating.budget import levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE
+from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE, Labelled, report
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.snapshot import Performance
-from driftgauge.shared.performance import Metric, PerformanceReference, Sums, metrics
+from driftgauge.shared.performance import (
+    Layout,
+    Metric,
+    PerformanceBaselines,
+    PerformanceReference,
+    Sums,
+    metrics,
+)
 from tests.consumer.judging.labels import (
     ACCURACY,
     LAYOUT,
@@ -343,11 +353,6 @@ def test_the_order_of_partitions_does_not_matter() -> None:
 
 def test_a_regression_is_held_against_mae_and_rmse() -> None:
     """Numbers are judged by MAE and RMSE, of which less is better."""
-    from driftgauge.consumer.judging.evaluating.budget import levels
-    from driftgauge.consumer.judging.labelled.performance import Labelled
-    from driftgauge.consumer.judging.windows.labelled import LabelledWindow
-    from driftgauge.shared.performance import Layout, PerformanceBaselines
-
     random = np.random.default_rng(16)
     layout = Layout("numeric")
     labels = random.normal(50, 10, 2000)
@@ -367,6 +372,32 @@ def test_a_regression_is_held_against_mae_and_rmse() -> None:
         2.0: {"mae": None, "rmse": None},
         2.6: {"mae": "critical", "rmse": "critical"},
     }
+
+
+def test_errors_of_numbers_have_the_unit_of_the_labels() -> None:
+    """MAE and RMSE are in the unit that the schema has, in words, evidence and report; R² has
+    none.
+    """
+    random = np.random.default_rng(16)
+    layout = Layout("numeric")
+    labels = random.normal(50, 10, 2000)
+    reference = PerformanceReference.of(layout, labels + random.normal(0, 2, 2000), labels)
+    baselines = PerformanceBaselines(layout, {}, reference, "kWh")
+    window = LabelledWindow(
+        Sums.of(layout, labels + random.normal(0, 4, 2000), labels), labelled=2000
+    )
+    policy = JudgingPolicy()
+    labelled = Labelled(window, baselines, levels(policy, 100_000, 2), policy)
+    (_, reading, evidence), *_ = labelled.readings()
+    assert re.fullmatch(
+        r"MAE \d\.\d+ kWh, baseline 1\.\d+ kWh \(\+\d+\.\d.%\), 2,000 labelled predictions",
+        reading.summary,
+    )
+    assert evidence.unit == "kWh"
+    found = report(labelled, baselines, None)
+    assert found is not None
+    units = {one.name: one.unit for one in found.metrics}
+    assert (units["mae"], units["rmse"], units["r2"]) == ("kWh", "kWh", "")
 
 
 def test_a_stated_metric_goes_before_the_measured_one() -> None:

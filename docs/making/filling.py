@@ -1,0 +1,50 @@
+"""Fills the pages of the site: what is made from the code, and the names of the repository's files.
+
+A line `<!-- made: settings -->` of a page is replaced by what the module of that name writes, so
+the page in the repository is short and always true.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from docs.making import commands, library, metrics, routes, settings, structs
+
+MADE: Final[Mapping[str, Callable[[], str]]] = {
+    "settings": settings.page,
+    "commands": commands.page,
+    "routes": routes.page,
+    "metrics": metrics.page,
+    "event types": structs.event_types,
+    "event data": structs.event_data,
+    "snapshot": structs.snapshot,
+    "library": library.page,
+}
+"""What can be filled in, by the name in the page."""
+PLACE: Final = re.compile(r"^<!-- made: (.+) -->$", re.MULTILINE)
+LINK: Final = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]*)(#[^)\s]*)?\)")
+DOCS: Final = Path(__file__).parents[1]
+
+
+def filled(text: str, page: str | Path) -> str:
+    """Return a page as the site shows it.
+
+    Parameters
+    ----------
+    text
+        The page in Markdown.
+    page
+        Its file, from which its links lead.
+    """
+    made = PLACE.sub(lambda found: MADE[found[1]](), text)
+    return LINK.sub(lambda found: _named(found, Path(page)), made)
+
+
+def _named(found: re.Match[str], page: Path) -> str:
+    """Name a file of the repository that the site does not have, instead of a link to it."""
+    target = (page.parent / found[2]).resolve()
+    if target.is_relative_to(DOCS):
+        return found[0]
+    path = target.relative_to(DOCS.parent)
+    return f"`{path}`" if path.name in found[1] or "/" in found[1] else f"{found[1]} (`{path}`)"
