@@ -98,7 +98,7 @@ def test_every_route_that_is_named_is_one() -> None:
     known = [
         *(
             f"{method.upper()} {path}"
-            for path, methods in documentation.described(app)["paths"].items()
+            for path, methods in app.openapi()["paths"].items()
             for method in methods
         ),
         *(name for name, _ in pages(app)),

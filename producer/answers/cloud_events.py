@@ -81,13 +81,13 @@ def events_of(found: Iterable[Any], form: type[Event]) -> list[Event]:
 
 
 def telling(kind: str) -> Callable[[bytes], bytes]:
-    """Return what tells an event of a stream; it gives nothing for one that cannot be read."""
+    """Return what tells an event of a stream; one that cannot be read stays as it is."""
     decode = msgspec.json.Decoder(FORMS[kind]).decode
 
     def tell(packed: bytes) -> bytes:
         try:
             return msgspec.json.encode(told(decode(packed)))
         except UNREADABLE:  # written by hand, or by another release
-            return b""
+            return packed
 
     return tell

@@ -146,17 +146,17 @@ def _described(schema: Schema, struct: type[msgspec.Struct]) -> None:
 
 def _plain(schema: Schema) -> Schema:
     """Return a schema as clients understand it: points in time as text, enumerations with their
-    type.
+    type, lists of a fixed length without a type of what comes after it.
     """
     if is_moment(schema):
         return {"type": "string", "format": "date-time"}
-    found = {
-        name: [_plain(one) for one in part] if name in {"anyOf", "prefixItems"} else part
-        for name, part in schema.items()
-    }
+    found = {name: part for name, part in schema.items() if part is not False}
     for name in ("items", "additionalProperties"):
-        if isinstance(found.get(name), dict):
-            found[name] = _plain(found[name])
+        if isinstance(part := found.get(name), dict):
+            found[name] = _plain(part)
+    for name in ("anyOf", "prefixItems"):
+        if isinstance(parts := found.get(name), list):
+            found[name] = [_plain(one) for one in parts]
     if all(isinstance(one, str) for one in found.get("enum", (0,))):
         found = {"type": "string"} | found
     return found

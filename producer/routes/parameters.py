@@ -45,7 +45,7 @@ def time_of(given: object, zone: str = "") -> int | None:
     if found is None and zone:
         found = milliseconds(f"{given}{zone}")
     if found is None:
-        raise PydanticCustomError("time", NO_TIME)  # type: ignore[arg-type]  # it wants a literal
+        raise PydanticCustomError("time", NO_TIME)
     return found
 
 
