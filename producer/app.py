@@ -19,6 +19,7 @@ from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
 from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
+from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
@@ -28,16 +29,16 @@ from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
     columns,
-    events,
     health,
-    labels,
     metrics,
     models,
     predict,
     predictions,
     references,
+    versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
+from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -63,9 +64,12 @@ ROUTERS = (
     batch.router,
     predictions.router,
     events.router,
+    publishers.router,
+    cloudevents.router,
     labels.router,
     models.router,
     columns.router,
+    versions.router,
     references.router,
     drift.router,
     reports.router,
@@ -130,7 +134,7 @@ def build(settings: Settings) -> Parts:
         most, reads = connections.most_streams, MAX_SUBSCRIBER_READS
         return Subscriptions(client, keys, kind, most=most, most_reads=reads)
 
-    return Parts(
+    parts = Parts(
         keys=keys,
         serving=serving,
         scorer=scorer,
@@ -138,12 +142,21 @@ def build(settings: Settings) -> Parts:
         publisher=publisher,
         refusals=refusals,
         refused_labels=refused_labels,
+        clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
         subscriptions=followed("alert"),
         incidents=followed("incident"),
         pipeline=pipeline,
         traffic=TrafficHistory(reader, pipeline),
-        feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
+        feed=Feed(
+            reader,
+            keys,
+            pipeline,
+            meter,
+            serving,
+            lambda: health.unmonitored(parts),
+            most=connections.most_streams,
+        ),
         meter=meter,
         watchdog=Watchdog(
             settings,
@@ -165,6 +178,7 @@ def build(settings: Settings) -> Parts:
         supervisor=supervisor,
         settings=settings,
     )
+    return parts
 
 
 @asynccontextmanager

@@ -18,7 +18,12 @@ from driftgauge.consumer.judging.incidents.changes import Changes, Located
 from driftgauge.consumer.judging.incidents.grouping import columns_of, incident_of
 from driftgauge.consumer.judging.incidents.headline import Facts, action, headline
 from driftgauge.consumer.judging.incidents.life import Moved, joined, moved, resolved
-from driftgauge.consumer.judging.incidents.state import IncidentState, Member, cause_kind
+from driftgauge.consumer.judging.incidents.state import (
+    CauseKind,
+    IncidentState,
+    Member,
+    cause_kind,
+)
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.window import DAY_MS
@@ -44,6 +49,8 @@ MOVED = 0.1
 """Least distance of a mean rank from a half, beyond what values out of range explain, that says
 that all values moved: some .35 standard deviations.
 """
+MOSTLY = 0.5
+"""Share of a column's values beyond which values out of range are broken however they moved."""
 SUMMARY = 200
 """Most characters of an alert's summary in an incident."""
 
@@ -222,29 +229,42 @@ class Incidents:
             alert.segment,
             change=change,
         )
-        kind = "feature" if self._is_moved(alert, located) else cause_kind(alert)
+        kind = self._kind(alert, context, located)
         return change, Member(
             published,
             kind,
             tuple(sorted(columns_of(alert))),
             self._effect(alert, kind, context, located),
-            round(located.strength, 6) if located is not None else 0.0,
+            round(located.strength if located is not None else _worse(alert), 6),
             located is not None and located.is_sure,
         )
+
+    def _kind(self, alert: AlertState, context: AlertContext, located: Located | None) -> CauseKind:
+        """Return what an alert is as a cause."""
+        if self._is_moved(alert, located):
+            return "feature"
+        kind, segments = cause_kind(alert), context.judged.segments
+        if kind == "segment" and rule_of(alert.rule).kind == "performance" and alert.inhibited_by:
+            explaining = segments.change.explaining if segments is not None else ()
+            return "segment" if alert.segment in explaining else "performance"
+        return kind
 
     def _is_moved(self, alert: AlertState, located: Located | None) -> bool:
         """Return whether values out of range are no broken ones: all values of the column moved,
         and those at its ends came out of range with them.
 
-        A finding of the window's drift says so unless broken values explain it. So does a detector
-        whose mean rank is further from a half than values at one end alone can bring it: a share s
-        of them brings it s / 2 away.
+        If most of them are out of range, they are broken: a sensor that fails, or another unit.
+        Else a finding of the window's drift says so unless broken values explain it. So does a
+        detector whose mean rank is further from a half than values at one end alone can bring it: a
+        share s of them brings it s / 2 away.
         """
         statistic = alert.evidence.statistic if alert.evidence is not None else ""
         if OUT_OF_RANGE.name not in {alert.rule, statistic} or located is None:
             return False
         outside = int(located.cells[0] + located.cells[-2]) / max(int(located.cells.sum()), 1)
         others = self._state.alerts_of(alert.version)
+        if outside > MOSTLY:
+            return False
         broken = {one.fingerprint for one in others if rule_of(one.rule).kind == "data_quality"}
         drifting = [
             other
@@ -434,6 +454,14 @@ def _moved_by(alert: AlertState) -> float:
     return 0.0 if rank is None else abs(rank - 0.5)
 
 
+def _worse(alert: AlertState) -> float:
+    """Return how much worse a metric is than usual, as a share; 0 if that is not known."""
+    evidence = alert.evidence
+    if evidence is None or not evidence.expected or rule_of(alert.rule).kind != "performance":
+        return 0.0
+    return abs(evidence.value - evidence.expected) / abs(evidence.expected)
+
+
 def _of_labels(alert: AlertState, context: AlertContext) -> str:
     """Say what happened to the labels."""
     target = context.judged.target
@@ -448,7 +476,11 @@ def _performance(incident: IncidentState) -> Member | None:
     before a detector's word.
     """
     found = [one for one in incident.members.values() if one.kind == "performance"]
-    return min(found, key=lambda one: definition(_metric_of(one)) is None, default=None)
+    return min(
+        found,
+        key=lambda one: (bool(one.alert.segment), definition(_metric_of(one)) is None),
+        default=None,
+    )
 
 
 def _metric_of(member: Member) -> str:

@@ -24,6 +24,7 @@ from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
+from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
@@ -45,12 +46,15 @@ from driftgauge.shared.versions.prediction import (
     probabilities,
 )
 
+Calibrate = Callable[[PublishedVersion, Any], Calibration | None]
+
 
 def register_version(
     registry: ModelRegistry,
     submission: Submission,
     tell: Callable[[Recognised], None] = lambda _found: None,
     at: At = silent,
+    calibrate: Calibrate = lambda _made, _estimator: None,
 ) -> tuple[Path, PublishedVersion]:
     """Register a version, in stage none.
 
@@ -58,6 +62,9 @@ def register_version(
     ----------
     tell
         Called with how each column is taken, before anything is stored.
+    calibrate
+        Makes the calibration that is stored with the version, of the version and its fitted model;
+        None if its rows have no times.
     at
         Told of each column that is being worked on.
 
@@ -92,8 +99,10 @@ def register_version(
             partitions=submission.partitions,
             metrics=dict(submission.metrics),
             feature_engineering=submission.features_module,
-            trained=_modified(submission.artifact),
-            git_revision=git_revision(),
+            trained=_trained(submission),
+            git_revision=git_revision()
+            if submission.git_revision is None
+            else submission.git_revision,
             libraries=library_versions(estimator) if submission.artifact else {},
             data_digest=file_digest(submission.reference),
             gates=_gates(submission, task, schema),
@@ -106,6 +115,7 @@ def register_version(
             frame, submission, schema, reference, [*stream, predictions], estimator, columns
         ),
     )
+    published = msgspec.structs.replace(published, calibration=calibrate(published, estimator))
     folder = registry.register(published, submission.artifact)
     registry.note_tried(submission.name, version)  # it has predicted the reference here
     return folder, registry.load(submission.name, version)
@@ -391,8 +401,9 @@ def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
     )
 
 
-def _modified(artifact: Path | None) -> str:
-    """Return the time at which the artifact was written: that of the training."""
-    if artifact is None:
-        return ""
-    return datetime.fromtimestamp(artifact.stat().st_mtime, UTC).isoformat(timespec="seconds")
+def _trained(submission: Submission) -> str:
+    """Return when the model was fitted: as said, or when its file was written."""
+    if submission.trained is not None or submission.artifact is None:
+        return submission.trained or ""
+    written = submission.artifact.stat().st_mtime
+    return datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")

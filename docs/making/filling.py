@@ -1,7 +1,7 @@
 """Fills the pages of the site: what is made from the code, and the names of the repository's files.
 
-A line `<!-- made: settings -->` of a page is replaced by what the module of that name writes, so
-the page in the repository is short and always true.
+A line "*Made from the code by `make docs`: settings.*" of a page is replaced by what is made under
+that name, so the page in the repository is short and always true.
 """
 
 import re
@@ -22,7 +22,7 @@ MADE: Final[Mapping[str, Callable[[], str]]] = {
     "library": library.page,
 }
 """What can be filled in, by the name in the page."""
-PLACE: Final = re.compile(r"^<!-- made: (.+) -->$", re.MULTILINE)
+PLACE: Final = re.compile(r"^\*Made from the code by `make docs`: (.+)\.\*$", re.MULTILINE)
 LINK: Final = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]*)(#[^)\s]*)?\)")
 DOCS: Final = Path(__file__).parents[1]
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from driftgauge.shared.contract.counters import ExchangeCounts
 from driftgauge.shared.contract.fault import StageFault
 
 
@@ -110,6 +111,8 @@ class PartitionHealth(msgspec.Struct, frozen=True):
         How often its panes went back to an older state.
     dead_letters
         Entries that could not be read, and are kept apart.
+    exchanges
+        What became of the halves of logged requests and answers.
     fault
         What counting it fails on; null if on nothing.
     """
@@ -120,6 +123,7 @@ class PartitionHealth(msgspec.Struct, frozen=True):
     missing: int
     rolled_back: int
     dead_letters: int
+    exchanges: ExchangeCounts
     fault: StageFault | None
     lag: Lag
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from driftgauge.producer.dashboard.overview import current_windows
+from driftgauge.producer.dashboard.model_page import current_windows
 from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.dashboard.views.drift import DriftView, FeatureRow, drift_view, marks_of
 from driftgauge.producer.dashboard.views.series import series_of

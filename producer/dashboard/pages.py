@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard import alerts, batch, models
-from driftgauge.producer.dashboard.rendering import page
+from driftgauge.producer.dashboard.rendering import Blank, page
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
@@ -31,9 +31,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 ROWS: Final = 50
 REPORTS: Final = 25
 FILTERS: Final = frozenset((*inspect.signature(row_filter).parameters, "since", "until"))
-Blank = BeforeValidator(lambda text: text or None)
 Model = Annotated[str | None, Blank]
-"""A model, or nothing: a form sends its empty fields too."""
 Before = Annotated[str, Query(max_length=LONGEST_CURSOR)]
 UtcTime = Annotated[int | None, BeforeValidator(lambda text: time_of(text, zone="Z"))]
 """A time as a browser's field gives it, which the page shows in UTC."""

@@ -10,7 +10,10 @@ from fastapi import Request, Response
 from driftgauge.producer.access.control import Guarded
 
 NO_MODEL: Final = "There is no model of this name in production; the answer names those that are."
-UNPREDICTING: Final = "The model is only monitored: it has nothing to predict with."
+MISNUMBERED: Final = (
+    "The publisher numbers by another number of partitions than the model has; the answer says "
+    "which."
+)UNPREDICTING: Final = "The model is only monitored: it has nothing to predict with."
 
 
 class RawBodyRoute(Guarded):

@@ -112,6 +112,10 @@ class Keys:
     def current(self, model: str) -> str:
         return self._model(model, "current")
 
+    def brief(self, model: str) -> str:
+        """Return the key of the hash of the model's current windows in brief, by version."""
+        return self._model(model, "brief")
+
     def alerts(self, model: str) -> str:
         return self._model(model, "alerts")
 
@@ -178,6 +182,9 @@ class Keys:
 
     def pending(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"pending:{day}")
+
+    def exchanges(self, model: str, partition: int, span: int) -> str:
+        return self._partition(model, partition, f"exchanges:{span}")
 
     def early(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"early:{day}")

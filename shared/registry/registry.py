@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from driftgauge.shared.contract.keys import MODEL_NAME
-from driftgauge.shared.errors import BadData, ModelNotFound
+from driftgauge.shared.errors import AlreadyThere, BadData, ModelNotFound
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import new_manifest, utc_now
@@ -182,10 +182,16 @@ class ModelRegistry:
     def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
         """Store the calibration of a version, replace an earlier one, and return its path."""
         self.manifest(model, version)
-        path = self.calibration_file(model, version)
         with self._lock(model):
-            path.parent.mkdir(exist_ok=True)
-            replace(path, msgspec.json.encode(calibration))
+            return self._write_calibration(model, version, calibration)
+
+    def _write_calibration(self, model: str, version: str, calibration: Calibration | None) -> Path:
+        path = self.calibration_file(model, version)
+        if calibration is None:
+            path.unlink(missing_ok=True)
+            return path
+        path.parent.mkdir(exist_ok=True)
+        replace(path, msgspec.json.encode(calibration))
         return path
 
     def verify(self, model: str, version: str | None = None) -> list[str]:
@@ -209,23 +215,38 @@ class ModelRegistry:
             fault for each in versions for fault in VersionFolder(self.folder, model, each).faults()
         ]
 
+    def require_new(self, model: str, version: str) -> None:
+        """Raise AlreadyThere if a version of this number was registered or purged."""
+        check_name(model, version)
+        if version in self.versions(model):
+            raise AlreadyThere(
+                f"{model} {version} is registered already, and versions never change. Choose "
+                f"another --version."
+            )
+        if version in self._stages_file(model).read().purged:
+            raise AlreadyThere(
+                f"{model} {version} was purged, and events may still name it. Choose another "
+                f"--version."
+            )
+
     def register(self, published: PublishedVersion, artifact: Path | None = None) -> Path:
         """Store a new version in stage none, and return its folder.
 
         Parameters
         ----------
         published
-            Schema, reference and manifest. The manifest's `files`, `artifact`, partitions and salts
-            are filled in.
+            Schema, reference and manifest, and the calibration if there is one. The manifest's
+            `files`, `artifact`, partitions and salts are filled in.
         artifact
             File of the fitted model: `.joblib`, or LightGBM's text as `.txt`. None for a model that
             is only monitored.
 
         Raises
         ------
+        AlreadyThere
+            If the version exists, or was purged.
         BadData
-            If the name or version is malformed, the version exists, or the model has another number
-            of partitions.
+            If the name or version is malformed, or the model has another number of partitions.
         """
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
@@ -233,13 +254,11 @@ class ModelRegistry:
         with self._lock(manifest.model):
             earlier = self.versions(manifest.model)
             first = self.manifest(manifest.model, earlier[0]) if earlier else None
-            if manifest.version in self._stages_file(manifest.model).read().purged:
-                raise BadData(
-                    f"{manifest.model} {manifest.version} was purged, and events may still name "
-                    f"it. Choose another --version."
-                )
+            self.require_new(manifest.model, manifest.version)
             manifest = msgspec.structs.replace(partitioned(manifest, first), artifact=name)
             published = msgspec.structs.replace(published, manifest=manifest)
+            # of no version yet, so that nobody reads it; one may be left of a killed registration
+            self._write_calibration(manifest.model, manifest.version, published.calibration)
             folder = write_version(self.folder / manifest.model, published, artifact)
         if published.schema.dropped_by_name:
             logger.warning(

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from driftgauge.shared.contract.keys import salts_for
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import AlreadyThere, BadData
 from driftgauge.shared.registry.atomic import sync
 from driftgauge.shared.registry.version_folder import (
     MANIFEST_FILE,
@@ -81,13 +81,13 @@ def write_version(home: Path, published: PublishedVersion, artifact: Path | None
 
     Raises
     ------
-    BadData
+    AlreadyThere
         If the version exists already.
     """
     manifest = published.manifest
     folder = home / manifest.version
     if folder.exists():
-        raise BadData(
+        raise AlreadyThere(
             f"{manifest.model} {manifest.version} is registered already, and versions never "
             f"change. Choose another --version."
         )

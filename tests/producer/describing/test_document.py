@@ -21,7 +21,7 @@ from tests.producer.routes.test_predict import problem
 
 PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 VERBS = {
-    "accept", "acknowledge", "check", "count", "follow", "get", "list", "log", "predict", "promote",
+    "accept", "acknowledge", "check", "count", "declare", "follow", "get", "list", "log", "predict", "promote",
     "publish", "recognise", "register", "roll", "silence", "undo",
 }  # fmt: skip
 """How an operation begins: with what it does."""
