@@ -13,7 +13,8 @@ NO_MODEL: Final = "There is no model of this name in production; the answer name
 MISNUMBERED: Final = (
     "The publisher numbers by another number of partitions than the model has; the answer says "
     "which."
-)UNPREDICTING: Final = "The model is only monitored: it has nothing to predict with."
+)
+UNPREDICTING: Final = "The model is only monitored: it has nothing to predict with."
 
 
 class RawBodyRoute(Guarded):
