@@ -39,6 +39,7 @@ of the following page, and null on the last one.
 """
 TAGS: Final = {
     "predictions": "Predict, publish predictions that were made elsewhere, read them again.",
+    "open inference": "The Open Inference Protocol, version 2, for clients of Triton and KServe.",
     "labels": "The true values of predictions, when they become known.",
     "models": "What is registered, what serves, and what it is compared with.",
     "drift": "How the current window of a model stands.",

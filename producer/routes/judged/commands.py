@@ -15,6 +15,8 @@ from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 
 ACCEPTED: Final = "The command is written; the worker applies it."
+LONGEST_NOTE: Final = 500
+"""Most characters of a note."""
 
 
 class CommandWritten(msgspec.Struct, frozen=True):
@@ -38,7 +40,7 @@ class Note(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: str = Field("", max_length=500, description="Why; stands with the mark.")
+    note: str = Field("", max_length=LONGEST_NOTE, description="Why; stands with the mark.")
     who: str = Field(
         "",
         max_length=500,
