@@ -369,8 +369,8 @@ class KafkaBridge:
         source.next, source.renewed = following, time.monotonic()
         self.unusable += unusable
         with suppress(self._kafka.KafkaException):  # only Kafka's own tools read it
-            place = self._kafka.TopicPartition(source.topic, source.partition, following)
-            self._consumer.commit(offsets=[place], asynchronous=True)
+            told = self._kafka.TopicPartition(source.topic, source.partition, following)
+            self._consumer.commit(offsets=[told], asynchronous=True)
 
     def _events(self, source: Source, message: Any) -> Sequence[Event]:
         """Read the events of a message; a message without content, which deletes, has none."""

@@ -68,8 +68,8 @@ class Lane:
     ) -> None:
         self._log = keys.log(model, partition)
         self._publisher = _short(source).encode()
-        names = (keys.bridge(model, partition, _short(source), part) for part in PARTS)
-        self.checkpoint = Checkpoint(client, *names, lease_ms)
+        key, owner, epoch = (keys.bridge(model, partition, _short(source), part) for part in PARTS)
+        self.checkpoint = Checkpoint(client, key, owner, epoch, lease_ms)
         self.offset: int | None = None
         self._number = 0
 

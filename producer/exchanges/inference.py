@@ -149,7 +149,7 @@ def answer(
     for one in outputs:
         if one.name not in wanted:
             continue
-        tensor = {"name": one.name, "datatype": one.datatype, "shape": one.shape}
+        tensor: dict[str, Any] = {"name": one.name, "datatype": one.datatype, "shape": one.shape}
         if wanted[one.name]:
             parts.append(packed(one.values, one.datatype))
             tensor["parameters"] = {BINARY_SIZE: len(parts[-1])}

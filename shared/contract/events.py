@@ -166,7 +166,7 @@ class Response(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
 Event = Prediction | Label | Request | Response
 """What a publisher writes to a log."""
-KINDS: Final[dict[type[Event], bytes]] = {
+KINDS: Final[dict[type[Event | Void], bytes]] = {
     Prediction: PREDICTION,
     Label: LABEL,
     Request: REQUEST,
