@@ -3,10 +3,10 @@ what they load.
 """
 
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
@@ -14,6 +14,7 @@ from driftgauge.producer.dashboard import assets
 from driftgauge.producer.dashboard.drift_page import drift_shown, performance_shown
 from driftgauge.producer.dashboard.overview import model_cards
 from driftgauge.producer.dashboard.rendering import page, root_of
+from driftgauge.producer.dashboard.views.drift import Chosen
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.judged.reports import preferred
 from driftgauge.producer.routes.judged.streaming import while_allowed
@@ -46,9 +47,12 @@ def router(parts: Parts) -> APIRouter:
         version: str | None = None,
         statistic: str = PSI,
         feature: str | None = None,
+        show: Literal["changed", "all", ""] = "changed",
+        find: Annotated[str, Query(max_length=200)] = "",
+        page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
     ) -> Response:
-        """Return the drift of a model's version: all features over time, and one of them in
-        detail.
+        """Return the drift of a model's version: the columns that changed over time, or all of
+        them, and one of them in detail.
         """
         name = await _chosen(parts, model)
         if name is None:
@@ -57,7 +61,14 @@ def router(parts: Parts) -> APIRouter:
             request,
             "drift.html.j2",
             model=name,
-            **await drift_shown(parts, name, version, statistic, feature),
+            **await drift_shown(
+                parts,
+                name,
+                version,
+                statistic,
+                feature,
+                Chosen(find.strip(), show == "all", page_number),
+            ),
         )
 
     @routes.get("/dashboard/performance")

@@ -112,6 +112,7 @@ def is_name(given: str) -> bool:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": plain.clip,
     "shown": plain.shown,
+    "name": plain.name,
     "with_code": plain.with_code,
     "in_unit": in_unit,
     "title_of": title_of,
@@ -133,6 +134,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 """Filters of every template."""
 PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
+    "name": plain.fitting_name,
     "moment": time_tag,
     "iso_moment": iso_moment,
     "exact_moment": times.exact_moment,

@@ -31,7 +31,7 @@ from tests.shared.reporting.segmented import region, segments
 
 pytestmark = pytest.mark.anyio
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-DRIFT = f"/dashboard/drift?model={MODEL}"
+DRIFT = f"/dashboard/drift?model={MODEL}&show=all"
 PERFORMANCE = f"/dashboard/performance?model={MODEL}"
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -175,7 +175,7 @@ async def test_the_drift_of_a_version(settings: Settings, client: redis.Redis, k
         text = await read(http, DRIFT)
         rows = [one["data-feature"] for one in Elements(text).of("tr") if "data-feature" in one]
         assert rows == ["moved", "seasonal", "prediction", "calm"]
-        heat = text[text.index('id="heat"') : text.index("Features</h2>")]
+        heat = text[text.index('id="heat"') : text.index("Columns</h2>")]
         moved = heat[heat.index(">moved<") : heat.index("</tr>", heat.index(">moved<"))]
         assert re.findall(r'class="(h\d)" title="([0-9.]+)', moved) == [
             ("h0", "0.010"),
