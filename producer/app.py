@@ -130,7 +130,7 @@ def build(settings: Settings) -> Parts:
         most, reads = connections.most_streams, MAX_SUBSCRIBER_READS
         return Subscriptions(client, keys, kind, most=most, most_reads=reads)
 
-    return Parts(
+    parts = Parts(
         keys=keys,
         serving=serving,
         scorer=scorer,
@@ -143,7 +143,15 @@ def build(settings: Settings) -> Parts:
         incidents=followed("incident"),
         pipeline=pipeline,
         traffic=TrafficHistory(reader, pipeline),
-        feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
+        feed=Feed(
+            reader,
+            keys,
+            pipeline,
+            meter,
+            serving,
+            lambda: health.unmonitored(parts),
+            most=connections.most_streams,
+        ),
         meter=meter,
         watchdog=Watchdog(
             settings,
@@ -165,6 +173,7 @@ def build(settings: Settings) -> Parts:
         supervisor=supervisor,
         settings=settings,
     )
+    return parts
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ from driftgauge.shared.contract.snapshot import (
     Statistic,
     Window,
 )
+from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.schema import Feature, Schema
@@ -107,7 +108,9 @@ def write(client: redis.Redis, keys: Keys) -> None:
         client.hset(keys.open_incidents(MODEL), incident.id, cloud_event(incident))
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(f"{MODEL}-{number}", text))})
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(text, text))})
-    client.hset(keys.current(MODEL), "2.0.0", msgspec.json.encode(_snapshot(f"{MODEL}-now", ALL)))
+    now = _snapshot(f"{MODEL}-now", ALL)
+    client.hset(keys.current(MODEL), "2.0.0", msgspec.json.encode(now))
+    client.hset(keys.brief(MODEL), "2.0.0", msgspec.json.encode(Brief.of(now)))
 
 
 def name_of(text: str) -> str:

@@ -4,7 +4,7 @@ data, beside those of today's policy.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.tables.options import file_options
+from driftgauge.shared.wording.times import moment
 
 if TYPE_CHECKING:
     from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, PastIncident, Verdict
@@ -230,9 +231,7 @@ def _show(found: "Backtest") -> None:
     used = ", ".join(
         f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.resolution.items()
     )
-    click.echo(
-        f"{found.model}: {_moment(found.start)} to {_moment(found.end)} UTC, judged by {used}."
-    )
+    click.echo(f"{found.model}: {moment(found.start)} to {moment(found.end)}, judged by {used}.")
     verdicts = {TODAY: found.today, **({OTHER: found.policy} if found.policy is not None else {})}
     heads = [
         f"{name}: {what}"
@@ -258,8 +257,8 @@ def _show_incidents(policy: str, incidents: "Sequence[PastIncident]") -> None:
     click.echo(f"{policy}: {len(incidents)} incidents, {messages} messages.")
     rows = [
         [
-            _moment(one.opened),
-            "open" if one.ended is None else _moment(one.ended),
+            moment(one.opened),
+            "open" if one.ended is None else moment(one.ended),
             one.severity,
             one.notified,
             one.headline,
@@ -287,7 +286,3 @@ def _told(told: "AlertTotals | None") -> list[object]:
         told.severity or "",
         str(timedelta(seconds=round(told.alarm_ms / 1000))),
     ]
-
-
-def _moment(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

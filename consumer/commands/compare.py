@@ -15,6 +15,8 @@ from driftgauge.consumer.commands.column_options import choices_of, table_option
 from driftgauge.consumer.commands.tables import printable
 from driftgauge.consumer.commands.waiting import waiting
 from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.wording.numbers import score
+from driftgauge.shared.wording.titles import severity_words
 
 NOT_ENOUGH_ROWS = 3
 """Exit code if nothing could be judged: neither drift nor none was found."""
@@ -109,9 +111,7 @@ def _show(snapshot: Snapshot) -> None:
         values = {} if lacking else {found.name: found.value for found in feature.statistics}
         table.add_row(
             Text.assemble(printable(feature.name), (f" {printable(feature.unit)}".rstrip(), "dim")),
-            Text(
-                "too few rows" if lacking else feature.severity, COLOURS.get(feature.severity, "")
-            ),
+            Text(severity_words(feature.severity), COLOURS.get(feature.severity, "")),
             *(_number(values.get(name)) for name in SHOWN),
             Text("" if lacking else printable(feature.reason)),
         )
@@ -123,4 +123,4 @@ def _show(snapshot: Snapshot) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else score(value)

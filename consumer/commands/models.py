@@ -14,6 +14,7 @@ from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.wording.numbers import with_unit
+from driftgauge.shared.wording.times import written_moment
 
 if TYPE_CHECKING:
     from driftgauge.shared.reference.feature import Feature
@@ -46,7 +47,7 @@ def list_models(*, as_json: bool) -> None:
                     version,
                     stages.stage(version),
                     manifest.task,
-                    manifest.created[:19],
+                    written_moment(manifest.created),
                     manifest.metrics,
                 )
             )
@@ -109,7 +110,7 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
             if validation.passed
             else "failed: " + "; ".join(printable(result) for result in validation.failed)
         )
-        click.echo(f"validated {validation.time[:19]}: {outcome}")
+        click.echo(f"validated {written_moment(validation.time)}: {outcome}")
     columns = (
         "feature",
         "kind",
@@ -172,7 +173,7 @@ def history(name: str, *, as_json: bool) -> None:
         forced = "forced" if change.forced else ""
         rows.append(
             (
-                change.time[:19],
+                written_moment(change.time),
                 change.action,
                 step,
                 change.stage,

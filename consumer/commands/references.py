@@ -17,6 +17,7 @@ from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.wording.times import moment, written_moment
 
 if TYPE_CHECKING:
     from driftgauge.shared.reference.accepted import AcceptedReference
@@ -74,7 +75,7 @@ def accept(
     click.echo(
         f"{model} {made.version} is held against reference {history.number} from here on: "
         f"{made.profile.rows:,} rows of "
-        f"{_day(made.start)} to {_day(made.end)} UTC ({parts}). Alerts of the one before resolve; "
+        f"{moment(made.start)} to {moment(made.end)} ({parts}). Alerts of the one before resolve; "
         f"`driftgauge reference undo {model} --reason WHY` goes back to it."
     )
     if made.calibration is not None and made.calibration.realised is None and _ordered(made):
@@ -133,11 +134,11 @@ def list_(model: str, version: str | None, *, as_json: bool) -> None:
     for change in history.changes:
         made = store.load(change.number) if change.number else None
         profile = made.profile if made else published.reference
-        counted = f"{_day(made.start)} to {_day(made.end)}" if made else "training"
+        counted = f"{moment(made.start)} to {moment(made.end)}" if made else "training"
         verb = "undo" if change.undo else "accept"
         rows.append(
             (
-                change.created[:19],
+                written_moment(change.created),
                 verb,
                 change.number,
                 f"{profile.rows:,}",
@@ -233,7 +234,3 @@ def _tell(
 
 def _iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
-
-
-def _day(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

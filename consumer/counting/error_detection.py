@@ -148,17 +148,14 @@ def _size(mean_rank: float, width: int, profile: ReferenceProfile) -> str:
     ... )
     '30.0 % errors instead of 10.0 % over 200 labels'
     >>> _size(0.6, 200, ReferenceProfile(10, (NumericReference.build("error", np.arange(10.0)),)))
-    'an error is larger than one of the reference with a chance of 60.0 % instead of 50.0 %, over 200 labels'
-    """  # noqa: E501  a table, or what an example prints
+    '60.0 % of the errors are larger than usual, instead of 50.0 %, over 200 labels'
+    """
     column = profile.columns[0]
     if column.kind == "numeric" and set(getattr(column, "cuts", ())) <= {0.0, 1.0}:
         before = 1 - column.counts[int(column.cells(np.zeros(1))[0])] / max(sum(column.counts), 1)
         now = min(max(2 * mean_rank - 1 + before, 0.0), 1.0)
         words = f"{now:.1%} errors instead of {before:.1%} over {width} labels"
     else:
-        words = (
-            f"an error is larger than one of the reference with a chance of {mean_rank:.1%} "
-            "instead of 50.0%"
-        )
-        words += f", over {width} labels"
+        words = f"{mean_rank:.1%} of the errors are larger than usual, instead of 50.0%, "
+        words += f"over {width} labels"
     return words.replace("%", " %")

@@ -320,6 +320,7 @@ class _Step:
                 context
             )  # labels of two panes are two evaluations, also when they come at once
         self._note_told(context)
+        self.reporting.remember_metric(context)
         self.reporting.consider(context)
 
     def _look(self, version: str, now: int) -> set[int]:
@@ -464,7 +465,7 @@ class _Step:
             for pane in self.state.windows.pop(version).panes:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
-            self.state.drop_psi(version)
+            self.state.drop_histories(version)
             self.reporting.settle(version)
 
     def _retirement(self, version: str, now: int) -> str:

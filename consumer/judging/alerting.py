@@ -27,7 +27,7 @@ from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.rules import rule_of
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.titles import rule_words
 
 ALARM_DELAYS = 3
 """An online alert ends after this many times the last alarm's delay without a further alarm."""
@@ -109,9 +109,7 @@ class Alerting:
         alert = msgspec.structs.replace(
             alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay
         )
-        rule = rule_of(alarm.detector)
-        name = title(rule.member(alarm.detector) or rule.name)
-        summary = f"{name}: {alarm.effect}"
+        summary = f"{rule_words(alarm.detector)}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected),
             context,

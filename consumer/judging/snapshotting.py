@@ -21,7 +21,7 @@ from driftgauge.consumer.judging.rules.findings import findings, rule_levels
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.report import report as report_segments
 from driftgauge.consumer.judging.state import JudgingState, Reported
-from driftgauge.consumer.judging.windows.history import PsiHistory
+from driftgauge.consumer.judging.windows.history import History
 from driftgauge.consumer.judging.windows.window import DAY_MS, HOUR_MS
 from driftgauge.shared.contract.alert import Action, Alert
 from driftgauge.shared.contract.alerts import MARKS, snapshot_id
@@ -36,6 +36,7 @@ from driftgauge.shared.contract.snapshot import (
 from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
+from driftgauge.shared.wording.titles import severity_words
 
 UNJUDGED = frozenset({"insufficient_data", "uncalibrated"})
 MOST_SEGMENTS = 3
@@ -92,11 +93,19 @@ class Reporting:
         self._latest[context.version] = _Noted(context, self._state.progress.events)
 
     def remember(self, context: AlertContext) -> None:
-        """Store the PSI of an evaluation for the charts over time."""
+        """Store the PSI and the first metric of an evaluation for the charts over time."""
         oldest = context.now - self._policy.window_days * DAY_MS
         self._state.keep_psi(
             context.version, context.now, context.judged.evaluation.judged_psi, oldest
         )
+        self.remember_metric(context)
+
+    def remember_metric(self, context: AlertContext) -> None:
+        """Store the first metric of an evaluation, if there are labels."""
+        labelled = context.judged.labelled
+        value = labelled.first_metric if labelled is not None else None
+        if value is not None:
+            self._state.keep_metric(context.version, context.now, value, context.now - DAY_MS)
 
     def consider(self, context: AlertContext) -> None:
         """Note a version that may need a report of this moment, once it is known which incidents
@@ -177,7 +186,7 @@ class Reporting:
         version, judged = context.version, context.judged
         around = self._alerting.circumstances(version, context.now)
         alerts = [_active(alert, recommend(alert, around), context.now) for alert in around.alerts]
-        history = self._state.histories.get(version, PsiHistory())
+        history = self._state.histories.get(version, History())
         reports = [
             msgspec.structs.replace(_with_alerts(report, alerts), psi_history=history.of(column))
             for column, report in enumerate(_column_reports(judged, self._policy))
@@ -199,7 +208,13 @@ class Reporting:
             judged.labelled, judged.evaluation.version.baselines, window.scores, span
         )
         if performance is not None:
-            performance = msgspec.structs.replace(performance, target=target)
+            metric = self._state.metrics.get(version, History())
+            performance = msgspec.structs.replace(
+                performance,
+                target=target,
+                history_times=list(metric.times),
+                history=metric.of(0),
+            )
         return Snapshot(
             id=snapshot_id(self._model, version, noted.events),
             model=self._model,
@@ -246,7 +261,7 @@ def verdict(
             (report.reason for report in everything if report.severity == severity),
             "no column to judge",
         )
-        return f"Insufficient data: {reason}."
+        return f"{severity_words(severity).capitalize()}: {reason}."
     if severity == "uncalibrated":
         return (
             "Uncalibrated: the columns are ordered in time, and the reference is too short: "
@@ -268,7 +283,10 @@ def verdict(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
     )
     if not drifted and not falls and not of_model:
-        return f"Normal: none of {watched} columns drifted in {rows:,} rows{_unjudged(unjudged)}."
+        return (
+            f"{severity_words('ok')}: none of {watched} columns drifted in {rows:,} rows"
+            f"{_unjudged(unjudged)}."
+        )
     told = f"{len(drifted)} of {watched} columns drifted ({_named(drifted)})"
     columns = [told] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."

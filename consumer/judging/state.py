@@ -8,6 +8,7 @@ span:VERSION:P:N    a span of a version's labelled window
 labelday:VERSION:DAY  a day of a version with the sums of its labels (labelled_days.py)
 held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
+metric:VERSION      its first metric over the last day, in the same form
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
 day:VERSION:DAY     the sum of such a day's panes
 """  # noqa: E501  a table, or what an example prints
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.incidents.state import IncidentState
@@ -29,7 +31,7 @@ from driftgauge.consumer.judging.ordered.week import (
     pack_day,
     unpack_days,
 )
-from driftgauge.consumer.judging.windows.history import PsiHistory
+from driftgauge.consumer.judging.windows.history import History
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.merge import Merge
@@ -237,7 +239,8 @@ class JudgingState:
     order.
     """
     days: dict[str, VersionDays] = field(default_factory=dict)
-    histories: dict[str, PsiHistory] = field(default_factory=dict)
+    histories: dict[str, History] = field(default_factory=dict)
+    metrics: dict[str, History] = field(default_factory=dict)
     changed: dict[bytes, bytes | Callable[[], bytes]] = field(default_factory=dict)
     """Fields to write, or functions that pack them at the end of a step, so that only the last
     state is packed. An empty value deletes the field.
@@ -265,13 +268,21 @@ class JudgingState:
 
     def keep_psi(self, version: str, now: int, psi: Floats, oldest: int) -> None:
         """Store an evaluation's PSI of all columns."""
-        history = self.histories.setdefault(version, PsiHistory())
+        history = self.histories.setdefault(version, History())
         history.add(now, psi, oldest)
         self.changed[f"history:{version}".encode()] = lambda: msgspec.msgpack.encode(history)
 
-    def drop_psi(self, version: str) -> None:
-        if self.histories.pop(version, None) is not None:
-            self.changed[f"history:{version}".encode()] = b""
+    def keep_metric(self, version: str, now: int, value: float, oldest: int) -> None:
+        """Store the first metric of an evaluation."""
+        history = self.metrics.setdefault(version, History())
+        history.add(now, np.array([value]), oldest)
+        self.changed[f"metric:{version}".encode()] = lambda: msgspec.msgpack.encode(history)
+
+    def drop_histories(self, version: str) -> None:
+        """Forget a version's numbers over time."""
+        for name, known in (("history", self.histories), ("metric", self.metrics)):
+            if known.pop(version, None) is not None:
+                self.changed[f"{name}:{version}".encode()] = b""
 
     def keep_span(self, version: str, span: Span) -> None:
         self.changed[f"span:{version}:{span.key}".encode()] = lambda: msgspec.msgpack.encode(span)
@@ -401,6 +412,7 @@ class JudgingState:
         panes: dict[str, list[WindowPane]] = defaultdict(list)
         spans: dict[str, list[Span]] = defaultdict(list)
         days: dict[str, list[LabelledDay]] = defaultdict(list)
+        over_time = {b"history": state.histories, b"metric": state.metrics}
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == b"state":
@@ -413,8 +425,8 @@ class JudgingState:
                 days[rest.decode().split(":")[0]].append(
                     msgspec.msgpack.decode(packed, type=LabelledDay)
                 )
-            elif kind == b"history":
-                state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
+            elif kind in over_time:
+                over_time[kind][rest.decode()] = msgspec.msgpack.decode(packed, type=History)
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(
                     msgspec.msgpack.decode(packed, type=WindowPane)

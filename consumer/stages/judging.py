@@ -33,6 +33,7 @@ from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
@@ -93,10 +94,11 @@ class JudgingStage(Stage):
         self._commands = keys.commands(model)
         self._readers = readers
         self._dead = keys.judge_dead(model)
-        self._alerts, self._snapshots, self._current = (
+        self._alerts, self._snapshots, self._current, self._brief = (
             keys.alerts(model),
             keys.snapshots(model),
             keys.current(model),
+            keys.brief(model),
         )
         self._keys = keys
         self._published = PublishedVersions(client, keys, model)
@@ -117,7 +119,7 @@ class JudgingStage(Stage):
         )
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
-        self.check_types("hash", self._current, keys.open_incidents(self._model))
+        self.check_types("hash", self._current, self._brief, keys.open_incidents(self._model))
         fields = self.checkpoint.load()
         with self.checkpoint.reading():
             versions, references = versions_of(fields), references_of(fields)
@@ -303,6 +305,11 @@ class JudgingStage(Stage):
                 version: msgspec.json.encode(found) for version, found in outputs.current.items()
             }
             pipe.hset(self._current, mapping=current)
+            brief: dict[Any, Any] = {
+                version: msgspec.json.encode(Brief.of(found))
+                for version, found in outputs.current.items()
+            }
+            pipe.hset(self._brief, mapping=brief)
 
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that are not known yet."""

@@ -12,6 +12,7 @@ import msgspec
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
 from driftgauge.shared.connections.redis_client import connect, require, shown
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.wording.times import written_moment
 
 if TYPE_CHECKING:
     from driftgauge.shared.local.deployment import Deployment
@@ -176,7 +177,7 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
             else ": FAILED"
         )
         console.print(
-            f"{change.time[:19]} {change.actor}: {change.action} {change.version} "
+            f"{written_moment(change.time)} {change.actor}: {change.action} {change.version} "
             f"{change.stage}{passed}"
         )
     console.print(

@@ -19,6 +19,7 @@ from driftgauge.producer.access.key_file import (
     revoke_key,
 )
 from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.wording.times import moment
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -94,18 +95,18 @@ def list_keys(*, as_json: bool) -> None:
             else "None."
         )
         return
-    table = Table("name", "id", "scopes", "created (UTC)", "expires (UTC)", box=None)
+    table = Table("name", "id", "scopes", "created", "expires", box=None)
     for key in known:
         expires = (
             "never"
             if key.expires is None
-            else f"{key.expires:%Y-%m-%d %H:%M}" + " (over)" * key.expired()
+            else moment(round(key.expires.timestamp() * 1000)) + " (over)" * key.expired()
         )
         table.add_row(
             escape(key.name),
             key.id,
             ", ".join(key.scopes),
-            f"{key.created:%Y-%m-%d %H:%M}",
+            moment(round(key.created.timestamp() * 1000)),
             expires,
         )
     Console().print(table)

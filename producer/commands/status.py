@@ -100,7 +100,7 @@ def _show_models(models: "Sequence[Standing]") -> None:
 
     from driftgauge.shared.wording.numbers import count
     from driftgauge.shared.wording.plain import clip
-    from driftgauge.shared.wording.times import duration
+    from driftgauge.shared.wording.times import duration, moment
     from driftgauge.shared.wording.titles import severity_words
 
     console = Console(highlight=False)
@@ -116,7 +116,11 @@ def _show_models(models: "Sequence[Standing]") -> None:
             f" ({count(one.lag_events)} events)" if one.lag_events else ""
         )
         facts = (
-            *(() if one.since is None else (f"since {one.since:%Y-%m-%d %H:%M} UTC",)),
+            *(
+                ()
+                if one.since is None
+                else (f"since {moment(round(one.since.timestamp() * 1000))}",)
+            ),
             f"{count(one.events_last_hour)} events in the last hour",
             lag,
             f"open incidents: {len(one.incidents)}",

@@ -6,7 +6,7 @@ from typing import Final
 
 import redis.asyncio
 
-from driftgauge.producer.dashboard.overview import current_windows
+from driftgauge.producer.dashboard.model_page import current_windows
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
 from driftgauge.producer.reading.history import NAME, EventFilter, readable

@@ -5,10 +5,9 @@ one incident with its evidence.
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, needs
-from driftgauge.producer.dashboard.rendering import page
+from driftgauge.producer.dashboard.rendering import Blank, page
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
@@ -19,7 +18,6 @@ from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.rules import rule_of
 
 PAGE: Final = 50
-Blank = BeforeValidator(lambda text: text or None)
 
 
 def router(parts: Parts) -> APIRouter:

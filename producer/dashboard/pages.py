@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard import alerts, batch, models
-from driftgauge.producer.dashboard.rendering import page
+from driftgauge.producer.dashboard.rendering import Blank, page
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
@@ -28,9 +27,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 ROWS: Final = 50
 REPORTS: Final = 25
 FILTERS: Final = frozenset(inspect.signature(prediction_filter).parameters)
-Blank = BeforeValidator(lambda text: text or None)
 Model = Annotated[str | None, Blank]
-"""A model, or nothing: a form sends its empty fields too."""
 Before = Annotated[str, Query(max_length=8192)]
 
 

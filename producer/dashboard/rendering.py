@@ -16,6 +16,7 @@ import msgspec
 from fastapi import Request, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import caller_of
 from driftgauge.producer.dashboard.assets import asset_path
@@ -40,6 +41,8 @@ NAVIGATION: Final = (
     ("/dashboard/log", "Log"),
     ("/dashboard/reports", "Reports"),
 )
+Blank: Final = BeforeValidator(lambda text: text or None)
+"""A parameter of a page that is empty or left out: a form sends its empty fields too."""
 MACROS: Final = ("symbols", "badge", "tile", "empty")
 """Macros of parts.html.j2, which every template can use."""
 

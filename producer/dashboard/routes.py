@@ -1,9 +1,9 @@
-"""GET /, /dashboard/drift, performance, events, /static: the first pages, what keeps them live,
-what they load.
+"""GET /, /dashboard/models/MODEL, drift, performance, events, /static: the first pages, what keeps
+them live, what they load.
 """
 
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -12,32 +12,56 @@ from fastapi.responses import StreamingResponse
 from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
 from driftgauge.producer.dashboard import assets
 from driftgauge.producer.dashboard.drift_page import drift_shown, performance_shown
-from driftgauge.producer.dashboard.overview import model_cards
-from driftgauge.producer.dashboard.rendering import page, root_of
+from driftgauge.producer.dashboard.model_page import model_card
+from driftgauge.producer.dashboard.rendering import Blank, page, root_of
+from driftgauge.producer.dashboard.standings import Standings
 from driftgauge.producer.dashboard.views.drift import Chosen
+from driftgauge.producer.dashboard.views.standings import Asked, Order, Status, table
 from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.health import unmonitored
 from driftgauge.producer.routes.judged.reports import preferred
 from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.statistics.psi import PSI
 
+ORDER: Final = f"^-?({'|'.join(get_args(Order))})$"
+
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["dashboard"], include_in_schema=False)
+    standings = Standings(parts)
 
     @routes.get("/")
     @needs("read")
     async def overview(
-        request: Request, model: str | None = None, accept: Annotated[str, Header()] = ""
+        request: Request,
+        q: Annotated[str, Query(max_length=200)] = "",
+        status: Annotated[Status | None, Blank] = None,
+        sort: Annotated[str, Query(pattern=ORDER)] = "status",
+        page_: Annotated[int, Query(alias="page", ge=1)] = 1,
+        accept: Annotated[str, Header()] = "",
     ) -> Response:
         """Return the overview to a browser, and what this API is to a program."""
         if preferred(accept) != "html" and "HX-Request" not in request.headers:
             return Response(
                 msgspec.json.encode(_about(request, parts)), media_type="application/json"
             )
-        cards = await model_cards(parts)
-        return page(request, "overview.html.j2", model=model, cards=cards)
+        order = cast("Order", sort.removeprefix("-"))
+        asked = Asked(q, status, order, sort.startswith("-"), page_)
+        return page(
+            request,
+            "standings.html.j2",
+            table=table(await standings.read(), asked),
+            unmonitored=unmonitored(parts),
+        )
+
+    @routes.get("/dashboard/models/{model}")
+    @needs("read")
+    async def one_model(request: Request, model: str) -> Response:
+        """Return a model's own page: its open incidents, its window, traffic and performance."""
+        card = await model_card(parts, await known_model(parts, model))
+        return page(request, "model.html.j2", model=card.model, card=card)
 
     @routes.get("/dashboard/drift")
     @needs("read")

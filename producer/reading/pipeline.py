@@ -30,7 +30,7 @@ from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.contract.refused import Refused, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
-from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
 from driftgauge.shared.unpacking import UNREADABLE
@@ -98,7 +98,7 @@ class Pipeline:
             Waiting entries that are counted in a log whose lag Redis does not know; beyond it their
             number is `at least`.
         current
-            Whether to read the current snapshots for their alerts too.
+            Whether to read the current windows in brief for their alerts too.
         """
         states: list[ModelState] = []
         for start in range(0, len(models), AT_ONCE):
@@ -202,7 +202,7 @@ class Pipeline:
         pipe.hvals(keys.refused_labels(model))
         pipe.hvals(keys.held(model))
         if current:
-            pipe.hvals(keys.current(model))
+            pipe.hvals(keys.brief(model))
         for partition, checkpoint in enumerate(self._counts(model)):
             log = keys.log(model, partition)
             pipe.hmget(
@@ -487,20 +487,15 @@ def _judged(packed: bytes | None) -> _Judged | None:
 
 
 def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
-    """Count the firing alerts of the current snapshots by version and severity; each version has
-    both, 0 too.
+    """Return the number of firing alerts in the current windows by version and severity; each
+    version has both, 0 too.
     """
     found: dict[tuple[str, str], int] = {}
     for packed in current:
         try:
-            state = msgspec.json.decode(packed, type=CurrentState)
+            brief = msgspec.json.decode(packed, type=Brief)
         except UNREADABLE:  # written by another version; /drift says so
             continue
         for severity in ALERT_SEVERITIES:
-            alerts = [
-                alert
-                for alert in state.alerts
-                if alert.state == "firing" and alert.severity == severity
-            ]
-            found[state.version, severity] = len(alerts)
+            found[brief.version, severity] = brief.firing.get(severity, 0)
     return found

@@ -21,6 +21,7 @@ from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.model_state import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
+from driftgauge.producer.watching.feed import Unmonitored
 from driftgauge.producer.watching.losses import waiting_and_lost
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
@@ -31,6 +32,10 @@ from driftgauge.shared.errors import BadData
 
 TIMEOUT_S: Final = 3.0
 NOT_READY: Final = 503
+NO_WORKER: Final = (
+    "No worker lives: what is logged waits to be counted. Start `driftgauge worker`, or read its "
+    "log."
+)
 
 Flag = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
 """A parameter of a URL that is set by its name alone: `?monitoring`."""
@@ -142,31 +147,52 @@ def reasons(parts: Parts) -> list[str]:
             for model in sorted(refusals.models)
             if refusals.is_bad(model, limit)
         ]
-    return [*found, *_unwatched(parts), *parts.supervisor.reasons]
+    return [*found, *map(_said, _unwatched(parts)), *parts.supervisor.reasons]
 
 
 def blindness(parts: Parts) -> list[str]:
     """Say why what is logged now is not monitored now; nothing if it is."""
-    found = [*_of_publisher(parts.publisher), *_unwatched(parts)]
+    return [_said(one) for one in _blind(parts)]
+
+
+def unmonitored(parts: Parts) -> list[Unmonitored]:
+    """Say the same with the model that each reason is about, and whether a worker lives at all: a
+    page is called live only while one does, also before anything waits for it.
+    """
+    lives = not parts.watchdog.looked or parts.watchdog.workers.live
+    away = [] if lives or not parts.publisher.connected else [Unmonitored("", NO_WORKER)]
+    return [*away, *_blind(parts)]
+
+
+def _blind(parts: Parts) -> list[Unmonitored]:
+    found = [
+        *(Unmonitored("", words) for words in _of_publisher(parts.publisher)),
+        *_unwatched(parts),
+    ]
     if not parts.watchdog.looked:
-        found.append("The watchdog has not looked at the pipeline yet.")
+        found.append(Unmonitored("", "The watchdog has not looked at the pipeline yet."))
     return found
 
 
-def _unwatched(parts: Parts) -> list[str]:
+def _unwatched(parts: Parts) -> list[Unmonitored]:
     """Say what the watchdog found that keeps events from being monitored; nothing while Redis is
     away, which is said.
     """
     if not parts.publisher.connected:
         return []
     found = [
-        f"{model}: {words}"
+        Unmonitored(model, words)
         for model, said in sorted(parts.watchdog.blinding.items())
         for words in said
     ]
     if parts.watchdog.fault:
-        found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
+        fault = f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}"
+        found.append(Unmonitored("", fault))
     return found
+
+
+def _said(one: Unmonitored) -> str:
+    return f"{one.model}: {one.reason}" if one.model else one.reason
 
 
 def _nothing_predicts(parts: Parts) -> bool:

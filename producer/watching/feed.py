@@ -3,16 +3,16 @@ with many models), and only while one is open.
 
 Events: `state` (traffic and backlog of a model), `current` (a window was judged),
 `snapshot` (a report was written), `serving` (another version of a model serves here), `alert` (a
-transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page
-without beats is stale. Of the first four only the latest is sent, so a page that reads slowly
-skips some. Alerts are never skipped: the event's id is the position in the alerts of all models
-(positions.py), from which a page resumes.
+transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers, with what
+is not monitored and why: a page without beats is stale. Of the first four only the latest is sent,
+so a page that reads slowly skips some. Alerts are never skipped: the event's id is the position in
+the alerts of all models (positions.py), from which a page resumes.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,7 +37,7 @@ from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -48,6 +48,8 @@ PAUSE_PER_COST: Final = 4
 """Pause after a read, in multiples of what it took of the processor, if that is longer: with many
 models pages are updated less often.
 """
+MOST_REASONS: Final = 100
+"""Most reasons why something is not monitored that a beat has."""
 MOST_ALERTS: Final = 1000
 """Most alerts that wait for a listener, or that it gets at once when it resumes; beyond that its
 stream ends, and it resumes.
@@ -67,6 +69,14 @@ class FeedEvent:
     data: bytes
     version: str = ""
     entry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmonitored:
+    """Why a model is not monitored now, or, without one, none is."""
+
+    model: str
+    reason: str
 
 
 @dataclass(eq=False)
@@ -132,6 +142,8 @@ class Feed:
     ----------
     client
         Redis client of the reading routes, without blocking reads.
+    unmonitored
+        Returns what is not monitored now.
     most
         Most open pages.
     """
@@ -143,10 +155,12 @@ class Feed:
         pipeline: Pipeline,
         meter: Meter,
         serving: Serving,
+        unmonitored: Callable[[], Sequence[Unmonitored]] = tuple,
         *,
         most: int,
     ) -> None:
         self.traffic = Traffic()
+        self._unmonitored = unmonitored
         self._client = client
         self._keys = keys
         self._pipeline = pipeline
@@ -195,11 +209,7 @@ class Feed:
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll_while_open(), name="dashboard")
         try:
-            yield (
-                b"retry: 1000\nevent: beat\nid: "
-                + write_vector(listener.positions).encode()
-                + b"\ndata: {}\n\n"
-            )
+            yield b"retry: 1000\n" + _block(self._beat(), write_vector(listener.positions))
             listener.resume(await self._missed(listener))
             while not self._ended:
                 await listener.awake.wait()
@@ -222,10 +232,13 @@ class Feed:
             ):  # pages go stale, and say so; /readyz says why
                 await self._poll()
                 if started - beat >= BEAT_S:
-                    self._tell(FeedEvent("beat", "", b"{}"))
+                    self._tell(self._beat())
                     beat = started
             rest_s = PAUSE_PER_COST * (time.thread_time() - begun_s)
             await asyncio.sleep(max(rest_s, TICK_S - (time.monotonic() - started)))
+
+    def _beat(self) -> FeedEvent:
+        return FeedEvent("beat", "", _encode({"unmonitored": self._unmonitored()[:MOST_REASONS]}))
 
     async def _poll(self) -> None:
         """Send what changed since the last read."""
@@ -252,7 +265,7 @@ class Feed:
         pipe = self._client.pipeline(transaction=False)
         for state in states:
             after = self._alerts.setdefault(state.model, self._first_position(state.model))
-            pipe.hvals(self._keys.current(state.model))
+            pipe.hvals(self._keys.brief(state.model))
             pipe.xrevrange(self._keys.snapshots(state.model), count=1)
             pipe.xrange(self._keys.alerts(state.model), min=exclusive(after), count=MOST_ALERTS)
         replies = iter(await pipe.execute())
@@ -264,8 +277,8 @@ class Feed:
     def _tell_current(self, model: str, packed: Sequence[bytes]) -> None:
         for one in packed:
             with suppress(*UNREADABLE):  # of another version; its page says so
-                current = msgspec.json.decode(one, type=CurrentState)
-                firing = sum(alert.state == "firing" for alert in current.alerts)
+                current = msgspec.json.decode(one, type=Brief)
+                firing = sum(current.firing.values())
                 told = {"model": model, "version": current.version, "created": current.created}
                 self._tell_new(
                     "current", model, {**told, "severity": current.severity, "firing": firing}

@@ -39,6 +39,7 @@ from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.incidents import incident_of
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
+from driftgauge.producer.watching.workers import DEAD_AFTER_LEASES, Workers
 from driftgauge.shared.connections.incidents import queue_incident
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.connections.refusals import eviction
@@ -119,6 +120,8 @@ class Watchdog:
         By model why it is not monitored now, in words, whichever process found it.
     looked
         Whether a look succeeded since this process began.
+    workers
+        Whether a worker lives, as of the last look.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Watchdog:
     ) -> None:
         self.blinding: dict[str, list[str]] = {}
         self.looked = False
+        self.workers = Workers(DEAD_AFTER_LEASES * settings.lease_ms / 1000)
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._client = connect_async(settings.redis_url, socket_timeout=None)
@@ -202,6 +206,7 @@ class Watchdog:
         async with asyncio.timeout(TIMEOUT_S):
             now = await self._now()
             self._evicts = await self._eviction()
+            self.workers.look(await self._heartbeats(), time.monotonic())
             models = sorted({*await self._pipeline.models(), *self._compared})
         for tell in (self._tell_dropped, self._tell_hanging, self._tell_refused, self._tell_held):
             async with asyncio.timeout(TIMEOUT_S):
@@ -231,6 +236,17 @@ class Watchdog:
         except redis.exceptions.NoPermissionError:
             return ""
         return eviction(int(told.get("maxmemory", 0)), str(told.get("maxmemory_policy", "")))
+
+    async def _heartbeats(self) -> dict[bytes, bytes]:
+        """Read the workers' heartbeats; none if their key is of another type, which no worker could
+        use.
+        """
+        reading: Any = self._client.hgetall(self._keys.workers)
+        try:
+            beats: dict[bytes, bytes] = await reading
+        except redis.ResponseError:
+            return {}
+        return beats
 
     async def _tell_dropped(self, now: int) -> None:
         """Write how many events this process dropped, if it is more than before, for the holder of
@@ -468,7 +484,12 @@ async def failing_words(
     for model in models:
         pipe.hget(keys.watchdog(model), "memory")
     found = zip(models, await pipe.execute(), strict=True)
-    return {model: words for model, packed in found if (words := _memory(packed).failing)}
+    return {model: words for model, packed in found if (words := failing_in(packed))}
+
+
+def failing_in(memory: bytes | None) -> str:
+    """Return what the worker fails on in words, by the memory of a model; empty if it does not."""
+    return _memory(memory).failing
 
 
 async def firing_rules(

@@ -112,6 +112,10 @@ class Keys:
     def current(self, model: str) -> str:
         return self._model(model, "current")
 
+    def brief(self, model: str) -> str:
+        """Return the key of the hash of the model's current windows in brief, by version."""
+        return self._model(model, "brief")
+
     def alerts(self, model: str) -> str:
         return self._model(model, "alerts")
 

@@ -351,6 +351,9 @@ class Performance(msgspec.Struct, frozen=True):
         Assumption of the estimates, to be shown beside them; empty without estimates.
     target
         Drift of the labels, reported as a column named `label`; None without labels on either side.
+    history_times, history
+        Logical times (ms) of at most 64 evaluations of the last 24 hours, the latest one last, and
+        the first of `metrics` at each.
     """
 
     severity: Severity
@@ -368,6 +371,8 @@ class Performance(msgspec.Struct, frozen=True):
     estimated: list[MetricReport]
     assumption: str
     target: FeatureReport | None = None
+    history_times: list[int] = []
+    history: list[float | None] = []
 
 
 class Snapshot(msgspec.Struct, frozen=True):

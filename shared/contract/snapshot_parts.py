@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from driftgauge.shared.contract.severity import Severity
+from driftgauge.shared.contract.severity import ALERT_SEVERITIES, AlertSeverity, Severity
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     Performance,
@@ -54,6 +54,78 @@ class CurrentState(msgspec.Struct, frozen=True):
     created: int
     severity: str
     alerts: list[ActiveAlert]
+
+
+class MetricBrief(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The first metric of a version: its latest value by labels with its baseline, or, without
+    labels, as it is estimated; and by labels its values at some logical times (ms) of the last day.
+    """
+
+    name: str
+    value: float
+    baseline: float | None = None
+    change: float | None = None
+    severity: Severity = "ok"
+    is_estimated: bool = False
+    times: list[int] = []
+    values: list[float | None] = []
+
+    @classmethod
+    def of(cls, performance: Performance | None) -> "MetricBrief | None":
+        """Return the first metric of a performance; None without one that has a value."""
+        if performance is None:
+            return None
+        for found, is_estimated in ((performance.metrics, False), (performance.estimated, True)):
+            first = found[0] if found else None
+            if first is not None and first.value is not None:
+                return cls(
+                    first.name,
+                    first.value,
+                    first.baseline,
+                    first.change,
+                    first.severity,
+                    is_estimated,
+                    [] if is_estimated else performance.history_times,
+                    [] if is_estimated else performance.history,
+                )
+        return None
+
+
+class Brief(msgspec.Struct, frozen=True):
+    """A version's current window in a few hundred bytes, as a list of a thousand models shows it.
+    It is stored beside the window, so that nobody reads a thousand whole ones.
+
+    Parameters
+    ----------
+    firing
+        Number of its firing alerts by severity.
+    metric
+        The metric that it is watched by; None without labels and without probabilities.
+    """
+
+    model: str
+    version: str
+    created: int
+    severity: Severity
+    verdict: str
+    rows: int
+    firing: dict[AlertSeverity, int]
+    metric: MetricBrief | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Brief":
+        """Return a window in brief."""
+        firing = [one.severity for one in snapshot.alerts if one.state == "firing"]
+        return cls(
+            snapshot.model,
+            snapshot.version,
+            snapshot.created,
+            snapshot.severity,
+            snapshot.verdict,
+            snapshot.window.rows,
+            {severity: firing.count(severity) for severity in ALERT_SEVERITIES},
+            MetricBrief.of(snapshot.performance),
+        )
 
 
 class PastStatistic(msgspec.Struct, frozen=True):

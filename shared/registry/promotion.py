@@ -13,6 +13,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.registry.validation import ValidationData, ValidationRun
 from driftgauge.shared.versions.gates import GateFailed, GateResult, Validation
 from driftgauge.shared.versions.stages import StageChange, Target
+from driftgauge.shared.wording.times import written_moment
 
 __all__ = ["ValidationData", "promote", "record", "validate"]
 
@@ -116,7 +117,9 @@ def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
     else:
         failed = "; ".join(map(str, latest.failed))
         detail = (
-            f"the latest one, of {latest.time[:19]}, failed ({failed}): {advice}" if failed else ""
+            f"the latest one, of {written_moment(latest.time)}, failed ({failed}): {advice}"
+            if failed
+            else ""
         )
     result = GateResult("recorded validation", passed=not detail, detail=detail)
     return msgspec.structs.replace(validation, results=(*validation.results, result))

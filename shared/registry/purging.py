@@ -30,7 +30,12 @@ def forget(redis_url: str | None, keys: Keys, model: str, version: str) -> int:
     client = Nodes(redis_url).client(keys.versions(model))
     try:
         deleted = 0
-        for key in (keys.versions(model), keys.references(model), keys.current(model)):
+        for key in (
+            keys.versions(model),
+            keys.references(model),
+            keys.current(model),
+            keys.brief(model),
+        ):
             fields: Any = client.hkeys(key)
             gone = [name for name in fields if name.partition(b"#")[0] == version.encode()]
             if gone:

@@ -17,6 +17,7 @@ from driftgauge.shared.contract.snapshot import (
 )
 from driftgauge.shared.reporting.lines import Mark
 from driftgauge.shared.wording.plain import clip
+from driftgauge.shared.wording.titles import rule_words
 
 LEAST_EXPECTED = 5
 """Least expected rows of a category to be called vanished when it has none."""
@@ -72,7 +73,7 @@ def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
 def marks(feature: FeatureReport, snapshot: Snapshot) -> list[Mark]:
     """Return where the open alerts of a feature begin on its line."""
     return [
-        Mark(alert.started, alert.severity, f"{alert.rule} {alert.state}")
+        Mark(alert.started, alert.severity, f"{rule_words(alert.rule)} {alert.state}")
         for alert in _alerts_of(feature, snapshot)
     ]
 

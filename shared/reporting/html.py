@@ -143,6 +143,7 @@ GLOBALS: Final[Mapping[str, Any]] = {
     "five_numbers": svg.five_numbers,
     "gauge": svg.gauge,
     "sparkline": lines.sparkline,
+    "metric_line": lines.metric_line,
     "qq_plot": lines.qq_plot,
     "over_time": lines.over_time,
     "interval": lines.interval,

@@ -25,7 +25,7 @@ from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.reporting.canvas import at, has_width, scale
 from driftgauge.shared.reporting.lines import interval
 from driftgauge.shared.wording.numbers import decimal, with_unit
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.titles import severity_words, title
 
 MOST_SHOWN: Final = 8
 """Most segments of a feature that are shown; two more are shown too, since folding two saves
@@ -127,10 +127,10 @@ def tally(segments: list[SegmentReport]) -> str:
     --------
     >>> calm = SegmentReport("region", "north", "ok", "", 900, 1.0, 1.0, [], 0, [])
     >>> tally([calm, calm])
-    '2 ok'
+    '2 OK'
     """
     counts = Counter(one.severity for one in segments)
-    return ", ".join(f"{counts[one]} {one.replace('_', ' ')}" for one in WORST_FIRST if counts[one])
+    return ", ".join(f"{counts[one]} {severity_words(one)}" for one in WORST_FIRST if counts[one])
 
 
 def most_telling_first(segment: SegmentReport) -> tuple[int, float, int]:

@@ -20,7 +20,7 @@ from driftgauge.shared.reporting.arranged import statistic
 from driftgauge.shared.reporting.segmented import described, segment_tables, worst_segments
 from driftgauge.shared.wording.numbers import decimal, score, with_unit
 from driftgauge.shared.wording.plain import clip
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.titles import action_words, severity_words, title
 
 MOST_SEGMENTS: Final = 5
 MOST_METRICS: Final = 4
@@ -79,7 +79,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     )
     for action in snapshot.actions:
         yield (
-            f"  {action.action.replace('_', ' ')}: {clip(action.reason, 300)} "
+            f"  {action_words(action.action)}: {clip(action.reason, 300)} "
             f"({len(action.alerts)} alerts)"
         )
 
@@ -92,13 +92,13 @@ def _column(feature: FeatureReport, name: str = "") -> str:
 
 
 def _row(name: str, severity: str) -> str:
-    return f"  {clip(name, _NAME):{_NAME}}  {severity:{_SEVERITY}}"
+    return f"  {clip(name, _NAME):{_NAME}}  {severity_words(severity):{_SEVERITY}}"
 
 
 def _performance(performance: Performance) -> Iterator[str]:
     labels = f"{performance.labelled:,} of {performance.predictions:,} predictions have their label"
     reason = f": {clip(performance.reason, 300)}" if performance.reason else ""
-    yield f"Performance {performance.severity.replace('_', ' ')}{reason}; {labels}"
+    yield f"Performance {severity_words(performance.severity)}{reason}; {labels}"
     yield from map(_metric, performance.metrics[:MOST_METRICS])
     if performance.target:
         yield _column(performance.target, f"target ({performance.target.name})")

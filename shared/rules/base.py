@@ -1,6 +1,7 @@
 """The row of a rule, and the look-up of a rule by the name in an alert."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from driftgauge.shared.contract.alert import Action
@@ -27,7 +28,15 @@ class Rule:
         What it compares the window with: the reference rows, the performance on them, a stated
         limit, or the clock.
     title
-        Name that people read; for a family of rules, the words after the metric's title.
+        Name of the method, which people read second; of a family it is that of the metric or
+        detector, and this is empty.
+    plain
+        Plain words that people read first, such as "Early warning"; several rules may have the
+        same.
+    meaning
+        What an alert of the rule tells, as a sentence of the glossary.
+    members
+        Plain words of single members of a family, where they have their own.
     of_segment
         Whether it judges the rows of one segment instead of all rows.
     share
@@ -55,6 +64,9 @@ class Rule:
     kind: Kind
     against: Against
     title: str
+    plain: str
+    meaning: str
+    members: Mapping[str, str] = field(default_factory=dict, hash=False)
     of_segment: bool = False
     share: str = ""
     action: Action | None = None
@@ -118,11 +130,11 @@ def rule_of(name: str) -> Rule:
     --------
     >>> rule_of("performance.mae").kind, rule_of("segment.performance").of_segment
     ('performance', True)
-    >>> rule_of("of_tomorrow").title
+    >>> rule_of("of_tomorrow").plain
     'of tomorrow'
     """
     found = RULES.get(name) or RULES.get(name.partition(".")[0] + FAMILY)
-    return found or Rule(name, "drift", "reference", name.replace("_", " "))
+    return found or Rule(name, "drift", "reference", "", name.replace("_", " "), "")
 
 
 def is_operational(name: str, feature: str) -> bool:

@@ -1,61 +1,51 @@
 """Rules of broken values: the share of missing, unseen or out-of-range values of a column."""
 
+from functools import partial
 from typing import Final
 
 from driftgauge.shared.rules.base import Rule, declare
 
+_row = partial(
+    Rule,
+    kind="data_quality",
+    against="reference",
+    plain="Broken values",
+    share="integrity_share",
+    action="fix_feed",
+)
+
 MISSING: Final = declare(
-    Rule(
-        "missing",
-        "data_quality",
-        "reference",
-        "missing",
-        share="integrity_share",
-        action="fix_feed",
-    )
+    _row("missing", title="missing", meaning="More values are missing than usual.")
 )
 UNSEEN: Final = declare(
-    Rule(
+    _row(
         "unseen",
-        "data_quality",
-        "reference",
-        "unseen category",
-        share="integrity_share",
-        action="fix_feed",
+        title="unseen category",
+        meaning="More values than usual are categories that the reference does not have.",
     )
 )
 OUT_OF_RANGE: Final = declare(
-    Rule(
+    _row(
         "out_of_range",
-        "data_quality",
-        "reference",
-        "out of range",
-        share="integrity_share",
-        action="fix_feed",
+        title="out of range",
+        meaning="More values than usual are below or above all values of the reference.",
     )
 )
 INTEGRITY: Final = declare(
-    Rule(
+    _row(
         "integrity",
-        "data_quality",
-        "reference",
-        "integrity",
-        share="integrity_share",
-        action="fix_feed",
+        title="integrity test",
+        meaning="Missing, unseen or out-of-range values came in a row; found event by event.",
         online=True,
     )
 )
 """The online test of all three."""
 STUCK: Final = declare(
-    Rule(
+    _row(
         "stuck",
-        "data_quality",
-        "reference",
-        "stuck value",
-        share="integrity_share",
-        action="fix_feed",
+        title="stuck value",
+        meaning="One value came in a row, for longer than the reference makes possible.",
         online=True,
         renewed=True,
     )
 )
-"""One value in a row, for longer than the reference makes possible."""

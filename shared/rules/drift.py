@@ -1,5 +1,6 @@
 """Rules of drift: the distribution of a column differs from that of the reference."""
 
+from functools import partial
 from typing import Final
 
 from driftgauge.shared.rules.base import Rule, declare
@@ -7,67 +8,78 @@ from driftgauge.shared.rules.base import Rule, declare
 STANDARD: Final = frozenset({"standard"})
 CLASSIC: Final = frozenset({"classic"})
 
-PSI: Final = declare(Rule("psi", "drift", "reference", "PSI", share="psi_share", policies=STANDARD))
+_row = partial(Rule, kind="drift", against="reference", plain="Values changed", policies=STANDARD)
+_warning = partial(_row, plain="Early warning", online=True)
+
+PSI: Final = declare(
+    _row(
+        "psi",
+        title="PSI",
+        meaning="The values of the window are distributed differently, by more than chance.",
+        share="psi_share",
+    )
+)
 PSI_WEEK: Final = declare(
-    Rule(
+    _row(
         "psi_week",
-        "drift",
-        "reference",
-        "PSI of 7 days",
+        title="PSI of 7 days",
+        meaning="So are those of the last 7 whole days, of a column that is ordered in time.",
         share="psi_share",
         action="accept_reference",
         weekly=True,
-        policies=STANDARD,
     )
 )
 """PSI of the last 7 whole days, of columns that are ordered in time."""
 SEGMENT_PSI: Final = declare(
-    Rule(
+    _row(
         "segment.psi",
-        "drift",
-        "reference",
-        "drift in a segment",
+        title="PSI in a segment",
+        meaning="The values of the rows of one segment are distributed differently.",
         of_segment=True,
         share="psi_share",
-        policies=STANDARD,
     )
 )
 """Drift within a segment: one alert, whatever number of columns drift in it."""
 E_DETECTOR: Final = declare(
-    Rule(
+    _warning(
         "e_detector",
-        "drift",
-        "reference",
-        "E-detector",
+        title="E-detector",
+        meaning="The latest values are hardly those of the reference, seen event by event: "
+        "evidence of a change that may still be small.",
         share="e_detector_share",
-        online=True,
-        policies=STANDARD,
     )
 )
 ADWIN: Final = declare(
-    Rule(
+    _warning(
         "adwin",
-        "drift",
-        "reference",
-        "ADWIN",
+        title="ADWIN",
+        meaning="The mean of the latest values differs from that of those before, seen event by "
+        "event.",
         share="adwin_share",
-        online=True,
-        policies=STANDARD,
     )
 )
 PAGE_HINKLEY: Final = declare(
-    Rule(
+    _warning(
         "page_hinkley",
-        "drift",
-        "reference",
-        "Page-Hinkley",
-        online=True,
-        policies=STANDARD,
+        title="Page-Hinkley",
+        meaning="The values add up to more, or to less, than their mean explains; only where a "
+        "policy asks for it.",
     )
 )
 CLASSIC_PSI: Final = declare(
-    Rule("classic.psi", "drift", "reference", "PSI, plain limits", policies=CLASSIC)
+    _row(
+        "classic.psi",
+        title="PSI, plain limits",
+        meaning="PSI is above .1 or .25, by the classic policy.",
+        policies=CLASSIC,
+    )
 )
 CLASSIC_KS: Final = declare(
-    Rule("classic.ks", "drift", "reference", "KS, plain limits", policies=CLASSIC)
+    _row(
+        "classic.ks",
+        title="KS, plain limits",
+        meaning="The Kolmogorov-Smirnov statistic and its p-value are beyond their limits, by the "
+        "classic policy.",
+        policies=CLASSIC,
+    )
 )

@@ -4,4 +4,17 @@ from typing import Final
 
 from driftgauge.shared.rules.base import Rule, declare
 
-THRESHOLD: Final = declare(Rule("threshold.*", "limit", "limit", "limit"))
+THRESHOLD: Final = declare(
+    Rule(
+        "threshold.*",
+        "limit",
+        "limit",
+        title="",
+        plain="Limit exceeded",
+        meaning="A published number is beyond the limit that somebody set for it.",
+        members={
+            "latency_p99_ms": "Response time",
+            "events_per_day": "Traffic",
+        },
+    )
+)

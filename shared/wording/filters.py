@@ -55,13 +55,25 @@ def title_of(name: str) -> str:
     return plain.clip(titles.title(name), 60)
 
 
+def rule_words(name: str) -> str:
+    """Return a rule's plain words and its method, cut to 80 characters: a class may be in it.
+
+    Examples
+    --------
+    >>> rule_words("adwin")
+    'Early warning (ADWIN)'
+    """
+    return plain.clip(titles.rule_words(name), 80)
+
+
 def part_of(value: float | None, whole: float) -> Markup:
     """Return a part of a difference, with the exact number beside it."""
     return or_dash(lambda one: numbers.part_of(one, whole))(value)
 
 
 def time_tag(milliseconds: int) -> Markup:
-    """Return a moment as an element that a script can show in the reader's time zone.
+    """Return a moment as an element that a script can show as "3 min ago", and in the reader's time
+    zone.
 
     Examples
     --------
@@ -71,8 +83,22 @@ def time_tag(milliseconds: int) -> Markup:
     return Markup('<time data-ms="{}">{}</time>').format(milliseconds, times.moment(milliseconds))
 
 
+def exact_tag(milliseconds: int) -> Markup:
+    """Return a moment as an element that a script can show in the reader's time zone, and never as
+    "3 min ago": an end of a range, say.
+
+    Examples
+    --------
+    >>> exact_tag(1714557600000)
+    Markup('<time data-ms="1714557600000" data-exact>2024-05-01 10:00:00 UTC</time>')
+    """
+    text = times.moment(milliseconds)
+    return Markup('<time data-ms="{}" data-exact>{}</time>').format(milliseconds, text)
+
+
 def iso_moment(written: str) -> Markup:
-    """Return a time of a manifest or history as `time_tag` does, or as it is if it is none.
+    """Return a time of ISO 8601, as in a manifest or history, as `time_tag` does, or as it is if it
+    is none.
 
     Examples
     --------
@@ -116,6 +142,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "with_code": plain.with_code,
     "in_unit": in_unit,
     "title_of": title_of,
+    "rule_words": rule_words,
+    "action_words": titles.action_words,
     "severity_words": titles.severity_words,
     "moment": times.moment,
     "minute": times.minute,
@@ -136,6 +164,7 @@ PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
     "name": plain.fitting_name,
     "moment": time_tag,
+    "moment_at": exact_tag,
     "iso_moment": iso_moment,
     "exact_moment": times.exact_moment,
     "plain_moment": times.moment,

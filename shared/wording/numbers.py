@@ -10,6 +10,17 @@ DASH: Final = "\u2013"
 MINUS: Final = "\u2212"
 
 
+def minus(number: str) -> str:
+    """Return a number in words with the minus sign that people read everywhere.
+
+    Examples
+    --------
+    >>> minus("-0.5") == MINUS + "0.5"
+    True
+    """
+    return number.replace("-", MINUS)
+
+
 def count(value: float) -> str:
     """Return a whole number with its thousands apart.
 
@@ -18,7 +29,7 @@ def count(value: float) -> str:
     >>> count(1234567)
     '1,234,567'
     """
-    return f"{value:,.0f}"
+    return minus(f"{value:,.0f}")
 
 
 def figure(value: float, digits: int = 4) -> str:
@@ -39,7 +50,7 @@ def figure(value: float, digits: int = 4) -> str:
     else:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return text.replace("-", MINUS)
+    return minus(text)
 
 
 def short_figure(value: float) -> str:
@@ -71,8 +82,10 @@ def decimal(value: float) -> str:
     --------
     >>> decimal(0.25), decimal(0.00041), decimal(0.0), decimal(1234.5)
     ('0.250', '0.00041', '0', '1,234')
+    >>> decimal(-0.25) == MINUS + "0.250"
+    True
     """
-    return f"{value:.3f}" if 0.001 <= abs(value) < 10 else figure(value, 3)
+    return minus(f"{value:.3f}") if 0.001 <= abs(value) < 10 else figure(value, 3)
 
 
 def signed(value: float) -> str:
@@ -83,7 +96,7 @@ def signed(value: float) -> str:
     >>> signed(0.25), signed(-0.0312) == MINUS + "0.031", signed(0.0)
     ('+0.250', True, '0')
     """
-    return f"{'+' if value > 0 else ''}{decimal(value)}".replace("-", MINUS)
+    return f"{'+' if value > 0 else ''}{decimal(value)}"
 
 
 def part_of(value: float, whole: float) -> str:
@@ -130,7 +143,7 @@ def signed_percent(change: float) -> str:
     >>> signed_percent(0.0512), signed_percent(-0.2) == MINUS + "20.0\xa0%"
     ('+5.1\xa0%', True)
     """
-    return f"{100 * change:+,.1f}\u00a0%".replace("-", MINUS)
+    return minus(f"{100 * change:+,.1f}\u00a0%")
 
 
 def p_value(value: float) -> str:

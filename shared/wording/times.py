@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from driftgauge.shared import durations
 from driftgauge.shared.wording.numbers import figure
 from driftgauge.shared.wording.plain import clip
 
@@ -26,6 +27,19 @@ def moment(milliseconds: int) -> str:
         return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M:%S} UTC"
     except OverflowError:
         return f"{milliseconds} ms"
+
+
+def written_moment(written: str) -> str:
+    """Return a time of ISO 8601, as in a manifest or history, as `moment` does; as it is if it is
+    none.
+
+    Examples
+    --------
+    >>> written_moment("2024-05-01T12:00:00.5+02:00"), written_moment("never")
+    ('2024-05-01 10:00:00 UTC', 'never')
+    """
+    found = durations.milliseconds(written)
+    return clip(written, 40) if found is None else moment(found)
 
 
 def exact_moment(milliseconds: int) -> str:

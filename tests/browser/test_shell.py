@@ -1,6 +1,9 @@
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from driftgauge.shared.wording.numbers import MINUS
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, Plant
 
@@ -54,6 +57,37 @@ def test_a_page_goes_live(page: Page) -> None:
     page.goto("/")
     expect(page.locator("#banner")).to_have_attribute("data-state", "live")
     expect(page.locator("#banner")).to_have_text("live")
+
+
+def test_times_are_relative_and_in_a_zone_of_choice(chromium: Browser, plant: Plant) -> None:
+    """A time says how long ago it was, and as its title the moment, on a clock of 24 hours with its
+    zone; the zone is that of the computer or UTC, which is remembered. On paper, and without
+    scripts, a time is the moment.
+    """
+    path = f"/dashboard/reports?model={MODEL}"
+    options = {"base_url": plant.url, "timezone_id": "America/St_Johns", "locale": "en-US"}
+    plain = chromium.new_context(**options, java_script_enabled=False).new_page()
+    plain.goto(path)
+    moment = plain.locator("time").first.text_content() or ""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", moment)
+    expect(plain.locator("#zone")).to_be_hidden()
+    plain.context.close()
+    context = chromium.new_context(**options)
+    page = context.new_page()
+    page.goto(path)
+    first = page.locator("time").first
+    expect(first).to_have_text(re.compile(r"^\d+\u00a0(s|min|h|d) ago$"))
+    expect(first).to_have_attribute(
+        "title", re.compile(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC{MINUS}0[23]:30$")
+    )
+    page.get_by_role("button", name="Local time").click()
+    expect(first).to_have_attribute("title", moment)
+    page.reload()
+    expect(page.get_by_role("button", name="UTC")).to_be_visible()
+    expect(first).to_have_attribute("title", moment)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(first).to_have_text(moment)
+    context.close()
 
 
 def test_the_first_key_leads_to_the_content(page: Page) -> None:

@@ -99,7 +99,7 @@ def test_few_rows_are_not_calm(per_day: float) -> None:
         assert current.verdict.startswith("Insufficient data: ordered in time: the reference has 9")
     else:
         assert feature(current, "level") == ("ok", "")
-        assert current.verdict.startswith("Normal: none of 1 columns drifted in")
+        assert current.verdict.startswith("OK: none of 1 columns drifted in")
         assert "1 not judged (noise): " in current.verdict
 
 

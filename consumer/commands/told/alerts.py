@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from driftgauge.consumer.commands.told.telling import Telling, command, moment
+from driftgauge.consumer.commands.told.telling import Telling, command
 from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.wording.times import moment
+from driftgauge.shared.wording.titles import alert_words, subject_of
 
 
 def alert_line(alert: Alert) -> str:
@@ -11,8 +13,7 @@ def alert_line(alert: Alert) -> str:
     word = alert.state if alert.change in {"state", "severity", "released"} else alert.change
     return (
         f"{moment(alert.updated)}  {word.upper():8}  {alert.severity.upper():8}  {alert.model} "
-        f"{alert.version}  {alert.feature or alert.segment or alert.rule}  {alert.summary}  "
-        f"[{alert.fingerprint}]"
+        f"{alert.version}  {subject_of(alert)}: {alert_words(alert)}  [{alert.fingerprint}]"
     )
 
 

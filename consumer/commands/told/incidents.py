@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from driftgauge.consumer.commands.told.telling import Telling, command, moment
+from driftgauge.consumer.commands.told.telling import Telling, command
 from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.wording.times import moment
 
 
 def incident_line(incident: Incident) -> str:
@@ -13,7 +14,7 @@ def incident_line(incident: Incident) -> str:
     return (
         f"{moment(incident.updated)}  {word.upper():8}  {incident.severity.upper():8}  "
         f"{incident.model} {incident.version}  {incident.headline}  [{incident.id}]\n"
-        f"{'':21}{incident.advice}"
+        f"{'':25}{incident.advice}"
     )
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
@@ -156,11 +155,6 @@ class Telling(Generic[Told]):
             f"Asked of {answer['model']}; `driftgauge {self.name} --all --follow` shows it when "
             "the worker has applied it."
         )
-
-
-def moment(milliseconds: int) -> str:
-    """Return a moment as date and time in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _visible(text: str) -> str:

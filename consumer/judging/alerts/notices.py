@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from driftgauge.consumer.judging.alerts.actions import ADVICE, Circumstances, recommend
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Transition
 from driftgauge.shared.contract.alert import Alert, AlertEvidence, AlertGroup
+from driftgauge.shared.wording.titles import plain_words
 
 NAMED = 3
 REPORTED = frozenset({"firing", "resolved"})
@@ -85,7 +86,7 @@ def _verb(notice: Notice) -> str:
 
 
 def _subject(alert: AlertState) -> str:
-    return alert.feature or alert.segment or alert.rule
+    return alert.feature or alert.segment or plain_words(alert.rule)
 
 
 def _alert(

@@ -24,6 +24,8 @@ from driftgauge.shared.contract.severity import AlertSeverity, rank
 from driftgauge.shared.contract.snapshot import Share
 from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.statistics.psi import PSI
+from driftgauge.shared.wording.numbers import percent
+from driftgauge.shared.wording.titles import title
 
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
@@ -326,7 +328,7 @@ class Evaluation:
     def _integrity(self, check: IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
         """Test a share; at or below its mean the tail need not be computed."""
         window = count / max(self.rows, 1)
-        summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
+        summary = f"{percent(window)} {title(check.rule)}, usually {percent(check.reference)}"
         if window <= check.mean:
             quiet = Reading(
                 None, quiet=True, summary=summary, quiet_days=self._quiet_days(check.column)

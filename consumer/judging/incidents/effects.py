@@ -176,7 +176,7 @@ def of_alarm(alert: AlertState, *, ordered: bool) -> str:
         if abs(shift) >= SHIFTED:
             side = "high" if shift > 0 else "low"
             return f"reads about {abs(shift):.1f} sd too {side}"
-    words = re.sub(r" over [\d,]+ (?:events|labels)", "", evidence.effect).replace(".0 %", " %")
+    words = re.sub(r",? over [\d,]+ (?:events|labels)", "", evidence.effect).replace(".0 %", " %")
     return f"changed: {words}" if words else "changed"
 
 

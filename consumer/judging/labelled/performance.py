@@ -75,6 +75,14 @@ class Labelled:
     def sums(self) -> Sums:
         return self.window.sums or Sums.zero(self.baselines.layout)
 
+    @cached_property
+    def first_metric(self) -> float | None:
+        """Value of the first judged metric, by which a version is watched; None without a labelled
+        row.
+        """
+        name = JUDGED_METRICS[self.baselines.layout.kind][0]
+        return metrics(self.sums, names=(name,))[name].value if self.window.labelled else None
+
     def readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
         """Return the reading of each judged metric that has a baseline."""
         return self._readings

@@ -7,10 +7,17 @@ from collections.abc import Iterable, Iterator
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
-from driftgauge.consumer.judging.rules.metrics import MODEL_METRICS, EvaluatedWindow, column_metrics
+from driftgauge.consumer.judging.rules.metrics import (
+    MODEL_METRICS,
+    MODEL_UNITS,
+    EvaluatedWindow,
+    column_metrics,
+)
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot import RuleLevel
 from driftgauge.shared.rules.limits import THRESHOLD
+from driftgauge.shared.wording.numbers import figure, with_unit
+from driftgauge.shared.wording.titles import title
 
 
 def findings(
@@ -84,7 +91,9 @@ def held_against(
     shown = limits.critical if severity == "critical" and limits.critical is not None else first
     quiet = value < policy.resolve_below * first if above else value * policy.resolve_below > first
     side = "at or above" if above else "at or below"
-    summary = f"{limits.metric} {value:.4g} is {side if severity else 'not ' + side} {shown:g}"
+    unit = MODEL_UNITS.get(limits.metric, "")
+    found, limit = (with_unit(figure(one), unit) for one in (value, shown))
+    summary = f"{title(limits.metric)} {found} is {side if severity else 'not ' + side} {limit}"
     return Reading(severity, quiet=quiet, summary=summary), Evidence(
-        limits.metric, value, shown, expected
+        limits.metric, value, shown, expected, unit=unit
     )

@@ -44,13 +44,15 @@ class EvaluatedWindow:
 ColumnMetric = Callable[[EvaluatedWindow, int], Statistic | None]
 ModelMetric = Callable[[EvaluatedWindow], float | None]
 MODEL_METRICS: dict[str, ModelMetric] = {}
+MODEL_UNITS: dict[str, str] = {}
+"""Unit of each metric of the whole window that has one."""
 
 
-def model_metric(name: str) -> Callable[[ModelMetric], ModelMetric]:
+def model_metric(name: str, unit: str = "") -> Callable[[ModelMetric], ModelMetric]:
     """Register a metric of the model's whole window under its name."""
 
     def register(compute: ModelMetric) -> ModelMetric:
-        MODEL_METRICS[name] = compute
+        MODEL_METRICS[name], MODEL_UNITS[name] = compute, unit
         return compute
 
     return register
@@ -96,7 +98,7 @@ def column_metrics() -> dict[str, ColumnMetric]:
     return {**{name: _statistic(name) for name in STATISTICS}, **shares}
 
 
-@model_metric(LATENCY)
+@model_metric(LATENCY, "ms")
 def latency_p99_ms(judged: EvaluatedWindow) -> float | None:
     """Return the 99 % quantile of the serving latency, in ms."""
     counts = judged.window.latency

@@ -1,4 +1,5 @@
-"""The PSI of a version's columns over the last days, in few points, for the charts of a report.
+"""Numbers of a version over time, in few points, for the charts of a report: the PSI of its columns
+over the last days, its first metric over the last day.
 
 Every evaluation is a point. If there are too many, the one whose neighbours are closest in time is
 removed, so that the points spread evenly over the time, from the first to the latest.
@@ -15,21 +16,21 @@ MOST_POINTS = 64
 """Most points of a version, each of 4 bytes for every column in the checkpoint."""
 
 
-class PsiHistory(msgspec.Struct):
-    """Logical times (ms), ascending, and at each the PSI of all columns (float32, packed; NaN where
-    it was not judged).
+class History(msgspec.Struct):
+    """Logical times (ms), ascending, and at each a row of numbers, such as the PSI of all columns
+    (float32, packed; NaN where one is not known).
     """
 
     times: list[int] = []
     values: list[bytes] = []
 
-    def add(self, now: int, psi: Floats, oldest: int) -> None:
+    def add(self, now: int, row: Floats, oldest: int) -> None:
         """Add an evaluation and drop those before `oldest` (ms). Of several at one time the last
         one counts.
 
         Examples
         --------
-        >>> history = PsiHistory()
+        >>> history = History()
         >>> for now in range(1000):
         ...     history.add(now, np.array([now / 1000]), oldest=500)
         >>> len(history.times), history.times[0], history.times[-1], history.of(0)[-1]
@@ -39,7 +40,7 @@ class PsiHistory(msgspec.Struct):
             self.times.pop()
             self.values.pop()
         self.times.append(now)
-        self.values.append(psi.astype("<f4").tobytes())
+        self.values.append(row.astype("<f4").tobytes())
         passed = sum(time < oldest for time in self.times)
         del self.times[:passed], self.values[:passed]
         if len(self.times) > MOST_POINTS:
@@ -51,14 +52,14 @@ class PsiHistory(msgspec.Struct):
         del self.times[least], self.values[least]
 
     def of(self, column: int) -> list[float | None]:
-        """Return a column's PSI at each time; None where it was not judged."""
+        """Return the number in a place of the row at each time; None where it is not known."""
         return [_shown(packed)[column] for packed in self.values]
 
 
 @lru_cache(maxsize=8 * MOST_POINTS)
 def _shown(packed: bytes) -> list[float | None]:
-    """Return the rounded PSI of all columns at a point; it is cached, since consecutive reports
-    share most points.
+    """Return the rounded numbers of a point; it is cached, since consecutive reports share most
+    points.
     """
     return [
         None if np.isnan(value) else float(f"{value:.4g}")

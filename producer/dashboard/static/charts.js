@@ -1,5 +1,9 @@
 // Draws what a page's JSON blocks hold: <div class="chart" data-chart="KIND" data-source="ID of the block">. A chart is drawn
-// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup.
+// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup. The
+// library is loaded when a page has its first chart, and not at all by a page without one.
+import { inUtc } from "./times.js";
+
+const LIBRARY = new URL("vendor/echarts/echarts.common.min.js", import.meta.url);
 const REDRAW_MS = 1_000;
 const MOST_POINTS = 1_000;
 const SILENT_MS = 15_000; // longer without a number: the page was asleep, or not connected
@@ -13,14 +17,21 @@ function colours() {
   return (name) => style.getPropertyValue(`--${name}`).trim();
 }
 
+// A number as the pages have it: with the same minus, and no more digits than matter.
+function shown(value) {
+  if (typeof value !== "number") return value ?? "\u2013";
+  return value.toLocaleString("en", { maximumSignificantDigits: 6 }).replace("-", "\u2212");
+}
+
 function base(colour) {
   return {
     animation: false,
+    useUTC: inUtc(),
     textStyle: { fontFamily: "system-ui, sans-serif", color: colour("ink") },
     grid: { left: 6, right: 14, top: 14, bottom: 4, containLabel: true },
     tooltip: {
       trigger: "axis", renderMode: "richText", confine: true, backgroundColor: colour("raised"),
-      borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 12 },
+      borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 12 }, valueFormatter: shown,
     },
   };
 }
@@ -30,7 +41,7 @@ function axes(colour, more = {}) {
   const line = { lineStyle: { color: colour("line") } };
   return {
     xAxis: { type: "time", axisLabel: label, axisLine: line, axisTick: line, splitNumber: 4 },
-    yAxis: { type: "value", axisLabel: label, splitLine: line, splitNumber: 3, ...more },
+    yAxis: { type: "value", axisLabel: { ...label, formatter: shown }, splitLine: line, splitNumber: 3, ...more },
   };
 }
 
@@ -131,6 +142,17 @@ const resized = new ResizeObserver((entries) => {
   for (const entry of entries) drawn.get(entry.target)?.chart.resize();
 });
 
+let library;
+
+function load() {
+  if (library) return;
+  library = document.createElement("script");
+  library.src = LIBRARY;
+  library.addEventListener("load", drawAll);
+  library.addEventListener("error", () => { library = undefined; }); // asked for again at the next refresh
+  document.head.append(library);
+}
+
 export function drawAll() {
   for (const [element, { chart, timer }] of drawn) {
     if (element.isConnected) continue;
@@ -139,7 +161,9 @@ export function drawAll() {
     resized.unobserve(element);
     drawn.delete(element);
   }
-  if (window.echarts) document.querySelectorAll(".chart[data-chart]").forEach(draw);
+  const found = document.querySelectorAll(".chart[data-chart]");
+  if (window.echarts) found.forEach(draw);
+  else if (found.length) load();
 }
 
 function redrawAll() {
@@ -159,10 +183,11 @@ document.body.addEventListener("dg:state", (event) => {
   const gap = time - last > SILENT_MS ? [[last, null]] : [];
   data.points = [...data.points, ...gap, [time, rate]].slice(-MOST_POINTS);
   source.textContent = JSON.stringify(data);
-  draw(element);
+  if (window.echarts) draw(element);
 });
 
 document.body.addEventListener("htmx:afterSettle", drawAll);
 dark.addEventListener("change", redrawAll);
+document.body.addEventListener("dg:zone", redrawAll);
 if (document.readyState === "complete") drawAll();
 else addEventListener("load", drawAll);

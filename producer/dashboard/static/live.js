@@ -1,11 +1,15 @@
 // The page's one connection: server-sent events of /dashboard/events. Each becomes an event of the body, `dg:NAME`, with its
-// data as detail, for other modules and for htmx triggers. The banner says whether the page is live.
+// data as detail, for other modules and for htmx triggers. The banner says whether the page is live, and whether what it shows is
+// monitored: a page that hears of everything while no worker lives is not well.
+import { written } from "./times.js";
+
 const STALE_MS = 15_000; // three heartbeats
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 const REFRESH_MS = 1_000;
 const EVENTS = ["state", "current", "snapshot", "serving", "alert"];
 const banner = document.getElementById("banner");
 
+let unmonitored = [];
 let source;
 let lastId = "";
 let heard = Date.now();
@@ -15,8 +19,10 @@ let timer;
 
 function say(state) {
   const stale = Date.now() - heard > STALE_MS;
-  const words = stale ? `stale since ${new Date(heard).toLocaleTimeString()}` : state;
-  banner.dataset.state = stale ? "stale" : state;
+  const blind = state === "live" && unmonitored.length > 0;
+  const words = stale ? `stale since ${written(heard, { date: false })}` : blind ? "not monitored" : state;
+  banner.dataset.state = stale ? "stale" : blind ? "blind" : state;
+  banner.title = blind ? unmonitored.join("\n") : "";
   const shown = banner.querySelector(".words");
   if (shown.textContent !== words) shown.textContent = words; // else a screen reader would say it again
 }
@@ -26,6 +32,13 @@ function hear(event) {
   failures = 0;
   if (event.lastEventId) lastId = event.lastEventId;
   say("live");
+}
+
+// Each beat says what is not monitored, of all models: a page of one model is well if that one is.
+function beat(event) {
+  const reasons = JSON.parse(event.data).unmonitored ?? [];
+  unmonitored = reasons.filter(({ model }) => ["", banner.dataset.model || model].includes(model)).map(({ reason }) => reason);
+  hear(event);
 }
 
 function dispatch(name, detail) {
@@ -46,7 +59,7 @@ function open() {
   const address = new URL(banner.dataset.events, location.href);
   if (lastId) address.searchParams.set("last_event_id", lastId);
   source = new EventSource(address);
-  source.addEventListener("beat", hear);
+  source.addEventListener("beat", beat);
   for (const name of EVENTS) {
     source.addEventListener(name, (event) => {
       hear(event);

@@ -107,7 +107,7 @@ def test_codes_with_leading_zeros(ref: Path, cur: Path) -> None:
     for path in (cur, lines):
         result = run(ref, path)
         assert result.exit_code == 0, result.output
-        assert "Normal: none of 3 columns drifted" in result.output
+        assert "OK: none of 3 columns drifted" in result.output
 
 
 def test_one_bad_token_in_the_reference(ref: Path, cur: Path) -> None:
@@ -119,7 +119,7 @@ def test_one_bad_token_in_the_reference(ref: Path, cur: Path) -> None:
     result = run(ref, cur)
     assert result.exit_code == 0, result.output
     assert "almost numeric: 1 of 1,000 cells" in result.output
-    assert "Normal: none of 2 columns drifted" in result.output
+    assert "OK: none of 2 columns drifted" in result.output
 
 
 def test_one_bad_token_in_the_current_file(ref: Path, cur: Path) -> None:
@@ -134,7 +134,7 @@ def test_one_bad_token_in_the_current_file(ref: Path, cur: Path) -> None:
     assert result.exit_code == 4
     told = " ".join(result.stdout.split())
     assert "1 of 600 cells is no number (the first in line 19)" in told
-    assert "1 of 2 columns cannot be compared (temp). Normal: none of 1 columns drifted" in told
+    assert "1 of 2 columns cannot be compared (temp). OK: none of 1 columns drifted" in told
     assert run(ref, cur, "--missing", "?").exit_code == 0
 
 

@@ -19,6 +19,7 @@ from driftgauge.shared.contract.snapshot import (
     Statistic,
     Window,
 )
+from driftgauge.shared.contract.snapshot_parts import Brief
 
 MODEL = "plant"
 
@@ -127,7 +128,11 @@ class Judging:
         client.sadd(keys.models, model)
 
     def current(self, window: Snapshot) -> None:
-        self.client.hset(self.keys.current(self.model), window.version, msgspec.json.encode(window))
+        for key, packed in (
+            (self.keys.current(self.model), msgspec.json.encode(window)),
+            (self.keys.brief(self.model), msgspec.json.encode(Brief.of(window))),
+        ):
+            self.client.hset(key, window.version, packed)
 
     def report(self, window: Snapshot) -> None:
         self.client.xadd(self.keys.snapshots(self.model), {"e": cloud_event(window)})

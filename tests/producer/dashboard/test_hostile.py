@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 HTML = {"Accept": "text/html"}
 PAGES = (
     "/",
+    f"/dashboard/models/{hostile.MODEL}",
     *(
         f"/dashboard/{page}?model={hostile.MODEL}"
         for page in ("drift", "performance", "incidents", "alerts", "models", "log", "reports")

@@ -35,6 +35,8 @@ PATHS = (
     "/dashboard/log?model=linear",
     "/dashboard/models",
     "/incidents",
+    "/dashboard/incidents",
+    "/dashboard/models/linear",
     "/",
 )
 
@@ -57,6 +59,8 @@ async def test_nothing_in_redis_makes_the_api_fail(
                 client.xadd(stream, {"e": content, "t": "p"})
             for key in (
                 keys.current("linear"),
+                keys.brief("linear"),
+                keys.open_incidents("linear"),
                 keys.refused("linear"),
                 keys.refused_labels("linear"),
                 keys.held("linear"),

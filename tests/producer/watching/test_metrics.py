@@ -3,6 +3,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import redis
 import yaml
@@ -21,11 +22,11 @@ from driftgauge.producer.watching.meter import PREDICT, Meter
 from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
 from driftgauge.shared.contract.counters import Counters, LabelCounts
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.settings import Settings
 from tests.places import ROOT
 from tests.producer.conftest import GOOD, running, serving, until
 from tests.producer.pipeline import Written
-from tests.producer.routes.test_reading import snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -161,12 +162,8 @@ async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, 
         missing=5,
         labels=LabelCounts(joined=7, early=2, untold=4, untold_open=1),
     )
-    firing = (
-        b'"alerts":[{"fingerprint":"f","feature":"x","rule":"psi","severity":"critical",'
-        b'"state":"firing","started":1,'
-    )
-    current = snapshot(1).replace(b'"alerts":[', firing + b'"summary":""}')
-    client.hset(keys.current("linear"), mapping={"1.0.0": current, "2.0.0": b"{"})
+    brief = Brief("linear", "1.0.0", 1, "critical", "", 0, {"critical": 1})
+    client.hset(keys.brief("linear"), mapping={"1.0.0": msgspec.json.encode(brief), "2.0.0": b"{"})
     written.publish(2)
     where = {"model": "linear", "partition": "0"}
     async with serving(settings) as http:
@@ -274,7 +271,8 @@ async def test_the_rules_name_metrics_that_exist(
     assert yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
     groups = yaml.safe_load((DEPLOY / "rules.yml").read_text())["groups"]
     Written(client, keys).count(events=1, versions={"1.0.0": 1})
-    client.hset(keys.current("linear"), "1.0.0", snapshot(1))
+    brief = Brief("linear", "1.0.0", 1, "ok", "", 0, {})
+    client.hset(keys.brief("linear"), "1.0.0", msgspec.json.encode(brief))
     async with serving(settings) as http:
         families = await scrape(http)
     known = {sample.name for family in families.values() for sample in family.samples} | {

@@ -340,7 +340,7 @@ async def test_a_feed_of_which_two_processes_refuse_events(
 @pytest.mark.usefixtures("linear")
 async def test_a_refused_feed_is_told_of(settings: Settings, tmp_path: Path) -> None:
     """Two processes refuse all that is posted to them: an alert fires, and health, metrics and
-    Overview of both say so, with field and reason.
+    the model's page of both say so, with field and reason.
     """
     changed = settings.model_copy(update={"watchdog_seconds": 0.05})
     other = changed.model_copy(update={"data_dir": tmp_path / "other"})
@@ -372,7 +372,7 @@ async def test_a_refused_feed_is_told_of(settings: Settings, tmp_path: Path) -> 
         assert 'driftgauge_events_refused_total{model="linear"} 500.0' in text
         series = 'driftgauge_fields_refused_total{field="x",model="linear",reason="wrong_type"}'
         assert f"{series} 500.0" in text
-        page = (await two.get("/", headers={"Accept": "text/html"})).text
+        page = (await two.get("/dashboard/models/linear", headers={"Accept": "text/html"})).text
         assert "1,000 of 1,000 events of the last hour were refused (x wrong type: 1,000)" in page
 
 

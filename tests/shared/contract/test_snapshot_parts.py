@@ -9,7 +9,9 @@ from driftgauge.shared.contract import snapshot_parts
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot, Statistic
 from driftgauge.shared.contract.snapshot_parts import (
+    Brief,
     CurrentState,
+    MetricBrief,
     PastFeature,
     PastSnapshot,
     PastStatistic,
@@ -17,7 +19,7 @@ from driftgauge.shared.contract.snapshot_parts import (
     SnapshotSummary,
     part_of,
 )
-from tests.producer.dashboard.snapshots import snapshot
+from tests.producer.dashboard.snapshots import active, performance, snapshot
 
 WHOLE: dict[type[Any], type[Any]] = {
     SnapshotName: Snapshot,
@@ -27,6 +29,8 @@ WHOLE: dict[type[Any], type[Any]] = {
     PastFeature: FeatureReport,
     PastStatistic: Statistic,
 }
+MADE = {Brief, MetricBrief}
+"""Stored beside a snapshot, and made of it: not decoded from the whole."""
 READS_ANY = {(SnapshotSummary, "trigger"), (CurrentState, "severity")}
 """Shown as they are, whatever another release writes there."""
 EXPECTED = {
@@ -47,7 +51,7 @@ def test_every_part_is_checked() -> None:
         and one.__module__.endswith("snapshot_parts")
         and not one.__name__.startswith("_")
     }
-    assert found == WHOLE.keys()
+    assert found == WHOLE.keys() | MADE
 
 
 @pytest.mark.parametrize("part", WHOLE)
@@ -73,3 +77,23 @@ def test_each_part_is_read_from_the_event_of_a_whole_one() -> None:
     for broken in (b"", b"{}", b'{"data": 5}', b"\xff", b'{"data": {"id": 7}}'):
         with pytest.raises(ValueError, match=r"\S"):
             part_of(broken, SnapshotName)
+
+
+def test_a_window_in_brief() -> None:
+    """It has the firing alerts by severity and the first metric with its last day; without labels
+    the first estimate, and without either none.
+    """
+    told = msgspec.structs.replace(performance(1.5), history_times=[1, 2], history=[1.0, 1.5])
+    alerts = [active("x"), active("y", "pending"), active("z", severity="warning")]
+    found = Brief.of(snapshot(5, alerts=alerts, performance=told))
+    assert (found.version, found.created, found.rows) == ("1.0.0", 5, 2000)
+    assert found.firing == {"critical": 1, "warning": 1}
+    assert found.metric == MetricBrief(
+        "rmse", 1.5, 1.0, -0.2, "critical", times=[1, 2], values=[1.0, 1.5]
+    )
+    assert len(msgspec.json.encode(found)) < 500
+    estimated = msgspec.structs.replace(told, metrics=[], estimated=told.metrics)
+    assert MetricBrief.of(estimated) == MetricBrief(
+        "rmse", 1.5, 1.0, -0.2, "critical", is_estimated=True
+    )
+    assert Brief.of(snapshot(5)).metric is None

@@ -395,7 +395,7 @@ def test_lines_and_marks(full: Snapshot) -> None:
         'class="diagonal"',
     ):
         assert card.count(piece) == 1, piece
-    assert "psi firing, since 2024-05-01 10:00:00 UTC" in card
+    assert "Values changed (PSI) firing, since 2024-05-01 10:00:00 UTC" in card
     row = next(part for part in html.split("<tr>") if "<bdi>temperature</bdi></a>" in part).split(
         "</tr>"
     )[0]

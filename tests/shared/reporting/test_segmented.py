@@ -96,9 +96,9 @@ def test_what_matters_is_shown_and_the_rest_is_folded(snapshot: Snapshot) -> Non
     assert len(rows(html)) == 63
     assert len(rows(html)) - sum(len(rows(fold)) for fold in folds) == MOST_SHOWN
     assert re.findall(r"<summary>(.*?)</summary>", html) == [
-        "13 more segments: 10 ok, 3 insufficient data",
-        "All 21 segments: 21 ok",
-        "All 21 segments: 21 ok",
+        "13 more segments: 10 OK, 3 too few rows",
+        "All 21 segments: 21 OK",
+        "All 21 segments: 21 OK",
     ]
     assert html.index("By <bdi>region") < html.index("By <bdi>device"), "the worst feature first"
 
@@ -142,8 +142,8 @@ def test_a_table_is_read_aloud(snapshot: Snapshot) -> None:
         assert len(re.findall(r'<th scope="col"', head)) == len(re.findall("<th", head)) == 6
     assert all(row.count("<td") == 5 for row in rows(html))
     assert (
-        re.findall(r"</svg>(critical|warning|insufficient data)<", html)
-        == ["critical", "warning"] + ["insufficient data"] * 3
+        re.findall(r"</svg>(critical|warning|too few rows)<", html)
+        == ["critical", "warning"] + ["too few rows"] * 3
     )
     assert html.count('aria-hidden="true"') == html.count("<svg")
 

@@ -9,7 +9,7 @@ from driftgauge.shared.rules import RULES, rule_of
 from driftgauge.shared.rules.base import Rule, declare
 from driftgauge.shared.rules.monitor import BLIND
 from driftgauge.shared.rules.performance import IMPROVEMENT, PERFORMANCE
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.titles import plain_words, rule_words
 
 
 def test_whatever_is_raised_has_a_row() -> None:
@@ -21,6 +21,7 @@ def test_whatever_is_raised_has_a_row() -> None:
         assert rule_of(IMPROVEMENT.of(name)) is IMPROVEMENT
     for name in blind.RULES:
         assert rule_of(BLIND.of(name)).kind == "monitor"
+        assert plain_words(BLIND.of(name)) != BLIND.plain, "each says what is wrong"
 
 
 def test_a_share_is_a_setting_and_all_fit_the_budget() -> None:
@@ -40,21 +41,25 @@ def test_what_makes_no_statistical_claim_has_no_share() -> None:
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_every_rule_has_words(name: str) -> None:
-    """What people read of a rule is not its name."""
-    said = title(rule_of(name).of("lag") if rule_of(name).is_family else name)
-    assert said
-    assert "_" not in said
-    assert "*" not in said
+    """What people read of a rule is not its name but plain words, with the method behind them, and
+    a sentence in the glossary.
+    """
+    said = rule_words(rule_of(name).of("ddm") if rule_of(name).is_family else name)
+    assert not set(said) & set("_*.")
+    assert said.startswith(rule_of(name).plain)
+    assert rule_of(name).plain[0].isupper()
+    assert rule_of(name).meaning.endswith(".")
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
     """A second row of a name is a mistake, and says so; the same row twice is none."""
     declare(RULES["psi"])
     with pytest.raises(ValueError, match="two rules have the name psi"):
-        declare(Rule("psi", "limit", "limit", "other"))
+        declare(Rule("psi", "limit", "limit", "other", "Other", "It is another."))
 
 
 def test_a_rule_of_another_release_can_be_read() -> None:
     """An alert that an older or newer release wrote names what it is about as well as it can."""
     found = rule_of("of_tomorrow")
-    assert (found.kind, found.title, found.share) == ("drift", "of tomorrow", "")
+    assert (found.kind, found.plain, found.share) == ("drift", "of tomorrow", "")
+    assert rule_words("of_tomorrow") == "of tomorrow"

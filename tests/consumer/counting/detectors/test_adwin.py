@@ -132,7 +132,7 @@ def test_the_estimated_effect_is_near_the_truth() -> None:
         alarm = RankAdwin.start(CELLS.reference, [0], CELLS.ranks, 1e-6).update(
             observed(place[None])
         )[0]
-        found.append(float(re.search(r"shift of ([+-][\d.]+) standard", alarm.effect).group(1)))  # type: ignore[union-attr]
+        found.append(float(re.search(r"about ([+][\d.]+) sd", alarm.effect).group(1)))  # type: ignore[union-attr]
         assert alarm.expected == 0.5
     assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 

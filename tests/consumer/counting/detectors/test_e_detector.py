@@ -92,7 +92,7 @@ def test_an_alarm_says_what_happened() -> None:
     }
     assert alarms[0].threshold == pytest.approx(100_000)
     assert all(alarm.value >= 100_000 for alarm in alarms)
-    shifts = [float(re.search(r"shift of ([+-][\d.]+)", alarm.effect).group(1)) for alarm in alarms]  # type: ignore[union-attr]
+    shifts = [float(re.search(r"about ([+][\d.]+) sd", alarm.effect).group(1)) for alarm in alarms]  # type: ignore[union-attr]
     assert np.mean(shifts) == pytest.approx(
         0.8, abs=0.35
     )  # an alarm picks its moment, so it overstates

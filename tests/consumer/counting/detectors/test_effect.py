@@ -8,6 +8,7 @@ from scipy import stats
 
 from driftgauge.consumer.counting.detectors.effect import RECENT, UNKNOWN, describe_shift, estimate
 from driftgauge.consumer.counting.detectors.rank_cells import BORDERS
+from driftgauge.shared.wording.numbers import MINUS
 
 LAW = np.array([100.0, 400.0, *[500.0] * 8, 400.0, 100.0, 1.0]) / 5001
 
@@ -19,7 +20,8 @@ def test_described_shift_inverts_the_mean_rank(shift: float) -> None:
     """
     random = np.random.default_rng(4)
     mean = float((random.normal(shift, 1, 400_000) > random.normal(size=400_000)).mean())
-    told = float(re.search(r"shift of ([+-][\d.]+)", describe_shift(mean, 10)).group(1))  # type: ignore[union-attr]
+    (said,) = re.findall(rf"about ([+{MINUS}][\d.]+) sd", describe_shift(mean, 10))
+    told = float(said.replace(MINUS, "-"))
     assert told == pytest.approx(shift, abs=0.02)  # standard error .003
 
 
@@ -54,7 +56,7 @@ def test_each_kind_of_change_is_named() -> None:
     """Lost values, a shift, another spread and moved categories are told apart."""
     random = np.random.default_rng(2)
     assert "100.0 % missing instead of 0.0 % over 40 events" in words(np.full(40, 12))
-    assert "shift of +" in words(random.integers(6, 11, 80))
+    assert "shifted by about +" in words(random.integers(6, 11, 80))
     assert "values spread" in words(random.choice([0, 1, 10, 11], 80))
     assert "of the categories' shares moved" in words(random.integers(6, 11, 80), ordered=False)
 
@@ -72,4 +74,4 @@ def test_what_the_latest_values_do_not_tell_is_not_said() -> None:
     uniform = np.searchsorted(stats.norm.ppf(BORDERS), random.normal(0.3, 1, RECENT))
     found = estimate(uniform, LAW, ordered=True)
     assert found.delay > 0.9 * RECENT
-    assert "shift of +0." in found.words
+    assert "shifted by about +0." in found.words

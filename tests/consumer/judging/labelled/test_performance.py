@@ -16,6 +16,7 @@ from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE, Labelled, report
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.judging.windows.window import DAY_MS
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.snapshot import Performance
 from driftgauge.shared.performance import (
@@ -74,6 +75,20 @@ def test_a_window_has_the_metrics_of_its_labelled_rows() -> None:
     assert accuracy.high is not None
     assert accuracy.low < ACCURACY < accuracy.high
     assert found.severity == "ok"
+
+
+def test_the_first_metric_is_kept_for_a_day() -> None:
+    """Each evaluation of the last 24 hours with labels is a point of the first metric, the latest
+    one the metric of now; earlier ones are forgotten.
+    """
+    made = stream(4).panes(2).label([1, 2])
+    made.now += 2 * DAY_MS
+    made.panes(3).label([3, 4]).panes(1)
+    found = performance_of(made)
+    assert found.history[-1] == pytest.approx(found.metrics[0].value, rel=1e-3)
+    assert len(found.history) == len(found.history_times) >= 2
+    assert found.history_times == sorted(set(found.history_times))
+    assert found.history_times[0] > made.now - DAY_MS
 
 
 def test_flipped_labels_are_a_critical_performance_alert() -> None:
@@ -456,7 +471,7 @@ def test_an_online_alarm_of_errors_is_a_warning_of_the_model() -> None:
         ("firing", "warning", ""),
         ("resolved", "warning", ""),
     ]
-    assert found[0].summary == "E-detector: the errors changed"
+    assert found[0].summary == "Error rising (E-detector): the errors changed"
 
 
 def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
@@ -492,7 +507,7 @@ def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
     found = next(alert for alert in outputs.alerts if alert.rule == "improvement.adwin")
     assert (found.state, found.severity, found.action) == ("firing", "warning", "wait")
     assert not found.notify, "it is shown, and pages nobody"
-    assert found.summary == f"ADWIN: {effect}"
+    assert found.summary == f"Error falling (ADWIN): {effect}"
     drift = [alert for alert in outputs.alerts if alert.feature == "y" and alert.state == "firing"]
     assert drift
     assert not any(alert.inhibited_by for alert in drift)

@@ -183,10 +183,10 @@ def test_latency_enters_and_leaves_the_window() -> None:
         ("", "firing", "critical"),
         ("", "resolved", "critical"),
     ]
-    assert "latency_p99_ms" in found.alerts[1].summary
+    assert "99th percentile of the latency" in found.alerts[1].summary
     firing = next(one for one in found.snapshots if one.trigger == "alert")
     assert (firing.severity, firing.alerts[0].rule) == ("critical", "threshold.latency_p99_ms")
-    assert "latency_p99_ms" in firing.verdict
+    assert "99th percentile of the latency" in firing.verdict
 
 
 def limited(*thresholds: Threshold) -> JudgingPolicy:

@@ -14,7 +14,7 @@ from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.shared import rules
 from driftgauge.shared.contract.snapshot import RuleLevel
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.titles import rule_words
 from tests.consumer.judging.builders import Stream, judge
 
 ROW = '''
@@ -23,7 +23,7 @@ ROW = '''
 from driftgauge.shared.rules.base import Rule, declare
 
 STUCK = declare(
-    Rule("stood_still", "data_quality", "reference", "stands still", action="fix_feed")
+    Rule("stood_still", "data_quality", "reference", "", "Stands still", "", action="fix_feed")
 )
 '''
 
@@ -73,7 +73,7 @@ def test_a_row_and_a_family_are_all_that_a_rule_needs() -> None:
         alert for alert in still.alerts if alert.rule == "stood_still" and alert.state == "firing"
     )
     assert (fired.severity, fired.action, fired.feature) == ("critical", "fix_feed", "smooth")
-    assert title(fired.rule) == "stands still"
+    assert rule_words(fired.rule) == "Stands still"
     assert "stood_still" in {level.rule for level in still.current["1.0.0"].levels}
     made = Stream(random).panes(12, shift=-9.0).panes(12)
     after = [alert for alert in judge(made.entries).alerts if alert.rule == "stood_still"]

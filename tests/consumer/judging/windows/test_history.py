@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.consumer.judging.windows.history import MOST_POINTS, PsiHistory
+from driftgauge.consumer.judging.windows.history import MOST_POINTS, History
 from tests.consumer.judging.builders import Stream, judge
 
 
@@ -13,7 +13,7 @@ def test_points_are_bounded_ordered_and_true(steps: list[int]) -> None:
     """However evaluations are spaced: at most 64 points, ascending, none too old, the latest among
     them, each as it was.
     """
-    history, told, now = PsiHistory(), {}, 10_000
+    history, told, now = History(), {}, 10_000
     for place, step in enumerate(steps):
         now += step
         told[now] = float(np.float32(place))
@@ -30,7 +30,7 @@ def test_points_are_bounded_ordered_and_true(steps: list[int]) -> None:
 
 def test_points_spread_evenly() -> None:
     """Of many more evaluations the points that are kept have about the same distance."""
-    history = PsiHistory()
+    history = History()
     for now in range(10_000):
         history.add(now, np.zeros(1), oldest=0)
     gaps = np.diff(history.times[:-1])

@@ -1,4 +1,4 @@
-"""Content of the overview: the state of every model, the worst first."""
+"""Content of a model's own page: its state, its latest window, traffic and performance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 
 from driftgauge.producer.dashboard.past import past_snapshots
+from driftgauge.producer.dashboard.views.standings import sorted_incidents
 from driftgauge.producer.dashboard.views.traffic import traffic_series
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.history import readable
+from driftgauge.producer.reading.incidents import open_incidents
 from driftgauge.producer.watching.traffic import state_of
 from driftgauge.producer.watching.watchdog import failing_words, firing_rules
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.severity import most_urgent_first, rank
 from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
 from driftgauge.shared.unpacking import UNREADABLE
@@ -33,6 +36,8 @@ class ModelCard:
         Whether there is a window that another release wrote.
     others
         Current windows of its other versions.
+    incidents
+        Its open incidents, the worst first.
     traffic
         Traffic and backlog as `traffic.state_of` returns them; None for a model that Redis does not
         know.
@@ -42,8 +47,8 @@ class ModelCard:
         What the worker fails on, in words; empty if it does not.
     refused
         What of the last hour's events was refused, in words; empty if none was.
-    points
-        Time (ms) and events per second over the last minutes.
+    history
+        Traffic over time, as its chart takes it; None for a model that Redis does not know.
     metric
         The first performance metric over time, for its chart; None without labels.
     """
@@ -54,6 +59,7 @@ class ModelCard:
     snapshot: Snapshot | None
     unreadable: bool
     others: list[Snapshot]
+    incidents: list[Incident]
     traffic: dict[str, Any] | None
     blind: list[str]
     failing: str
@@ -63,9 +69,10 @@ class ModelCard:
 
     @property
     def severity(self) -> str:
-        """Worst severity of its window and of the watchdog's alerts."""
+        """Worst severity of its window, its open incidents and the watchdog's alerts."""
         found = "unknown" if self.snapshot is None else self.snapshot.severity
-        return min((found, *("critical" for _ in self.blind)), key=rank)
+        told = (one.severity for one in self.incidents)
+        return min((found, *told, *("critical" for _ in self.blind)), key=rank)
 
     @property
     def firing(self) -> list[ActiveAlert]:
@@ -87,28 +94,35 @@ class ModelCard:
         )
 
 
-async def model_cards(parts: Parts) -> list[ModelCard]:
-    """Describe all models that Redis knows or that are served here."""
-    names = await parts.pipeline.models()
-    states = {state.model: state for state in await parts.pipeline.read(names)}
-    currents = await current_windows(parts, names)
-    blind: dict[str, list[str]] = {}
-    for model, rule, fires in await firing_rules(parts.reader, parts.keys, names):
-        if fires:
-            blind.setdefault(model, []).append(rule)
+async def model_card(parts: Parts, name: str) -> ModelCard:
+    """Describe a model that Redis knows or that is served here."""
+    names = [name] if name in await parts.pipeline.models() else []
+    states = await parts.pipeline.read(names)
+    found = await firing_rules(parts.reader, parts.keys, names)
     failing = await failing_words(parts.reader, parts.keys, names)
-    cards = [
-        await _card(
-            parts,
-            name,
-            states.get(name),
-            currents.get(name, []),
-            blind.get(name, []),
-            failing.get(name, ""),
-        )
-        for name in sorted({*names, *parts.serving.production})
-    ]
-    return sorted(cards, key=lambda card: (rank(card.severity), card.model))
+    told = readable(await open_incidents(parts.reader, parts.keys, names), Incident)
+    windows = (await current_windows(parts, names)).get(name, [])
+    current = [window for window in windows if window is not None]
+    served = parts.serving.production.get(name)
+    serving = "" if served is None else served.version
+    state = states[0] if states else None
+    return ModelCard(
+        model=name,
+        version=current[0].version if current else serving,
+        serving=serving,
+        snapshot=current[0] if current else None,
+        unreadable=len(current) < len(windows),
+        others=current[1:],
+        incidents=sorted_incidents(told),
+        traffic=None
+        if state is None
+        else state_of(state, parts.feed.traffic.latest(name), parts.meter),
+        blind=[rule for _, rule, fires in found if fires],
+        failing=failing.get(name, ""),
+        refused="" if state is None or not state.refused.refused else state.refused.described(),
+        history=None if state is None else traffic_series(await parts.traffic.read(state)),
+        metric=await _metric(parts, current[0]) if current else None,
+    )
 
 
 async def current_windows(parts: Parts, models: Sequence[str]) -> dict[str, list[Snapshot | None]]:
@@ -134,35 +148,6 @@ def _window(packed: bytes) -> Snapshot | None:
         return msgspec.json.decode(packed, type=Snapshot)
     except UNREADABLE:  # another release wrote it: the page says so
         return None
-
-
-async def _card(
-    parts: Parts,
-    name: str,
-    state: ModelState | None,
-    windows: Sequence[Snapshot | None],
-    blind: list[str],
-    failing: str,
-) -> ModelCard:
-    served = parts.serving.production.get(name)
-    readable = [window for window in windows if window is not None]
-    serving = "" if served is None else served.version
-    return ModelCard(
-        model=name,
-        version=readable[0].version if readable else serving,
-        serving=serving,
-        snapshot=readable[0] if readable else None,
-        unreadable=len(readable) < len(windows),
-        others=readable[1:],
-        traffic=None
-        if state is None
-        else state_of(state, parts.feed.traffic.latest(name), parts.meter),
-        blind=blind,
-        failing=failing,
-        refused="" if state is None or not state.refused.refused else state.refused.described(),
-        history=None if state is None else traffic_series(await parts.traffic.read(state)),
-        metric=await _metric(parts, readable[0]) if readable else None,
-    )
 
 
 async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
