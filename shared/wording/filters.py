@@ -137,7 +137,7 @@ def is_name(given: str) -> bool:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": plain.clip,
-    "shown": plain.shown,
+    "shown": plain.printable,
     "name": plain.name,
     "with_code": plain.with_code,
     "in_unit": in_unit,
@@ -162,6 +162,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 """Filters of every template."""
 PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
+    "shown": plain.shown,
     "name": plain.fitting_name,
     "moment": time_tag,
     "moment_at": exact_tag,

@@ -9,10 +9,12 @@ import re
 import unicodedata
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 TAIL: Final = 8
 """Characters of a long name's end that are always shown."""
+UNBROKEN: Final = 24
+"""Most characters of a name that is not broken."""
 WORDS: Final = re.compile(r"[^_.\-/:]*[_.\-/:]+|[^_.\-/:]+")
 """The words of a name, each with what stands behind it."""
 TITLE_CELLS: Final = 400
@@ -86,18 +88,44 @@ def cut(text: str, cells: int) -> str:
     return f"{clip(text, cells - len(tail)).removesuffix('…')}…{tail}"
 
 
-def name(text: str, cells: int = 40) -> Markup:
-    """Return a name as inert HTML, cut in its middle, which may break between its words.
+def breakable(text: str) -> Markup:
+    """Return text that may break between the words of its long names, and within no word.
 
     Examples
     --------
-    >>> name("phase_log_odds")
-    Markup('<bdi>phase_<wbr>log_<wbr>odds</bdi>')
+    >>> breakable("x of line_3_station_003_inlet_pressure")
+    Markup('x of line_<wbr>3_<wbr>station_<wbr>003_<wbr>inlet_<wbr>pressure')
     """
-    short = Markup("<wbr>").join(WORDS.findall(cut(text, cells)))
-    if cut(text, cells) == clip(text, TITLE_CELLS):
-        return Markup("<bdi>{}</bdi>").format(short)
-    return Markup('<bdi title="{}">{}</bdi>').format(clip(text, TITLE_CELLS), short)
+    pieces = (
+        Markup("<wbr>").join(WORDS.findall(token)) if len(token) > UNBROKEN else escape(token)
+        for token in text.split(" ")
+    )
+    return Markup(" ").join(pieces)
+
+
+def printable(text: str, cells: int = 80) -> Markup:
+    """Do as `shown` for paper: what is long breaks between its words."""
+    return _titled(text, clip(text, cells))
+
+
+def name(text: str, cells: int = 40) -> Markup:
+    """Return a name as inert HTML, cut in its middle; a long one may break between its words, and
+    no other one at all.
+
+    Examples
+    --------
+    >>> name("phase_log_odds"), name("lagging_current_power_factor")
+    (Markup('<bdi>phase_log_odds</bdi>'), \
+Markup('<bdi>lagging_<wbr>current_<wbr>power_<wbr>factor</bdi>'))
+    """
+    return _titled(text, cut(text, cells))
+
+
+def _titled(text: str, short: str) -> Markup:
+    full = clip(text, TITLE_CELLS)
+    if short == full:
+        return Markup("<bdi>{}</bdi>").format(breakable(short))
+    return Markup('<bdi title="{}">{}</bdi>').format(full, breakable(short))
 
 
 def fitting_name(text: str, cells: int = 60) -> Markup:
