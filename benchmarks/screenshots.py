@@ -1,8 +1,9 @@
-"""The pictures of the README: the demo's dashboard some minutes after its sensor began to drift.
+"""The pictures of the docs: the demo's dashboard some minutes after its sensor began to drift.
 
-    python -m benchmarks.screenshots
+    python -m benchmarks.screenshots                      # those of docs/images, each below 150 kB
+    python -m benchmarks.screenshots --every --folder F   # every page, in all widths and colours
 
-Writes docs/images/*.png, each below 150 kB; needs an installed Chromium.
+It needs an installed Chromium.
 """
 
 import re
@@ -13,8 +14,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import click
 import httpx
@@ -24,43 +26,87 @@ FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
 MOST_BYTES: Final = 150_000
 PATIENCE_S: Final = 600
 SETTLE_MS: Final = 3000
-SHOTS: Final[dict[str, tuple[str, Literal["light", "dark"], int, int]]] = {
-    "overview": ("/", "light", 1180, 640),
-    "drift": ("/dashboard/drift", "light", 1180, 640),
-    "feature": ("/dashboard/drift?feature=phase_log_odds", "dark", 1180, 640),
+Scheme = Literal["light", "dark"]
+INCIDENT: Final = "/dashboard/incidents/{incident}"
+"""The page of the demo's incident, whose id is asked for."""
+
+
+class Shot(NamedTuple):
+    """A picture: the page's path, the colours, and the window in pixels."""
+
+    path: str
+    scheme: Scheme
+    width: int
+    height: int
+    whole: bool = False
+
+
+SHOTS: Final = {
+    "incident": Shot(INCIDENT, "light", 1180, 560),
+    "model": Shot("/dashboard/models/steel", "light", 1180, 640),
+    "drift": Shot("/dashboard/drift", "light", 1180, 640),
+    "feature": Shot("/dashboard/drift?feature=phase_log_odds", "dark", 1180, 640),
 }
-"""Name to path, colour scheme, width and height."""
+"""The pictures of docs/images, by name."""
+PAGES: Final = {
+    "overview": "/",
+    "model": "/dashboard/models/steel",
+    "incidents": "/dashboard/incidents",
+    "incident": INCIDENT,
+    "drift": "/dashboard/drift",
+    "feature": "/dashboard/drift?feature=phase_log_odds",
+    "performance": "/dashboard/performance",
+    "alerts": "/dashboard/alerts",
+    "models": "/dashboard/models",
+    "batch": "/dashboard/batch",
+    "log": "/dashboard/log",
+    "reports": "/dashboard/reports",
+    "error": "/dashboard/alerts/nonsense",
+}
+SIZES: Final = ((1440, 900), (1280, 800), (390, 844))
+SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
+EVERY: Final = {
+    f"{name}-{width}-{scheme}": Shot(path, scheme, width, height, whole=True)
+    for (name, path), (width, height), scheme in product(PAGES.items(), SIZES, SCHEMES)
+}
 
-
-SMOKE = ("--events", "500", "--page", "overview", "--open-ms", "500")
+SMOKE = ("--events", "500", "--page", "drift", "--open-ms", "500")
 """Arguments of the smallest run, which CI starts."""
 
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, help="Of the pictures.")
 @click.option("--events", default=9000, show_default=True, help="Counted before the first picture.")
+@click.option("--page", "pages", multiple=True, help="Names of the pictures.  [default: all]")
 @click.option(
-    "--page", "pages", multiple=True, type=click.Choice(list(SHOTS)), help="[default: all]"
+    "--every", is_flag=True, help="Every page whole, in three widths, light and dark, of any size."
 )
 @click.option(
     "--open-ms",
-    default=30_000,
+    default=SETTLE_MS,
     show_default=True,
-    help="How long the overview is open: the line of its traffic then has that length.",
+    help="How long a page is open before its picture.",
 )
-def main(folder: Path, events: int, pages: tuple[str, ...], open_ms: int) -> None:
+def main(folder: Path, events: int, pages: tuple[str, ...], open_ms: int, *, every: bool) -> None:
     """Run the demo until its drift shows, and take the pictures."""
     chromium = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
     if chromium is None:
         raise click.ClickException("No Chromium is installed: apt-get install chromium.")
+    shots: dict[str, Shot] = EVERY if every else SHOTS
+    if unknown := set(pages) - shots.keys():
+        raise click.ClickException(f"There is no picture {', '.join(unknown)}: {', '.join(shots)}.")
     folder.mkdir(parents=True, exist_ok=True)
     with demo(events) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name in pages or SHOTS:
-            click.echo(shot(browser, url, name, folder, open_ms))
+        for name in pages or shots:
+            click.echo(taken(browser, url, shots[name], folder / f"{name}.png", open_ms))
         browser.close()
+    for path in folder.glob("*.png"):
+        if not every and path.stat().st_size > MOST_BYTES:
+            size = path.stat().st_size
+            raise click.ClickException(f"{path} has {size} bytes, more than {MOST_BYTES}.")
 
 
 @contextmanager
@@ -79,29 +125,26 @@ def demo(events: int) -> Iterator[str]:
             process.communicate(timeout=60)
 
 
-def shot(browser: Browser, url: str, name: str, folder: Path, open_ms: int) -> Path:
-    """Take a picture.
-
-    Raises
-    ------
-    click.ClickException
-        If it is too large for a README.
-    """
-    path, scheme, width, height = SHOTS[name]
+def taken(browser: Browser, url: str, shot: Shot, target: Path, open_ms: int) -> Path:
+    """Take a picture."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB"
+        viewport={"width": shot.width, "height": shot.height},
+        color_scheme=shot.scheme,
+        locale="en-GB",
     )
     page = context.new_page()
-    page.goto(url + path)
-    page.wait_for_timeout(open_ms if path == "/" else min(open_ms, SETTLE_MS))
-    target = folder / f"{name}.png"
-    page.screenshot(path=target)
+    page.goto(url + _path(url, shot))
+    page.wait_for_timeout(open_ms)
+    page.screenshot(path=target, full_page=shot.whole)
     context.close()
-    if target.stat().st_size > MOST_BYTES:
-        raise click.ClickException(
-            f"{target} has {target.stat().st_size} bytes, more than {MOST_BYTES}."
-        )
     return target
+
+
+def _path(url: str, shot: Shot) -> str:
+    if "{incident}" not in shot.path:
+        return shot.path
+    found = httpx.get(f"{url}/incidents").json()["incidents"]
+    return shot.path.format(incident=found[0]["data"]["id"])
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

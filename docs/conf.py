@@ -11,6 +11,7 @@ project = "Driftgauge"
 html_title = "Driftgauge"
 extensions = ["myst_parser"]
 exclude_patterns = ["making"]
+smartquotes = False  # `--data` is to be pasted
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["site.css"]

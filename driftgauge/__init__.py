@@ -9,12 +9,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from driftgauge.client.aio import AsyncMonitor
+    from driftgauge.client.monitor import Monitor
     from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.consumer.offline.comparison import compare
     from driftgauge.consumer.offline.registration import register_version
     from driftgauge.consumer.offline.sample_statistics import SampleStatistic, statistics
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.reference.pii import remove as remove_personal
+    from driftgauge.shared.registration.remote import register
     from driftgauge.shared.registry.promotion import ValidationData, promote, validate
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.reporting.html import render_html
@@ -26,12 +29,15 @@ if TYPE_CHECKING:
     wasserstein: SampleStatistic
 
 __all__ = [
+    "AsyncMonitor",
     "JudgingPolicy",
     "ModelRegistry",
+    "Monitor",
     "Submission",
     "ValidationData",
     "compare",
     "promote",
+    "register",
     "register_version",
     "remove_personal",
     "render_html",
@@ -39,11 +45,13 @@ __all__ = [
     "validate",
 ]
 _HOMES = {
+    "client": ("AsyncMonitor", "Monitor"),
     "consumer.judging.policy": ("JudgingPolicy",),
     "consumer.offline.comparison": ("compare",),
     "consumer.offline.registration": ("register_version",),
     "consumer.offline.sample_statistics": ("statistics",),
     "consumer.offline.submission": ("Submission",),
+    "shared.registration.remote": ("register",),
     "shared.reference.pii": ("remove_personal",),
     "shared.registry.promotion": ("ValidationData", "promote", "validate"),
     "shared.registry.registry": ("ModelRegistry",),

@@ -18,6 +18,7 @@ from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
 from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
+from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
@@ -27,16 +28,17 @@ from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
     batch,
     columns,
-    events,
     health,
-    labels,
     metrics,
     models,
+    open_inference,
     predict,
     predictions,
     references,
+    versions,
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
+from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -60,11 +62,15 @@ ROUTERS = (
     incident_pages.router,
     predict.router,
     batch.router,
+    open_inference.router,
     predictions.router,
     events.router,
+    publishers.router,
+    cloudevents.router,
     labels.router,
     models.router,
     columns.router,
+    versions.router,
     references.router,
     drift.router,
     reports.router,
@@ -138,6 +144,7 @@ def build(settings: Settings) -> Parts:
         publisher=publisher,
         refusals=refusals,
         refused_labels=refused_labels,
+        clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
         subscriptions=followed("alert"),
         incidents=followed("incident"),

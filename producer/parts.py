@@ -7,6 +7,7 @@ import redis.asyncio
 from driftgauge.producer.access.control import Access
 from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.documents import Bodies
+from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
@@ -39,6 +40,8 @@ class Parts:
         What this process took and refused of the events that clients sent.
     refused_labels
         The same of labels.
+    clients
+        The clients that number what they send.
     supervisor
         How the background tasks are.
     traffic
@@ -56,6 +59,7 @@ class Parts:
     publisher: Publisher
     refusals: Refusals
     refused_labels: Refusals
+    clients: Clients
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
     incidents: Subscriptions

@@ -3,6 +3,7 @@ next.
 
 DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── BadData                     65  a file, schema or request that cannot be used (EX_DATAERR)
+│   └── AlreadyThere            73  a version that was registered, or purged, before (EX_CANTCREAT)
 ├── GateFailed                   1  a version that did not pass its gates, so it is not promoted
 ├── ModelNotFound               66  a model, version or model file that is not there (EX_NOINPUT)
 ├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
@@ -24,6 +25,12 @@ class BadData(DriftgaugeError):
     """A file, schema or request that cannot be used; nothing was done with it."""
 
     exit_code = 65
+
+
+class AlreadyThere(BadData):
+    """A version of this number was registered, or purged, before; versions never change."""
+
+    exit_code = 73
 
 
 class ModelNotFound(DriftgaugeError):

@@ -53,8 +53,10 @@ def read_regular(path: Path, most: int = SMALL) -> bytes:
     OSError: [Errno 22] it is no regular file: '/dev/zero'
     """
     with open(open_regular(path), "rb") as file:
-        check_size(path, os.fstat(file.fileno()).st_size, most)
-        content = file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size
+        check_size(path, size, most)
+        content = file.read(size + 1)  # as much memory is taken as is asked for
+        content += file.read(most + 1 - len(content)) if len(content) > size else b""
     check_size(path, len(content), most)  # it may have grown meanwhile
     return content
 

@@ -124,6 +124,14 @@ class Settings(BaseSettings):
     """Longest time of a model call, in seconds. What waits for it then is answered 503, and so are
     later requests for that version until the call returns.
     """
+    register_max_bytes: int = Field(1 << 30, ge=1)
+    """Largest body of `POST /models/{m}/versions`, in bytes; it is on disk, in `data_dir`, until
+    the version is registered.
+    """
+    register_joblib: bool = False
+    """If true, `POST /models/{m}/versions` takes joblib files, which run code when they are loaded:
+    whoever has a key with the scope admin can then run code as the API.
+    """
     batch_max_rows: int = Field(100_000, ge=1)
     """Most rows of a batch."""
     batch_max_bytes: int = Field(1 << 29, ge=1)

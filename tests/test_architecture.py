@@ -4,6 +4,7 @@ modules.
 
 import ast
 import graphlib
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -81,7 +82,7 @@ IMPURE_MODULES = {
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"}
 UNSAFE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
-JOBLIB = ("shared/registry/version_folder.py", "models/")
+JOBLIB = ("shared/artifacts/joblib_file.py", "models/")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -240,6 +241,7 @@ def full_folders(root: Path) -> list[str]:
         for package in (*PACKAGES, "tests", "benchmarks")
         for path in (root / package).rglob("*.py")
     )
+    counts["driftgauge/client"] = len(list((root / "driftgauge" / "client").glob("*.py")))
     return [f"{name}: {count} files" for name, count in counts.items() if count > MOST_FILES]
 
 
@@ -271,13 +273,44 @@ def test_every_package_has_a_docstring() -> None:
 
 
 def test_the_links_lead_to_the_packages() -> None:
-    """`driftgauge/` holds nothing but its own three files and links to the packages at the root."""
+    """`driftgauge/` holds nothing but its own three files, the client, and links to the packages at
+    the root.
+    """
     found = {
         path.name: path for path in (ROOT / "driftgauge").iterdir() if path.name != "__pycache__"
     }
-    assert set(found) == {"__init__.py", "__main__.py", "py.typed", *PACKAGES}
+    assert set(found) == {"__init__.py", "__main__.py", "py.typed", "client", *PACKAGES}
     for package in PACKAGES:
         assert found[package].readlink() == Path("..") / package
+
+
+CLIENT = ROOT / "driftgauge" / "client"
+ADAPTED = {"bentoml.py": "bentoml", "litserve.py": "litserve"}
+"""Modules of the client that stand beside another library, and need it."""
+
+
+def foreign(path: Path) -> list[str]:
+    """Return what a module of the client, or of what it shares, imports beside the standard
+    library.
+    """
+    return [
+        module
+        for module in imported(ast.parse(path.read_text()))
+        if module.split(".")[0] not in {*sys.stdlib_module_names, ADAPTED.get(path.name)}
+        and not f"{module}.".startswith(("driftgauge.client.", "driftgauge.shared.framing."))
+    ]
+
+
+def test_the_client_needs_the_standard_library_alone(tmp_path: Path) -> None:
+    """It imports nothing else, of ours neither but the frames of the spool; and the test can
+    fail.
+    """
+    paths = [*CLIENT.glob("*.py"), ROOT / "shared" / "framing.py"]
+    assert len(paths) > 8
+    assert [f"{path.name}: {module}" for path in paths for module in foreign(path)] == []
+    planted_ = tmp_path / "a.py"
+    planted_.write_text("import numpy\nfrom driftgauge.shared.errors import BadData\n")
+    assert foreign(planted_) == ["numpy", "driftgauge.shared.errors.BadData"]
 
 
 def test_every_package_is_checked() -> None:

@@ -134,8 +134,9 @@ def test_what_the_site_needs_can_be_made(name: str) -> None:
     explained, or its page cannot be made.
     """
     assert len(filling.MADE[name]()) > 500
-    place = f"<!-- made: {name} -->"
-    assert sum(f"\n{place}\n" in path.read_text() for path in PAGES) == 1
+    places = [found for path in PAGES for found in filling.PLACE.findall(path.read_text())]
+    assert places.count(name) == 1
+    assert set(places) == filling.MADE.keys()
 
 
 def test_a_gap_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 SETUPTOOLS = 77
 """The first release that can build the project, by pyproject.toml."""
 OWN = ("models.py", "producer.py", "consumer.py", "shared/__init__.py", "tests/__init__.py")
+CLIENT = "driftgauge/client"
 NOT_OURS = "raise SystemExit('a module of the user was imported')\n"
 
 
@@ -160,14 +161,14 @@ def test_the_wheel_has_every_file_and_no_link(wheel: Path) -> None:
         }
         kinds = {stat.S_IFMT(one.external_attr >> 16) for one in packed.infolist()}
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *PACKAGES],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *PACKAGES, CLIENT],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.splitlines()
     own = {f"driftgauge/{name}" for name in ("__init__.py", "__main__.py", "py.typed")}
-    assert files == own | {f"driftgauge/{name}" for name in listed}
+    assert files == own | {f"driftgauge/{name.removeprefix('driftgauge/')}" for name in listed}
     assert kinds <= {0, stat.S_IFREG}
 
 
@@ -181,15 +182,34 @@ def test_the_base_installation_imports_without_any_package(bare: Installed) -> N
     assert not {"asyncio", "dataclasses", "inspect", "logging", "urllib"} & set(loaded[1].split())
 
 
+def test_the_client_needs_no_package(bare: Installed) -> None:
+    """The base installation logs: what cannot be sent is in the spool; and importing the client
+    loads nothing that takes long.
+    """
+    told = bare.python(
+        "import sys\nbefore = set(sys.modules)\nfrom driftgauge.client import Monitor\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+        "monitor = Monitor('http://127.0.0.1:9', 'steel', spool='spool')\n"
+        "print(monitor.log({'x': 1}, 2, id='a'))\n"
+        "print(monitor.stats['logged'])\n"
+        "monitor.close(0.1)\n"
+    )
+    assert told[1:] == ["a", "1"]
+    (file,) = (bare.folder / "spool").iterdir()
+    assert b'"id":"a"' in file.read_bytes()
+    slow = {"asyncio", "dataclasses", "http.client", "inspect", "logging", "pathlib", "ssl"}
+    assert not slow & set(told[0].split())
+
+
 def test_a_name_of_the_library_says_what_it_needs(bare: Installed) -> None:
-    """Without the extra a name of the library is an ImportError with the pip line; only
-    `remove_personal` needs nothing but the frame that it is given.
+    """Without the extra a name of the library is an ImportError with the pip line; only the
+    client's need none, and `remove_personal` needs nothing but the frame that it is given.
     """
     told = bare.python(
         "import driftgauge\nfor name in driftgauge.__all__:\n    try:\n"
         "        getattr(driftgauge, name)\n    except ImportError as told:\n        print(told)\n"
     )
-    assert len(told) == len(driftgauge.__all__) - 1
+    assert len(told) == len(driftgauge.__all__) - 3
     assert all(line.endswith(": pip install 'driftgauge[server]'") for line in told)
 
 

@@ -93,6 +93,19 @@ def calibrate_version(
     said
         How the file is written, where it is not written as the reference was.
     """
+    published = read_by(registry.load(model, version), said or {})
+    made = calibrated(published, rows, _estimator(registry, published, rows), watch)
+    registry.store_calibration(model, version, made)
+    return made
+
+
+def calibrated(
+    published: "PublishedVersion",
+    rows: "TimedRows | None",
+    estimator: Any,
+    watch: list[str] | None = None,
+) -> "Calibration":
+    """Calibrate a version with a progress bar; nothing is stored."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -101,7 +114,6 @@ def calibrate_version(
     from driftgauge.consumer.offline.calibrating import make_calibration
 
     settings = located_settings()
-    published = read_by(registry.load(model, version), said or {})
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replaying the reference's weeks", total=STEPS + 1)
         made, remarks = make_calibration(
@@ -110,11 +122,9 @@ def calibrate_version(
             target=settings.false_alarms_per_month,
             floor=JudgingPolicy().psi_warning,
             watch=watch,
-            estimator=_estimator(registry, published, rows),
+            estimator=estimator,
             progress=lambda: bar.advance(task),
         )
-        registry.store_calibration(model, version, made)
-        bar.advance(task)
     for remark in remarks:
         click.echo(printable(remark), err=True)
     return made

@@ -1,13 +1,13 @@
 """`driftgauge models register`: a new version, with its fitted model or only to be monitored."""
 
+import tempfile
 from collections import Counter
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
@@ -17,11 +17,14 @@ from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.registration.fields import FIELDS
+from driftgauge.shared.registration.mlflow_model import fetch, is_in_mlflow
 from driftgauge.shared.tables.options import names_option
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.consumer.offline.submission import Submission
+    from driftgauge.shared.reference.calibration import Calibration
     from driftgauge.shared.versions.manifest import PublishedVersion, Task
 
 AT_REGISTRATION: Final = "promoted at its registration"
@@ -39,7 +42,8 @@ AT_REGISTRATION: Final = "promoted at its registration"
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),
-    help="Fitted model: .joblib, or LightGBM's text as .txt. None: the model is only monitored.",
+    help="Fitted model: .joblib, .onnx, LightGBM's .txt, XGBoost's .ubj or .json, CatBoost's .cbm. "
+    "Or of MLflow: models:/NAME@ALIAS, runs:/RUN/PATH. None: the model is only monitored.",
 )
 @click.option(
     "--task",
@@ -51,6 +55,12 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
+@names_option(
+    "--feature",
+    "features",
+    help="Column that is a feature, in the model's order; repeatable, or with commas.  [default: "
+    "those of the artifact, or all]",
+)
 @names_option("--exclude", help="Column that is left out of drift; repeatable, or with commas.")
 @names_option(
     "--segment",
@@ -127,7 +137,16 @@ AT_REGISTRATION: Final = "promoted at its registration"
 @click.option(
     "--features-module", default="", help="Dotted name of the module that makes the features."
 )
+@click.option(
+    "--git-revision", help="Commit of the training code.  [default: that of the current folder]"
+)
+@click.option("--trained", help="When the model was fitted, ISO 8601.  [default: that of its file]")
 @click.option("--promote", is_flag=True, help="Run the gates, and put it into production.")
+@click.option(
+    "--url",
+    help="API to register at: the files are sent there, with DRIFTGAUGE_API_KEY.  [default: the "
+    "registry here]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the table and the version as JSON.")
 @actor_option
 def register(
@@ -139,6 +158,7 @@ def register(
     prediction_column: str | None,
     target_column: str | None,
     time_column: str | None,
+    features: tuple[str, ...],
     exclude: tuple[str, ...],
     classes: tuple[str, ...],
     schema_file: Path | None,
@@ -153,6 +173,9 @@ def register(
     features_module: str,
     segments: tuple[str, ...],
     probability_columns: tuple[str, ...],
+    git_revision: str | None,
+    trained: str | None,
+    url: str | None,
     actor: str,
     *,
     labels: bool,
@@ -173,6 +196,13 @@ def register(
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import Gates, parse_bounds
 
+    context = click.get_current_context()
+    if is_in_mlflow(artifact):
+        _register_fetched(context)
+        return
+    if url is not None:
+        _register_at(url, context)
+        return
     minimum, maximum = parse_bounds(bounds)
     gates = Gates(minimum, maximum, max_latency_ms, methods, min_reference_rows, tolerance)
     submission = Submission(
@@ -197,6 +227,9 @@ def register(
         segments,
         probability_columns,
         choices_of(table),
+        git_revision,
+        trained,
+        features,
     )
     registry = ModelRegistry(located_settings().registry_dir)
     found: list[Recognised] = []
@@ -217,10 +250,14 @@ def register(
             )
         return
     with waiting(f"reading {reference.name} and making its profile") as at:
-        folder, published = register_version(registry, submission, tell, at)
+        folder, published = register_version(
+            registry,
+            submission,
+            tell,
+            at,
+            lambda made, fitted: _calibration(submission, made, fitted),
+        )
     if as_json:
-        with redirect_stdout(StringIO()):
-            _calibrate(registry, published, reference, time_column, prediction_column)
         if promote:
             promotion.promote(
                 registry, name, published.manifest.version, actor=actor, reason=AT_REGISTRATION
@@ -228,13 +265,80 @@ def register(
         click.echo(msgspec.json.encode(_document(folder, published, found[0])).decode())
         return
     _tell(folder, published)
-    _calibrate(registry, published, reference, time_column, prediction_column)
+    _show_calibration(published)
     version = published.manifest.version
     if promote:
         promotion.promote(registry, name, version, actor=actor, reason=AT_REGISTRATION)
         click.echo(f"{name} {version} is in production.")
     else:
         click.echo(f"To put it into production: driftgauge models promote {name} {version}")
+
+
+def _register_fetched(context: click.Context) -> None:
+    """Register a model of MLflow: what it tells counts where nothing else was said."""
+    parameters = {
+        field: option.name
+        for option in context.command.params
+        for field in (option.opts[0].removeprefix("--").replace("-", "_"),)
+        if option.name is not None
+    }
+    with tempfile.TemporaryDirectory(prefix="driftgauge-") as folder:
+        told = fetch(str(context.params["artifact"]), Path(folder))
+        if context.params["schema_file"] is not None:
+            told.pop("type", None)  # it is for the schema to say
+        told["metrics"] = tuple(f"{name}={value!r}" for name, value in told["metrics"].items())
+        for field, value in told.items():
+            name = parameters[field]
+            if field in {"artifact", "metrics"} or not context.params[name]:
+                said = context.params[name] if field == "metrics" else ()
+                context.params[name] = (*value, *said) if field == "metrics" else value
+                context.set_parameter_source(name, ParameterSource.COMMANDLINE)
+        context.invoke(register, **context.params)
+
+
+def _register_at(url: str, context: click.Context) -> None:
+    """Register at an API: all that was said goes there."""
+    from driftgauge.consumer.offline.reference_table import Recognised
+    from driftgauge.shared.reference.columns.choices import ColumnRow
+    from driftgauge.shared.registration import remote
+
+    said = {
+        option.opts[0].removeprefix("--").replace("-", "_"): context.params[option.name]
+        for option in context.command.params
+        if option.name is not None
+        and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+    }
+    for name in ("write_schema", "actor"):
+        if name in said:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} is for the registry here; leave it out with --url.")
+    options = {name: value for name, value in said.items() if name in FIELDS}
+    if "metrics" in options:
+        options["metrics"] = _read_metrics(options["metrics"])
+    secret = located_settings().api_key
+    with waiting(f"registering at {url}"):
+        found = remote.register(
+            said["reference"],
+            model=said["name"],
+            artifact=said.get("artifact"),
+            schema=said.get("schema"),
+            url=url,
+            key=None if secret is None else secret.get_secret_value(),
+            promote=bool(said.get("promote")),
+            **options,
+        )
+    if "json" in said:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    show_columns(
+        Recognised(
+            msgspec.convert(found["columns"], tuple[ColumnRow, ...]), tuple(found["remarks"])
+        )
+    )
+    name, version = found["model"], found["version"]
+    click.echo(f"{name} {version} is registered at {url}: {found['rows']:,} reference rows.")
+    if "promote" in said:
+        click.echo(f"{name} {version} is in production.")
 
 
 def _document(folder: Path, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
@@ -250,29 +354,37 @@ def _document(folder: Path, published: "PublishedVersion", found: "Recognised") 
     }
 
 
-def _calibrate(
-    registry: "ModelRegistry",
-    published: "PublishedVersion",
-    reference: Path,
-    time: str | None,
-    prediction: str | None,
-) -> None:
+def _calibration(
+    submission: "Submission", published: "PublishedVersion", estimator: Any
+) -> "Calibration | None":
     """Test the reference for order in time, if it has times."""
-    if time is None:
+    if submission.time_column is None:
+        return None
+    from driftgauge.consumer.commands.calibrate import calibrated
+    from driftgauge.consumer.offline.calibrating import TimedRows
+
+    rows = TimedRows(
+        submission.reference,
+        submission.time_column,
+        submission.prediction_column,
+        submission.pii_key,
+    )
+    needed = estimator if submission.prediction_column is None else None
+    return calibrated(published, rows, needed)
+
+
+def _show_calibration(published: "PublishedVersion") -> None:
+    if published.calibration is None:
         click.echo(
             "There is no --time-column: the rows are taken as exchangeable, which was not tested."
         )
         return
-    from driftgauge.consumer.commands.calibrate import calibrate_version, show
-    from driftgauge.consumer.offline.calibrating import TimedRows
+    from driftgauge.consumer.commands.calibrate import show
     from driftgauge.consumer.offline.pace import pace
 
     settings = located_settings()
-    rows = TimedRows(reference, time, prediction, settings.pii_secret)
-    manifest = published.manifest
-    calibration = calibrate_version(registry, manifest.model, manifest.version, rows, None)
-    show(calibration)
-    for said in pace(calibration, settings.window_days, settings.min_window_rows):
+    show(published.calibration)
+    for said in pace(published.calibration, settings.window_days, settings.min_window_rows):
         click.echo(said)
 
 

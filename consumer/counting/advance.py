@@ -18,6 +18,7 @@ from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
 from driftgauge.consumer.counting.dedupe import Dedupe
 from driftgauge.consumer.counting.detection import detect
 from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter
+from driftgauge.consumer.counting.exchanges.pairing import Paired, Pairer
 from driftgauge.consumer.counting.group import Group, segments_of
 from driftgauge.consumer.counting.join import Joiner
 from driftgauge.consumer.counting.panes.cells import CellMap
@@ -39,11 +40,14 @@ FORGOTTEN = (
 
 @dataclass(slots=True)
 class Outputs:
-    """Outputs of a step: entries of the panes stream with their ids, roll-ups, and dead letters."""
+    """Outputs of a step: entries of the panes stream with their ids, roll-ups, dead letters, and
+    predictions to write to the log.
+    """
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
     rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    paired: list[Paired] = field(default_factory=list)
 
     @property
     def urgent(self) -> bool:
@@ -94,9 +98,10 @@ class _Step:
 
     def run(self) -> Outputs:
         batch = self.batch
-        fresh, labels = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
+        fresh, labels, halves = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
         fresh = self._without_known_ids(self._usable(fresh))
         self._drop_unknown_changes()
+        self._pair(halves)
         self.joiner = Joiner(
             self.state, batch.labels, labels, self.versions, self.policy, self._write
         )
@@ -195,6 +200,15 @@ class _Step:
         return self.state.ids.claim(
             prediction.id, prediction.received, entry_ms, policy.retire_ms, policy.client_ids_max
         )
+
+    def _pair(self, halves: Ints) -> None:
+        """Make predictions of the halves that met; those that cannot wait become dead letters."""
+        batch, pairer = self.batch, Pairer(self.state)
+        self.outputs.paired, refused = pairer.pair(batch.halves, halves)
+        for place, reason in refused.items():
+            position = int(batch.halves.positions[place])
+            batch.dead[position] = DeadLetter(batch.entries[position], reason)
+        pairer.pass_time(int(batch.all_ms[-1]))
 
     # -- time --------------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
 """Deduplication: finds the new entries of a batch by publisher and sequence number."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.consumer.counting.clock import HOUR_MS
-from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter
+from driftgauge.consumer.counting.entries.columns import NO_INTS, Batch, DeadLetter
 from driftgauge.consumer.counting.entries.publishers import Publisher, to_forget, to_retire
 from driftgauge.consumer.counting.state import CountingState
 from driftgauge.shared.arrays import Ints
@@ -15,42 +16,53 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
-class _Numbered:
+class _All:
     """All entries of a batch that could be read and have sequence numbers, in order.
 
     Parameters
     ----------
-    is_label
-        Whether each entry is a label; None if there are only predictions.
+    kinds
+        Kind of each entry: 0 for a prediction, 1 for a label, 2 for a half; None if there are only
+        predictions.
     """
 
     positions: Ints
     entry_ms: Ints
     publishers: list[bytes]
     sequences: Ints
-    is_label: Flags | None = None
+    kinds: Ints | None = None
 
     @classmethod
-    def of(cls, batch: Batch) -> "_Numbered":
-        labels = batch.labels
-        if not labels.labels:
+    def of(cls, batch: Batch) -> "_All":
+        others = (batch.labels, batch.halves)
+        if not any(one.events for one in others):
             return cls(batch.positions, batch.entry_ms, batch.publishers, batch.sequences)
-        positions = np.concatenate((batch.positions, labels.positions))
+        parts = (batch, *others)
+        positions = np.concatenate([part.positions for part in parts])
         order = np.argsort(positions, kind="stable")
-        publishers = batch.publishers + labels.publishers
+        publishers = [name for part in parts for name in part.publishers]
+        kinds = np.repeat(np.arange(len(parts)), [len(part.publishers) for part in parts])
         return cls(
             positions[order],
-            np.concatenate((batch.entry_ms, labels.entry_ms))[order],
+            np.concatenate([part.entry_ms for part in parts])[order],
             [publishers[place] for place in order.tolist()],
-            np.concatenate((batch.sequences, labels.sequences))[order],
-            order >= len(batch.predictions),
+            np.concatenate([part.sequences for part in parts])[order],
+            kinds[order],
         )
 
-    def parted(self, fresh: Flags) -> tuple[Ints, Ints]:
-        """Return the positions of the fresh entries among the predictions, and among the labels."""
-        if self.is_label is None:
-            return np.flatnonzero(fresh), np.zeros(0, np.int64)
-        return np.flatnonzero(fresh[~self.is_label]), np.flatnonzero(fresh[self.is_label])
+    def parted(self, fresh: Flags) -> "Fresh":
+        """Return the places of the fresh entries among those of their kind."""
+        if self.kinds is None:
+            return Fresh(np.flatnonzero(fresh))
+        return Fresh(*(np.flatnonzero(fresh[self.kinds == kind]) for kind in range(3)))
+
+
+class Fresh(NamedTuple):
+    """Places of the entries that were not counted before, among those of their kind."""
+
+    predictions: Ints
+    labels: Ints = NO_INTS
+    halves: Ints = NO_INTS
 
 
 class Dedupe:
@@ -69,25 +81,27 @@ class Dedupe:
     def __init__(self, state: CountingState, batch: Batch, retire_ms: int) -> None:
         self._state = state
         self._batch = batch
-        self._numbered = _Numbered.of(batch)
+        self._numbered = _All.of(batch)
         self._retire_ms = retire_ms
 
-    def fresh(self) -> tuple[Ints, Ints]:
-        """Return the places of the predictions, and of the labels, whose number was not seen
-        before; remember the numbers.
+    def fresh(self) -> Fresh:
+        """Return the places of the events whose number was not seen before; remember the
+        numbers.
         """
         batch, numbered = self._batch, self._numbered
         fresh = np.ones(len(numbered.publishers), dtype=bool)
         publishers = np.array(numbered.publishers, dtype=object)
         turns = self._turns()
         closed = start = 0
-        for position in sorted(turns | batch.dead_numbers.keys()):
+        for position in sorted(turns | batch.dead_numbers.keys() | batch.voids.keys()):
             stop = int(np.searchsorted(numbered.positions, position))
             closed += self._claim(fresh, publishers, start, stop)
             if position in turns:
                 self._retire_silent(int(batch.all_ms[position]))
             if position in batch.dead_numbers:
                 self._claim_dead(position)
+            if position in batch.voids:
+                self._claim_void(position)
             start = stop
         closed += self._claim(fresh, publishers, start, len(fresh))
         self._state.counters.duplicates += int((~fresh).sum()) - closed
@@ -109,6 +123,16 @@ class Dedupe:
         if number > publisher.closed and not publisher.seen.add(number):
             del self._batch.dead[position]
             self._state.counters.duplicates += 1
+
+    def _claim_void(self, position: int) -> None:
+        """Note numbers that no event has; those that are closed are settled already."""
+        name, void = self._batch.voids[position]
+        publisher = self._publisher(name, int(self._batch.all_ms[position]))
+        self._state.counters.void += sum(
+            publisher.seen.add_span(max(first, publisher.closed + 1), last)
+            for first, last in void.spans
+            if max(first, publisher.closed + 1) <= last
+        )
 
     def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> int:
         """Remember some numbers; mark those that were seen before as not fresh.
@@ -165,6 +189,11 @@ class Dedupe:
     def _retire_silent(self, now: int) -> None:
         """Retire and forget publishers at the beginning of an hour of entry time."""
         state = self._state
+        for name, publisher in state.publishers.items():
+            closed = publisher.close_surplus()
+            if closed:
+                state.counters.lost += closed
+                state.changed.add(b"publisher:" + name)
         for name in to_retire(state.publishers, now, self._retire_ms):
             state.counters.lost += state.publishers[name].retire()
             state.changed.add(b"publisher:" + name)

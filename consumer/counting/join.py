@@ -96,7 +96,7 @@ class Joiner:
         self._write = write
         self._positions = labels.positions[fresh].tolist()
         self._entry_ms = labels.entry_ms[fresh].tolist()
-        self._labels = [labels.labels[place] for place in fresh.tolist()]
+        self._labels = [labels.events[place] for place in fresh.tolist()]
         self._digests = [labels.digests[place] for place in fresh.tolist()]
         self._touched = set(self._digests)
         self._next = 0

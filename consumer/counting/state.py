@@ -10,6 +10,8 @@ hour, day, ages     the running sums of panes, and how old the written ones are 
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     labels              what waits for labels by day, and joined rows that judging does not know yet
     (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
+    exchanges           how many requests and responses wait for each other
+    (the halves themselves have keys of their own, by five minutes: exchanges/waiting.py)
     detector:NAME:V     framed detector state of version V
     errors:NAME:V       framed state of a detector of its errors
 """
@@ -23,6 +25,7 @@ from driftgauge.consumer.counting.clock import Clock, Traffic
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS, Detector
 from driftgauge.consumer.counting.entries.client_ids import ClientIds
 from driftgauge.consumer.counting.entries.publishers import Publisher
+from driftgauge.consumer.counting.exchanges.waiting import Exchanges, Span
 from driftgauge.consumer.counting.labels.pending import Day, Pending
 from driftgauge.consumer.counting.labels.revisions import Revisions
 from driftgauge.consumer.counting.panes.cells import CellMap
@@ -44,6 +47,13 @@ class InUse(msgspec.Struct, frozen=True):
 class _Labels(msgspec.Struct):
     days: dict[int, Day]
     revisions: Revisions
+
+
+class _Exchanges(msgspec.Struct):
+    spans: dict[int, Span]
+    day: int
+    publisher: bytes
+    number: int
 
 
 class Position(msgspec.Struct):
@@ -95,6 +105,9 @@ class CountingState:
     pending: Pending = field(default_factory=Pending)
     """Predictions that wait for labels, and the reverse; they have keys of their own, which expire.
     """
+    exchanges: Exchanges = field(default_factory=Exchanges)
+    """Requests and responses that wait for each other; they have keys of their own, which expire.
+    """
     revisions: Revisions = field(default_factory=Revisions)
     rollups: RollUps = field(default_factory=RollUps)
     changed: set[bytes] = field(default_factory=set)
@@ -124,10 +137,30 @@ class CountingState:
                 publisher.seen.missing for publisher in self.publishers.values()
             )
             self._note_waiting(self.counters.labels)
+            self.counters.exchanges.waiting = self.exchanges.size
             return msgspec.json.encode(self.counters)
+        if kind in {b"labels", b"exchanges"}:
+            return self._pack_waiting(kind)
+        return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+
+    def _pack_waiting(self, kind: bytes) -> bytes:
+        """Pack what is known of labels, or of requests and responses, that wait."""
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
-        return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+        known = self.exchanges
+        place = _Exchanges(known.spans, known.day, known.publisher, known.number)
+        return msgspec.msgpack.encode(place)
+
+    def _unpack_waiting(self, kind: bytes, packed: bytes) -> None:
+        """Read what `_pack_waiting` wrote."""
+        if kind == b"labels":
+            labels = msgspec.msgpack.decode(packed, type=_Labels)
+            self.pending.days, self.revisions = labels.days, labels.revisions
+        else:
+            known = msgspec.msgpack.decode(packed, type=_Exchanges)
+            self.exchanges = Exchanges(
+                known.spans, day=known.day, publisher=known.publisher, number=known.number
+            )
 
     def _pack_holes(self) -> bytes:
         """Pack the numbers that have not arrived."""
@@ -166,9 +199,8 @@ class CountingState:
                 state.pane = OpenPane.unpack(packed)
             elif kind in FIELDS:
                 state.rollups.unpack(kind, packed)
-            elif kind == b"labels":
-                known = msgspec.msgpack.decode(packed, type=_Labels)
-                state.pending.days, state.revisions = known.days, known.revisions
+            elif kind in {b"labels", b"exchanges"}:
+                state._unpack_waiting(kind, packed)
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"errors":

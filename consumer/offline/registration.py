@@ -21,9 +21,11 @@ from driftgauge.consumer.offline.reference_table import (
 )
 from driftgauge.consumer.offline.submission import Submission, schema_from
 from driftgauge.shared.arrays import Floats
+from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
+from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
@@ -45,12 +47,15 @@ from driftgauge.shared.versions.prediction import (
     probabilities,
 )
 
+Calibrate = Callable[[PublishedVersion, Any], Calibration | None]
+
 
 def register_version(
     registry: ModelRegistry,
     submission: Submission,
     tell: Callable[[Recognised], None] = lambda _found: None,
     at: At = silent,
+    calibrate: Calibrate = lambda _made, _estimator: None,
 ) -> tuple[Path, PublishedVersion]:
     """Register a version, in stage none.
 
@@ -58,6 +63,9 @@ def register_version(
     ----------
     tell
         Called with how each column is taken, before anything is stored.
+    calibrate
+        Makes the calibration that is stored with the version, of the version and its fitted model;
+        None if its rows have no times.
     at
         Told of each column that is being worked on.
 
@@ -92,9 +100,11 @@ def register_version(
             partitions=submission.partitions,
             metrics=dict(submission.metrics),
             feature_engineering=submission.features_module,
-            trained=_modified(submission.artifact),
-            git_revision=git_revision(),
-            libraries=library_versions(estimator) if submission.artifact else {},
+            trained=_trained(submission),
+            git_revision=git_revision()
+            if submission.git_revision is None
+            else submission.git_revision,
+            libraries=_libraries(submission.artifact, estimator),
             data_digest=file_digest(submission.reference),
             gates=_gates(submission, task, schema),
             labels=submission.labels,
@@ -106,6 +116,7 @@ def register_version(
             frame, submission, schema, reference, [*stream, predictions], estimator, columns
         ),
     )
+    published = msgspec.structs.replace(published, calibration=calibrate(published, estimator))
     folder = registry.register(published, submission.artifact)
     registry.note_tried(submission.name, version)  # it has predicted the reference here
     return folder, registry.load(submission.name, version)
@@ -199,10 +210,15 @@ def _choices(submission: Submission, given: Schema | None) -> Choices:
 
 
 def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Return the columns that are features: in the model's order and only its own, if it knows
-    by name.
+    """Return the columns that are features: those that were said; or in the model's order and only
+    its own, if it knows them by name.
     """
     features = table.frame[list(table.features)]
+    absent = [name for name in submission.features if name not in features.columns]
+    if absent:
+        raise BadData(f"{submission.reference} has no feature {', '.join(absent)}.")
+    if submission.features:
+        features = features[list(submission.features)]
     names: Any = getattr(estimator, "feature_names_in_", getattr(estimator, "feature_names", ()))
     columns = {
         str(name).replace(" ", "_"): name for name in features.columns
@@ -391,8 +407,13 @@ def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
     )
 
 
-def _modified(artifact: Path | None) -> str:
-    """Return the time at which the artifact was written: that of the training."""
-    if artifact is None:
-        return ""
-    return datetime.fromtimestamp(artifact.stat().st_mtime, UTC).isoformat(timespec="seconds")
+def _libraries(artifact: Path | None, estimator: Any) -> dict[str, str]:
+    return library_versions(estimator, format_of(artifact).libraries) if artifact else {}
+
+
+def _trained(submission: Submission) -> str:
+    """Return when the model was fitted: as said, or when its file was written."""
+    if submission.trained is not None or submission.artifact is None:
+        return submission.trained or ""
+    written = submission.artifact.stat().st_mtime
+    return datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")

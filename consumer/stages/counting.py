@@ -16,6 +16,7 @@ from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES, unpack
 from driftgauge.consumer.counting.entries.columns import DeadLetter
+from driftgauge.consumer.counting.exchanges.pairing import Paired
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.panes.rollups import SPAN_MS, first_kept
 from driftgauge.consumer.counting.policy import CountingPolicy
@@ -26,10 +27,11 @@ from driftgauge.consumer.counting.state import (
 )
 from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import SAFE_ADVICE, Checkpoint
-from driftgauge.consumer.stages.pending_store import PendingStore
 from driftgauge.consumer.stages.reader import READ_COUNT, LogReader
 from driftgauge.consumer.stages.room import Room
 from driftgauge.consumer.stages.stage import CommitClock, Stage
+from driftgauge.consumer.stages.stores.exchanges import ExchangeStore
+from driftgauge.consumer.stages.stores.pending import PendingStore
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.connections.redis_client import server_ms
@@ -37,7 +39,7 @@ from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
-from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
+from driftgauge.shared.contract.events import MONITOR_GROUP, PREDICTION, TICK, encode
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, PaneEntry, RollUp, Span
 from driftgauge.shared.errors import BadData, OwnershipLost
@@ -108,6 +110,7 @@ class CountingStage(Stage):
         self._dead = keys.dead(model, partition)
         self._ids = partial(keys.ids, model, partition)
         self._pending = PendingStore(client, keys, model, partition, policy.label_wait_days)
+        self._exchanges = ExchangeStore(client, keys, model, partition)
         self._published = published or PublishedVersions(client, keys, model)
         self._cell_maps: dict[str, CellMap] = {}
         self._usual_version = ""
@@ -124,6 +127,8 @@ class CountingStage(Stage):
     def load(self) -> None:
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
+        if not fields:
+            self._begin_anew()
         offset = fields.pop(b"offset", BEGINNING.encode())
         with self.checkpoint.reading():
             EntryId.parse(offset)
@@ -140,6 +145,7 @@ class CountingStage(Stage):
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
         self._rollups_out: list[tuple[Span, RollUp]] = []
         self._dead_out: list[DeadLetter] = []
+        self._paired_out: list[Paired] = []
         self._clock.reset()
         self._last_event = self._last_entry = self._last_room = time.monotonic()
         self._silent_s, self._early = 0.0, 1.0
@@ -147,6 +153,22 @@ class CountingStage(Stage):
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._check_panes()
         self._prepare_log(offset)
+
+    def _begin_anew(self) -> None:
+        """Delete what stands beside a checkpoint that is gone: the log may be counted again from
+        its beginning, and by what an earlier count had left its events would be known.
+        """
+        now_ms = server_ms(self.client)
+        hours = range(
+            max(0, (now_ms - self.policy.retire_ms) // HOUR_MS - 2), now_ms // HOUR_MS + 2
+        )
+        stale = [
+            *map(self._ids, hours),
+            *self._pending.keys_at(now_ms),
+            *self._exchanges.keys_at(now_ms),
+        ]
+        self.checkpoint.require_unchanged()
+        self.client.unlink(*stale)
 
     def _check_panes(self) -> None:
         """Check that the panes go no further than the checkpoint; what others wrote behind them is
@@ -310,6 +332,7 @@ class CountingStage(Stage):
             self._usual_version = batch.predictions[-1].version
         changes = {(change.version, change.number) for change in batch.changes.values()}
         waiting = self._pending.fetch(self._state.pending, batch.labels.digests)
+        self._exchanges.fetch(self._state.exchanges, batch.halves.digests)
         self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
         self._load_ids(batch)
@@ -317,10 +340,11 @@ class CountingStage(Stage):
         self._panes_out += outputs.panes
         self._rollups_out += outputs.rollups
         self._dead_out += outputs.dead
+        self._paired_out += outputs.paired
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
-        if batch.predictions or batch.labels.digests:
+        if batch.predictions or batch.labels.events or batch.halves.events:
             self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
             self._last_entry, self._silent_s = now, 0.0
@@ -362,7 +386,8 @@ class CountingStage(Stage):
         close because event time stands still.
         """
         alone = self.policy.partitions == 1
-        if not self._state.counters.events and (alone or self._state.position.clock.entry):
+        counted = self._state.counters.events or self._state.exchanges.size
+        if not counted and (alone or self._state.position.clock.entry):
             return math.inf  # nobody waits for a time without an event, or it was told once
         silent_s = self._last_entry - self._last_event
         pause_s = silent_s * (PAUSE_OF_ONE if alone else PAUSE_PER_SILENCE)
@@ -393,7 +418,8 @@ class CountingStage(Stage):
         self.checkpoint.commit(fields, self._queue_outputs)
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._trim()
-        self._panes_out, self._rollups_out, self._dead_out = [], [], []
+        self._panes_out, self._rollups_out = [], []
+        self._dead_out, self._paired_out = [], []
         self._clock.reset()
 
     def _queue_outputs(self, pipe: Pipeline) -> None:
@@ -416,6 +442,15 @@ class CountingStage(Stage):
             self._queue_dead(pipe, letter.entry[0], letter.reason, content)
         self._queue_ids(pipe)
         self._pending.queue(self._state.pending, pipe)
+        self._exchanges.queue(self._state.exchanges, pipe)
+        for publisher, number, prediction in self._paired_out:
+            fields: dict[Any, Any] = {
+                b"t": PREDICTION,
+                b"p": publisher,
+                b"s": number,
+                b"e": encode(prediction),
+            }
+            pipe.xadd(self._log, fields)
 
     def _queue_dead(
         self, pipe: Pipeline, entry_id: bytes, reason: str, content: Sequence[bytes]

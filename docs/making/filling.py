@@ -1,7 +1,7 @@
 """Fills the pages of the site: what is made from the code, and the names of the repository's files.
 
-A line `<!-- made: settings -->` of a page is replaced by what the module of that name writes, so
-the page in the repository is short and always true.
+A line "*Made from the code by `make docs`: settings.*" of a page is replaced by what is made under
+that name, so the page in the repository is short and always true.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs.making import commands, library, metrics, routes, settings, structs
+from docs.making import commands, library, metrics, routes, settings, structs, words
 
 MADE: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings.page,
@@ -20,9 +20,11 @@ MADE: Final[Mapping[str, Callable[[], str]]] = {
     "event data": structs.event_data,
     "snapshot": structs.snapshot,
     "library": library.page,
+    "rules": words.rules,
+    "severities": words.severities,
 }
 """What can be filled in, by the name in the page."""
-PLACE: Final = re.compile(r"^<!-- made: (.+) -->$", re.MULTILINE)
+PLACE: Final = re.compile(r"^\*Made from the code by `make docs`: (.+)\.\*$", re.MULTILINE)
 LINK: Final = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]*)(#[^)\s]*)?\)")
 DOCS: Final = Path(__file__).parents[1]
 

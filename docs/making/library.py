@@ -1,6 +1,8 @@
 """The names of the library, with their docstrings."""
 
+import dataclasses
 import inspect
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import driftgauge
@@ -22,17 +24,38 @@ def names() -> list[str]:
 
 def _name(name: str) -> str:
     found = getattr(driftgauge, name)
-    text = described(inspect.getdoc(found), f"driftgauge.{name}")
-    return f"## {name}\n\n```python\n{_signature(name, found)}\n```\n\n{text}"
+    path = f"driftgauge.{name}"
+    parts = [f"## {name}", _code(path, found), described(inspect.getdoc(found), path)]
+    if inspect.isclass(found) and not dataclasses.is_dataclass(found):
+        parts += [_method(path, inner, method) for inner, method in _methods(found)]
+    return "\n\n".join(parts)
 
 
-def _signature(name: str, found: Any) -> str:
+def _methods(owner: type) -> Iterator[tuple[str, Any]]:
+    """Yield the public methods and properties that a class defines, in the order of its code."""
+    for name, found in vars(owner).items():
+        if isinstance(found, Callable | property) and not name.startswith("_"):
+            yield name, found
+
+
+def _method(owner: str, name: str, found: Any) -> str:
+    path = f"{owner}.{name}"
+    if isinstance(found, property):
+        return f"### {path}\n\n{described(inspect.getdoc(found), path)}"
+    return f"### {path}\n\n{_code(path, found)}\n\n{described(inspect.getdoc(found), path)}"
+
+
+def _code(path: str, found: Any) -> str:
+    return f"```python\n{_signature(path, found)}\n```"
+
+
+def _signature(path: str, found: Any) -> str:
     """Write how it is called, an argument a line if they are many."""
-    parameters = inspect.signature(found).parameters.values()
+    parameters = [one for one in inspect.signature(found).parameters.values() if one.name != "self"]
     written = [str(one.replace(annotation=inspect.Parameter.empty)) for one in parameters]
     marks = [at for at, one in enumerate(parameters) if one.kind is one.KEYWORD_ONLY]
     if marks:
         written.insert(marks[0], "*")
-    line = f"driftgauge.{name}({', '.join(written)})"
+    line = f"{path}({', '.join(written)})"
     within = "".join(f"    {one},\n" for one in written)
-    return line if len(line) <= WIDTH else f"driftgauge.{name}(\n{within})"
+    return line if len(line) <= WIDTH else f"{path}(\n{within})"

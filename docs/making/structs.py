@@ -1,12 +1,12 @@
 """Messages that cross a process, field by field: the snapshot, and the CloudEvents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from inspect import cleandoc
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
-from docs.making.prose import Undocumented, described, entries_of, parts_of, plain, table
+from docs.making.prose import Undocumented, described, entries_of, meant, parts_of, plain, table
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import MARKS
 from driftgauge.shared.contract.incident import Incident
@@ -89,10 +89,22 @@ def _struct(name: str, schema: dict[str, Any]) -> str:
     parts = parts_of(cleandoc(schema.get("description", "")))
     said = entries_of(parts.pop("Parameters", ""))
     rows = [
-        (f"`{field}`", _type(one), plain(said.get(field, "")))
+        (f"`{field}`", _type(one), plain(_meaning(field, said, parts[""], name)))
         for field, one in schema["properties"].items()
     ]
     return f"{described(parts[''], name)}\n\n" + table(["Field", "Type", "Meaning"], rows)
+
+
+def _meaning(field: str, said: Mapping[str, str], text: str, name: str) -> str:
+    """Return what a field means; nothing if the text above the table tells it.
+
+    Examples
+    --------
+    >>> _meaning("n", {}, "A share: `n` are its rows.", "Share")
+    ''
+    """
+    told = f"`{field}`" in text
+    return said.get(field, "") if told else meant(said.get(field), f"{name}.{field}")
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,18 @@ MOST_BODY_BYTES: Final = 256 << 20
 Check = Callable[[object], str | None]
 """A function that returns what is wrong with a value, None if nothing is."""
 _decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True)
+class NotJson:
+    """An item of a body that cannot be read, and why."""
+
+    fault: str
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, as it is answered."""
+        return f"is not JSON: {self.fault}"
 
 
 class Bodies:
@@ -192,7 +205,8 @@ def field_faults(
     FieldError(field='/id', message='must be a string of 1 to 128 characters')
     """
     if not isinstance(document, dict):
-        return [FieldError(at, "must be an object", "unreadable")]
+        words = document.reason if isinstance(document, NotJson) else "must be an object"
+        return [FieldError(at, words, "unreadable")]
     faults: list[FieldError] = []
     for name, value in document.items():
         check = checks.get(name)

@@ -1,4 +1,5 @@
-"""The items of a JSON body that is one object or a list of objects: events, or labels.
+"""The items of a body that is one JSON object, a list of objects, or a line of JSON for each
+(newline-delimited JSON): events, or labels.
 
 A small body is decoded at once. A large one is cut into the texts of its items first, in a thread:
 so they are counted before anything is built of them, no call takes long, and a fault of one does
@@ -13,13 +14,16 @@ from typing import Any, Final
 import msgspec
 
 from driftgauge.producer.http.problems import Problem
-from driftgauge.producer.intake.documents import decode
+from driftgauge.producer.intake.documents import NotJson, decode
 from driftgauge.producer.intake.json_rows import JsonText
 from driftgauge.producer.intake.rows import MAX_ROW
-from driftgauge.producer.intake.turns import AT_ONCE, Turns, run
+from driftgauge.producer.intake.turns import AT_ONCE, Turns, check_containers, run
 
 ARRAY: Final = b"["
 SPACES: Final = b" \t\r\n"
+
+LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+"""Media types of newline-delimited JSON."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -55,7 +59,16 @@ class Items:
             await turns.offer()
 
 
-async def items_of(body: bytes, most: int, what: str) -> Items:
+def is_lines(content_type: str) -> bool:
+    """Tell whether a body is newline-delimited JSON.
+
+    >>> is_lines("application/x-ndjson; charset=utf-8"), is_lines("application/json")
+    (True, False)
+    """
+    return content_type.partition(";")[0].strip().lower() in LINES
+
+
+async def items_of(body: bytes, most: int, what: str, *, lines: bool = False) -> Items:
     """Read the items of a body.
 
     Parameters
@@ -64,12 +77,17 @@ async def items_of(body: bytes, most: int, what: str) -> Items:
         Items that a request may have.
     what
         Name of the items, for messages.
+    lines
+        Whether each line is an item; one that is no JSON is a `NotJson`.
 
     Raises
     ------
     Problem
         400 if it is no JSON, 413 if it has more items or an item is too long.
     """
+    if lines:
+        found = await run(len(body), _lines, body, most, what)
+        return Items(found, None, many=True, cut=True)
     if len(body) > AT_ONCE and body.lstrip(SPACES).startswith(ARRAY):
         texts, flaw, many, cut = await run(len(body), _texts, body, most), None, True, True
     else:
@@ -104,9 +122,33 @@ def _texts(body: bytes, most: int) -> list[str]:
     return texts
 
 
-def _item(text: str) -> tuple[Any, bool]:
+def _lines(body: bytes, most: int, what: str) -> list[bytes]:
+    """Cut a body into its lines, without empty ones.
+
+    Raises
+    ------
+    Problem
+        413 if there are more, or one of them is too long.
+    """
+    if body.count(b"\n") > 2 * most:
+        raise too_many(most, what)
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) > most:
+        raise too_many(most, what)
+    for line in lines:
+        check_containers(line)
+        if len(line) > MAX_ROW:
+            raise Problem(413, f"A line has more than {MAX_ROW} bytes.")
+    return lines
+
+
+def _item(text: str | bytes) -> tuple[Any, bool]:
     """Decode the text of an item; true if only Python reads it, as NaN."""
     try:
         return _decode(text), False
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error)
+    try:
         return json.loads(text), True
+    except (ValueError, RecursionError):
+        return NotJson(reason), False

@@ -2,6 +2,8 @@
 there is known to be on its way.
 """
 
+from collections.abc import Iterator
+
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spool_file import Numbered
@@ -13,16 +15,18 @@ def held(lanes: Lanes, spool: Spool) -> dict[str, list[Held]]:
     publisher and log from the first to the last, of which Redis may have some already.
     """
     found: dict[str, list[Held]] = {}
-    for lane in lanes:
-        if lane.fresh:
-            numbers = lane.fresh[0].sequence, lane.fresh[-1].sequence
-            own = Held(lane.log.decode(), lane.publisher.decode(), min(numbers), max(numbers))
-            found.setdefault(lane.model, []).append(own)
-    on_disk: dict[Numbered, tuple[int, int]] = {}
-    for name, (first, last) in spool.numbers():
-        before = on_disk.get(name, (first, last))
-        on_disk[name] = min(first, before[0]), max(last, before[1])
-    for (model, log, publisher), (first, last) in on_disk.items():
-        own = Held(log.decode(), publisher.decode(errors="replace"), first, last)
-        found.setdefault(model, []).append(own)
+    for numbers in (_in_memory(lanes), spool.numbers()):
+        runs: dict[Numbered, tuple[int, int]] = {}
+        for name, (first, last) in numbers:
+            before = runs.get(name, (first, last))
+            runs[name] = min(first, before[0]), max(last, before[1])
+        for (model, log, publisher), (first, last) in runs.items():
+            own = Held(log.decode(), publisher.decode(errors="replace"), first, last)
+            found.setdefault(model, []).append(own)
     return found
+
+
+def _in_memory(lanes: Lanes) -> Iterator[tuple[Numbered, tuple[int, int]]]:
+    for lane in lanes:
+        for entry in lane.fresh:
+            yield (lane.model, lane.log, entry.publisher), (entry.sequence, entry.sequence)

@@ -1,5 +1,6 @@
-"""Lanes: each is one publisher's events on their way to one partition's log, numbered from 1
-without holes.
+"""Lanes: each is the events on their way to one partition's log. This process numbers them from 1
+without holes; clients that are publishers of their own number theirs, and those of an ended process
+keep its numbers.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ class Entry:
 
     Parameters
     ----------
+    publisher, sequence
+        Who numbered it, and its number.
     kind
         Type of the log entry (shared/contract/events.py).
     file, offset
@@ -31,10 +34,20 @@ class Entry:
         Whether Redis has acknowledged it before.
     """
 
-    __slots__ = ("again", "file", "kind", "offset", "payload", "receipt", "sequence")
+    __slots__ = (
+        "again",
+        "file",
+        "kind",
+        "offset",
+        "payload",
+        "publisher",
+        "receipt",
+        "sequence",
+    )
 
     def __init__(
         self,
+        publisher: bytes,
         sequence: int,
         payload: bytes,
         receipt: Receipt | None,
@@ -43,6 +56,7 @@ class Entry:
         kind: bytes = PREDICTION,
     ) -> None:
         self.kind = kind
+        self.publisher = publisher
         self.sequence = sequence
         self.payload = payload
         self.receipt = receipt
@@ -64,7 +78,7 @@ def longer(delay_s: float) -> float:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The events of one publisher and partition that Redis has not acknowledged.
+    """The events of one partition that Redis has not acknowledged.
 
     Parameters
     ----------
@@ -73,7 +87,7 @@ class Lane:
     log
         Key of the partition's log.
     publisher
-        Publisher that numbered the events: this process, or one that has ended.
+        Name under which this process numbers events.
     """
 
     model: str
@@ -88,10 +102,18 @@ class Lane:
     """Pause after the last refusal; 0 if Redis takes the events."""
     retry_at: float = 0.0
 
-    def append(self, payload: bytes, receipt: Receipt | None, kind: bytes = PREDICTION) -> None:
-        """Number an event and queue it."""
-        self.sequence += 1
-        self.fresh.append(Entry(self.sequence, payload, receipt, kind=kind))
+    def append(
+        self,
+        payload: bytes,
+        receipt: Receipt | None,
+        kind: bytes = PREDICTION,
+        numbered: tuple[bytes, int] | None = None,
+    ) -> None:
+        """Queue an event, which is numbered here unless its publisher did so."""
+        if numbered is None:
+            self.sequence += 1
+            numbered = self.publisher, self.sequence
+        self.fresh.append(Entry(*numbered, payload, receipt, kind=kind))
 
     def take(self, most: int, *, fresh: bool) -> list[Entry]:
         """Take out the first events to send. Events that are not spooled go first, if they may be
@@ -130,7 +152,7 @@ class Lane:
             b"t",
             entry.kind,
             b"p",
-            self.publisher,
+            entry.publisher,
             b"s",
             entry.sequence,
             b"e",
@@ -183,7 +205,7 @@ class Lanes:
         self._keys = keys
         self._keys_of: dict[str, Keys] = {}
         self._ours: dict[tuple[str, int], Lane] = {}
-        self._lanes: dict[tuple[bytes, bytes], Lane] = {}
+        self._lanes: dict[bytes, Lane] = {}
         self._turns: deque[Lane] = deque()
 
     def salt(self, model: str, salts: Sequence[str]) -> None:
@@ -195,13 +217,13 @@ class Lanes:
         lane = self._ours.get((model, partition))
         if lane is None:
             log = self._keys_of.get(model, self._keys).log(model, partition)
-            lane = self._ours[model, partition] = self._add(Lane(model, log.encode()))
+            lane = self._lanes.get(log.encode()) or self._add(Lane(model, log.encode()))
+            self._ours[model, partition] = lane
         return lane
 
     def of(self, record: Record) -> Lane:
-        """Return the lane of a spooled event: one of ours, or that of an ended process."""
-        lane = self._lanes.get((record.publisher, record.log))
-        return lane or self._add(Lane(record.model, record.log, record.publisher))
+        """Return the lane of a spooled event, whoever numbered it."""
+        return self._lanes.get(record.log) or self._add(Lane(record.model, record.log))
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._turns)
@@ -232,12 +254,12 @@ class Lanes:
             self.drained.set()
 
     def forget_ended(self) -> None:
-        """Forget the lanes of processes that have ended, when none of their events is left."""
+        """Forget the lanes of spooled events whose models are not served, when none is left."""
         if len(self._lanes) > len(self._ours):
-            self._lanes = {(lane.publisher, lane.log): lane for lane in self._ours.values()}
+            self._lanes = {lane.log: lane for lane in self._ours.values()}
             self._turns = deque(self._lanes.values())
 
     def _add(self, lane: Lane) -> Lane:
-        self._lanes[lane.publisher, lane.log] = lane
+        self._lanes[lane.log] = lane
         self._turns.append(lane)
         return lane

@@ -18,7 +18,7 @@ Theory of operation:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -31,10 +31,10 @@ from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.shared.contract.events import (
-    LABEL,
-    PREDICTION,
-    Label,
+    WRITTEN,
+    Event,
     Prediction,
+    Void,
     encode,
     partition_of,
 )
@@ -43,6 +43,8 @@ from driftgauge.shared.losses import Held
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
+Placed = tuple[int, Event | Void, tuple[bytes, int] | None]
+"""Partition, event, and its publisher and number if it has them already."""
 TURN = 200
 """Events that are queued before other requests get a turn."""
 DRAIN_S = 5.0
@@ -177,25 +179,40 @@ class Publisher:
         """Publish an event, and wait until it is safe while Redis or the disk is prompt."""
         return await self.publish_many(model, (event,))
 
-    async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
-        """Publish predictions or labels of a model: all are queued, with turns for others between
+    async def publish_many(self, model: str, events: Sequence[Event]) -> Outcome:
+        """Publish events of a model: all are queued, with turns for others between
         them, or all are dropped.
         """
-        if not self.has_room(len(events)):
-            self.drop(len(events))
-            return "dropped"
-        receipt = self._receipts.make(len(events)) if events else None
         partitions = self._partitions[model]
-        blocked, left = False, len(events)
+        placed = (
+            (partition_of(event.id, partitions) if partitions > 1 else 0, event, None)
+            for event in events
+        )
+        return await self._publish(model, placed, len(events))
+
+    async def publish_numbered(
+        self,
+        model: str,
+        publisher: bytes,
+        numbered: Sequence[tuple[int, int, Event | Void]],
+    ) -> Outcome:
+        """Publish entries under the numbers of another publisher, as `publish_many`: each with its
+        partition and its number there.
+        """
+        placed = ((partition, event, (publisher, number)) for partition, number, event in numbered)
+        return await self._publish(model, placed, len(numbered))
+
+    async def _publish(self, model: str, placed: Iterable[Placed], events: int) -> Outcome:
+        if not self.has_room(events):
+            self.drop(events)
+            return "dropped"
+        receipt = self._receipts.make(events) if events else None
+        blocked, left = False, events
         self._lanes.queued += left  # their room is taken before others have a turn
         try:
-            for event in events:
-                lane = self._lanes.ours(
-                    model, partition_of(event.id, partitions) if partitions > 1 else 0
-                )
-                lane.append(
-                    encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION
-                )
+            for partition, event, numbered in placed:
+                lane = self._lanes.ours(model, partition)
+                lane.append(encode(event), receipt, WRITTEN[type(event)], numbered)
                 blocked = blocked or self._lanes.blocked(lane)
                 left -= 1
                 if left and left % TURN == 0:

@@ -258,12 +258,10 @@ class Sender:
             await connection.send_packed_command(packed, check_health=False)
             await self._read_replies(connection, batch, accepted, refused)
         finally:
-            unanswered: Batch = []
-            if len(accepted) + len(refused) < len(batch):
-                answered = {id(entry) for _, entry in (*accepted, *refused)}
-                unanswered = [pair for pair in batch if id(pair[1]) not in answered]
-            self.resent += len(unanswered)
-            put_back(sorted(refused + unanswered, key=_number))
+            self.resent += len(batch) - len(accepted) - len(refused)
+            if len(accepted) < len(batch):
+                taken = {id(entry) for _, entry in accepted}
+                put_back([pair for pair in batch if id(pair[1]) not in taken])
             self._settle(accepted, {lane for lane, _ in refused})
 
     async def _read_replies(
@@ -390,11 +388,6 @@ class Sender:
                 "Redis refuses what is written for %s (%s); it is spooled.", model, error
             )
         self._complained = True
-
-
-def _number(pair: tuple[Lane, Any]) -> int:
-    sequence: int = pair[1].sequence
-    return sequence
 
 
 def _acknowledge(pair: tuple[Lane, Entry]) -> None:

@@ -34,7 +34,7 @@ from driftgauge.producer.publishing.spool_file import (
     try_out,
 )
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
-from driftgauge.shared.contract.events import LABEL, PREDICTION
+from driftgauge.shared.contract.events import WRITTEN
 
 FILE_BYTES: Final = 8 << 20
 """Size in bytes at which a file is not appended to any more."""
@@ -116,7 +116,7 @@ class Spool:
         file.events += len(fitting)
         for (lane, entry), length in zip(fitting, lengths, strict=True):
             entry.file, entry.offset = file, offset
-            file.note(lane.model, lane.log, lane.publisher, entry.sequence)
+            file.note(lane.model, lane.log, entry.publisher, entry.sequence)
             offset += length
         self.fault = None
         if len(fitting) < len(batch):
@@ -247,7 +247,7 @@ class Spool:
         foreign = [
             record
             for record in contents.records
-            if record.kind not in {PREDICTION, LABEL} or not self._is_log(record.model, record.log)
+            if record.kind not in WRITTEN.values() or not self._is_log(record.model, record.log)
         ]
         if not foreign:
             return contents
@@ -319,13 +319,13 @@ class Spool:
 def _bytes_of(pair: tuple[Lane, Entry]) -> int:
     """Return how many bytes an event takes in a file."""
     lane, entry = pair
-    return frame_bytes(lane.publisher, lane.model, lane.log, entry.payload)
+    return frame_bytes(entry.publisher, lane.model, lane.log, entry.payload)
 
 
 def _append(file: SpoolFile, batch: Batch) -> tuple[int, list[int]]:
     """Write a group; return the offset where it begins and the lengths of its records."""
     framed = [
-        frame(lane.publisher, lane.model, lane.log, entry.sequence, entry.payload, entry.kind)
+        frame(entry.publisher, lane.model, lane.log, entry.sequence, entry.payload, entry.kind)
         for lane, entry in batch
     ]
     return file.append(b"".join(framed)), [len(one) for one in framed]

@@ -176,7 +176,8 @@ class Spooler:
         if self._lanes.blocked(lane):
             self._passed_over.add(file)
             return
-        entry = Entry(record.sequence, record.payload, None, file, record.offset, record.kind)
+        numbered = record.publisher, record.sequence
+        entry = Entry(*numbered, record.payload, None, file, record.offset, record.kind)
         entry.again = mark is Mark.AGAIN
         lane.spooled.append(entry)
         self._spool.keep(entry, in_memory=True)

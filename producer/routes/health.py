@@ -310,6 +310,7 @@ def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
         "missing": partition.counters.missing,
         "rolled_back": partition.rolled_back,
         "dead_letters": partition.dead_letters,
+        "exchanges": msgspec.structs.asdict(partition.counters.exchanges),
         "fault": _told(partition.fault),
         "lag": {
             "entries": backlog.entries,

@@ -15,6 +15,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.silent         warning    no events for longer than usual for the hour
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
+    blind.unpaired       warning    logged requests or answers stay without their other half
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: work
 that fails is not called unowned or slow too, a partition without a worker is not called slow too,
@@ -25,14 +26,16 @@ alert as it is. Every time is Redis's; after a jump back, what lies in the futur
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from driftgauge.producer.watching import losses
+from driftgauge.producer.watching import exchanges, losses
 from driftgauge.producer.watching.observation import (
+    HOUR_MS,
     Activity,
     Assessment,
     Hour,
     Memory,
     Observation,
     Work,
+    last_hour,
     late,
     named,
     remember,
@@ -63,6 +66,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "silent": "warning",
     "labels_stopped": "warning",
     "labels_full": "warning",
+    "unpaired": "warning",
 }
 LATE_IN_A_ROW: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
@@ -74,8 +78,6 @@ HANGING_HOLD_MS: Final = 120_000
 """Time (ms) for which the alert stays after the last process told of a model call that hangs."""
 BLINDING: Final = ("stage_fails", "no_worker", "lag", "lost", "rolled_back")
 """Rules that say that what is logged is not monitored, or what was logged is not counted."""
-GROWTH_SLICE_MS: Final = 300_000
-HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 HOURS_KEPT: Final = 7 * 24
 SILENT_LEAST_EVENTS: Final = 100
@@ -274,7 +276,7 @@ def _of_hour(hour: RefusedHour, observed: Observation, found: str, over: str) ->
 def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     """Judge the dead letters of about the last hour."""
     limit = observed.settings.dead_letters_per_hour
-    memory.dead, grown = _last_hour(
+    memory.dead, grown = last_hour(
         memory.dead,
         observed,
         observed.state.judging_dead
@@ -340,7 +342,7 @@ def labels_full(memory: Memory, observed: Observation) -> Assessment:
     other.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
-    memory.labels_full, grown = _last_hour(
+    memory.labels_full, grown = last_hour(
         memory.labels_full, observed, sum(one.full + one.refused for one in counts)
     )
     if not grown:
@@ -357,22 +359,6 @@ def labels_full(memory: Memory, observed: Observation) -> Assessment:
         "DRIFTGAUGE_LABEL_PENDING_MAX, or lower DRIFTGAUGE_LABEL_WAIT_HOURS."
     )
     return Assessment(bad=True, value=grown, summary=summary)
-
-
-def _last_hour(
-    memory: list[tuple[int, int]], observed: Observation, count: int
-) -> tuple[list[tuple[int, int]], int]:
-    """Remember a growing count by slices of time; return the new memory, and the growth within an
-    hour.
-    """
-    now = observed.now // GROWTH_SLICE_MS
-    kept = [
-        entry
-        for entry in memory
-        if now - HOUR_MS // GROWTH_SLICE_MS <= entry[0] <= now and entry[1] <= count
-    ]
-    memory = kept if kept and kept[-1][0] == now else [*kept, (now, count)]
-    return memory, count - memory[0][1]
 
 
 def silent(memory: Memory, observed: Observation) -> Assessment:
@@ -531,4 +517,5 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "silent": silent,
     "labels_stopped": labels_stopped,
     "labels_full": labels_full,
+    "unpaired": exchanges.unpaired,
 }

@@ -31,6 +31,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "silent": "Look at the service that sends the events.",
     "labels_stopped": "Look at what sends the labels.",
     "labels_full": "Send labels earlier, or raise the bound of waiting predictions.",
+    "unpaired": "Look at the model server: do its predictions fail, and does its logger keep up?",
 }
 """What to do, by rule."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from msgspec.structs import asdict
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -26,7 +27,7 @@ from driftgauge.producer.reading.model_state import ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
-from driftgauge.shared.contract.counters import LabelCounts
+from driftgauge.shared.contract.counters import ExchangeCounts, LabelCounts
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The Prometheus text format that every scraper reads."""
@@ -64,8 +65,12 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_dead_letters_total": "Entries that could not be read.",
     "driftgauge_sequences_missing": "Numbers of publishers that have not arrived: late, or lost.",
     "driftgauge_events_lost_total": "Numbers of retired publishers that never arrived.",
+    "driftgauge_events_void_total": "Numbers that no event has: the API refused what had them, or "
+    "a client gave it up.",
     "driftgauge_panes_rolled_back_total": "Times a shard came back with older panes.",
     "driftgauge_labels_total": "Labels that came, by what became of them.",
+    "driftgauge_exchanges": "Requests and answers that are logged apart: pairs, repetitions, and "
+    "halves that stayed alone, found no room, or wait.",
     "driftgauge_labels_too_late_total": "Labels of days that are not kept any more.",
     "driftgauge_predictions_without_label_total": "Predictions that got no label within the wait "
     "(unlabelled), or had no room to wait for one (full).",
@@ -262,6 +267,7 @@ def _of_partition(model: ModelState, partition: PartitionState) -> Iterator[Samp
     yield "driftgauge_dead_letters_total", labels, counters.dead
     yield "driftgauge_sequences_missing", labels, counters.missing
     yield "driftgauge_events_lost_total", labels, counters.lost
+    yield "driftgauge_events_void_total", labels, counters.void
     yield "driftgauge_panes_rolled_back_total", labels, partition.rolled_back
     yield "driftgauge_lag_entries", labels, backlog.entries
     yield "driftgauge_lag_seconds", labels, backlog.seconds
@@ -270,6 +276,9 @@ def _of_partition(model: ModelState, partition: PartitionState) -> Iterator[Samp
     if partition.panes_behind is not None:
         yield "driftgauge_judging_lag_panes", labels, partition.panes_behind
     yield "driftgauge_judging_waiting_panes", labels, partition.waiting
+    if counters.exchanges != ExchangeCounts():
+        for outcome, halves in asdict(counters.exchanges).items():
+            yield "driftgauge_exchanges", {**labels, "outcome": outcome}, halves
     if counters.labels != LabelCounts():  # no label ever came: the model has none, as a rule
         yield from _of_labels(labels, counters.labels)
 

@@ -11,6 +11,8 @@ from driftgauge.shared.contract.fault import TRIES, StageFault
 from driftgauge.shared.losses import Setback
 from driftgauge.shared.settings import Settings
 
+HOUR_MS: Final = 3_600_000
+GROWTH_SLICE_MS: Final = 300_000
 STILL_FAILS_MS: Final = 120_000
 """How long after its latest failed attempt work is taken to fail still."""
 
@@ -109,6 +111,8 @@ class Memory(msgspec.Struct):
         Labels joined so far, and the time (ms) at which that last changed or no prediction waited.
     labels_full
         (slice of time, predictions and labels that had found no room to wait at its first look).
+    alone, paired
+        (slice of time, halves of predictions that had stayed alone, or had met, at its first look).
     failing
         What the worker fails on, in words, while it is told of.
     told
@@ -125,6 +129,8 @@ class Memory(msgspec.Struct):
     dead: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
+    alone: list[tuple[int, int]] = []
+    paired: list[tuple[int, int]] = []
     failing: str = ""
     told: dict[str, str] = {}
     activity: Activity | None = None
@@ -252,3 +258,19 @@ def named(parts: Mapping[str, float]) -> str:
     """
     names = sorted(parts, key=lambda name: (-parts[name], name))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def last_hour(
+    memory: list[tuple[int, int]], observed: Observation, count: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Remember a growing count by slices of time; return the new memory, and the growth within an
+    hour.
+    """
+    now = observed.now // GROWTH_SLICE_MS
+    kept = [
+        entry
+        for entry in memory
+        if now - HOUR_MS // GROWTH_SLICE_MS <= entry[0] <= now and entry[1] <= count
+    ]
+    memory = kept if kept and kept[-1][0] == now else [*kept, (now, count)]
+    return memory, count - memory[0][1]

@@ -22,8 +22,16 @@ Action = Literal[
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """A bin that contributes to a drift: its label, its share of the rows in reference and window,
-    and its contribution to the PSI.
+    """A bin that contributes to a drift.
+
+    Parameters
+    ----------
+    label
+        Its values in words.
+    reference, window
+        Its share of the rows, in reference and window.
+    psi
+        Its contribution to the PSI.
     """
 
     label: str
@@ -32,14 +40,60 @@ class Contribution(msgspec.Struct, frozen=True):
     psi: float
 
 
+class BrokenValues(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The values of a column that are not as in the reference, by kind.
+
+    Parameters
+    ----------
+    rows
+        Rows that were looked at: those of the window, or of an online test those since the change.
+    missing, outside, unseen
+        How many have no value, a number outside the reference's range, or a category that the
+        reference does not have.
+    smallest, largest
+        Range of a number in the reference; None for categories.
+    lowest, highest
+        The most extreme numbers below and above that range; None without one.
+    names
+        Some of the unseen categories, those that came first.
+    """
+
+    rows: int
+    missing: int = 0
+    outside: int = 0
+    unseen: int = 0
+    smallest: float | None = None
+    largest: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    names: tuple[str, ...] = ()
+
+
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The numbers that an alert is based on.
 
-    `events` is the number of the model's events when the evidence was taken; `n` and `m` are
-    reference and window rows; `effect` is an online detector's estimate in words, and `mean_rank`
-    the mean reference rank of the values since the change; `cells` are the bins that contribute
-    most, the largest first; `unit` is the unit of value, threshold and expected value, if they have
-    one.
+    Parameters
+    ----------
+    statistic, value, threshold
+        What was measured, its value, and the limit that it broke (None without one).
+    expected
+        What the value would be on average without drift; None if that is not known.
+    n, m
+        Rows of the reference and of the window.
+    events
+        Number of the model's events when the evidence was taken.
+    window_start, window_end
+        Times of the window (logical ms).
+    effect
+        An online detector's estimate in words.
+    cells
+        The bins that contribute most, the largest first.
+    broken
+        What is wrong with the values; None of a rule that is about something else.
+    mean_rank
+        Mean reference rank of the values since the change, 0 to 1; .5 without a change.
+    unit
+        Unit of value, threshold and expected value; empty without one.
     """
 
     statistic: str
@@ -53,6 +107,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     window_end: int
     effect: str = ""
     cells: list[Contribution] = []
+    broken: BrokenValues | None = None
     mean_rank: float | None = None
     unit: str = ""
 
@@ -78,7 +133,15 @@ class AlertGroup(msgspec.Struct, frozen=True):
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """A person has seen the alert, so there are no reminders. `time` is logical (ms)."""
+    """A person has seen it, so there are no reminders.
+
+    Parameters
+    ----------
+    who, note
+        Who it was, and what they wrote.
+    time
+        When, in logical ms.
+    """
 
     who: str
     note: str
@@ -86,7 +149,15 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """Nobody is to be notified until a logical time (ms)."""
+    """Nobody is to be notified until a time.
+
+    Parameters
+    ----------
+    who, note
+        Who wanted it, and what they wrote.
+    time, until
+        When they did, and until when it holds, in logical ms.
+    """
 
     who: str
     note: str
@@ -106,6 +177,12 @@ class Alert(msgspec.Struct, frozen=True):
     fingerprint
         Id of the alert: the same for all transitions of a model, version, feature, rule and
         segment.
+    model, version, feature
+        What it is about; `feature` is empty if it is about no single column.
+    rule, severity, summary
+        The rule that is broken, how bad that is, and both in a sentence.
+    evidence
+        The numbers that it is based on.
     state
         The state that the alert enters.
     started, updated, ended
@@ -129,6 +206,8 @@ class Alert(msgspec.Struct, frozen=True):
         Fingerprint of the alert that explains this one; it is not notified meanwhile.
     segment
         Segment that it is about, as `region=north`; empty for all rows.
+    acknowledged, silenced
+        Marks of people; None without one.
     """
 
     fingerprint: str

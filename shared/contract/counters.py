@@ -1,11 +1,19 @@
-"""The counters of the counting stage in its checkpoint, which the API, the demo and
-operators read.
+"""What the API, the demo and operators read of the counting stage's checkpoint: its counters, and
+the numbers of the publishers.
 """
+
+from typing import Final
 
 import msgspec
 
 FIELD = "counters"
 """Field of the checkpoint that holds the counters, as JSON."""
+PUBLISHER: Final = b"publisher:"
+"""Beginning of a publisher's field in the checkpoint; its name follows."""
+CLIENT: Final = b"client:"
+"""Beginning of the names of publishers that are clients, so that none can take the name of an API
+process.
+"""
 
 
 class LabelCounts(msgspec.Struct):
@@ -69,6 +77,31 @@ class LabelCounts(msgspec.Struct):
         return joined + self.unknown + self.expired + self.unfit + self.refused + self.early
 
 
+class ExchangeCounts(msgspec.Struct):
+    """Counts of a partition's requests and responses that are logged apart.
+
+    Parameters
+    ----------
+    paired
+        Requests that met their response: each became one prediction.
+    repeated
+        Halves that came more than once.
+    unanswered, unasked
+        Requests whose response did not arrive within the wait, and responses without a request.
+    full
+        Halves for which there was no room to wait.
+    waiting
+        Halves that wait for the other one now.
+    """
+
+    paired: int = 0
+    repeated: int = 0
+    unanswered: int = 0
+    unasked: int = 0
+    full: int = 0
+    waiting: int = 0
+
+
 class Counters(msgspec.Struct):
     """Counts of one partition since it was created.
 
@@ -86,8 +119,12 @@ class Counters(msgspec.Struct):
         Sequence numbers that publishers used and that have not arrived: they are late or lost.
     lost
         Missing sequence numbers of publishers that were retired: they are lost for good.
+    void
+        Sequence numbers that no event has: the API refused what had them, or a client gave it up.
     labels
         Counts of labels, for models with labels.
+    exchanges
+        Counts of requests and responses that are logged apart.
     """
 
     events: int = 0
@@ -96,4 +133,24 @@ class Counters(msgspec.Struct):
     dead: int = 0
     missing: int = 0
     lost: int = 0
+    void: int = 0
     labels: LabelCounts = msgspec.field(default_factory=LabelCounts)
+    exchanges: ExchangeCounts = msgspec.field(default_factory=ExchangeCounts)
+
+
+class PackedPublisher(msgspec.Struct, omit_defaults=True):
+    """A publisher as the checkpoint stores it.
+
+    Parameters
+    ----------
+    bounds
+        Runs of numbers that have arrived, as first and last, in order.
+    last_ms
+        Entry time (ms) of its last entry.
+    closed
+        Numbers up to this one were closed: what of them is missing is lost.
+    """
+
+    bounds: list[list[int]]
+    last_ms: int
+    closed: int = 0

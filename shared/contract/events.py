@@ -3,7 +3,9 @@
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact
 JSON), in this order. A tick has only `t`; a new reference has `t` and `e`
-(shared/reference/history.py).
+(shared/reference/history.py). A void says of numbers of its publisher that no event has them. A
+prediction whose request and response are logged apart comes as two entries, of which counting makes
+one (consumer/counting/exchanges).
 """
 
 from binascii import crc32
@@ -13,16 +15,23 @@ import msgspec
 
 PREDICTION: Final = b"p"
 LABEL: Final = b"l"
+REQUEST: Final = b"q"
+RESPONSE: Final = b"a"
 TICK: Final = b"k"
 NEW_REFERENCE: Final = b"r"
+VOID: Final = b"v"
 MONITOR_GROUP: Final = "monitor"
 """The consumer group whose offset shows the counting stage's progress to redis-cli and dashboards.
 """
 
 Source = Literal["online", "batch", "shadow"]
 Value = float | str | None
+LAST_NUMBER: Final = 2**63 - 1
+"""The largest number that a publisher may give."""
+Number = Annotated[int, msgspec.Meta(ge=1, le=LAST_NUMBER)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Unix time in ms, from 1970 to 9999."""
+FractionalMs = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
 
 class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
@@ -76,6 +85,92 @@ class Label(msgspec.Struct, gc=False, frozen=True):
     label: float | str
     time: Milliseconds
 
+
+class Void(msgspec.Struct, gc=False, frozen=True):
+    """Numbers of a publisher that no event has, since the API refused what had them, or the
+    publisher gave it up: they are not missing. The entry's own number is the first of them.
+
+    Parameters
+    ----------
+    spans
+        First and last number of each run.
+
+    Examples
+    --------
+    >>> encode(Void([(7, 7), (9, 12)]))
+    b'{"spans":[[7,7],[9,12]]}'
+    """
+
+    spans: list[tuple[Number, Number]]
+
+
+class Request(msgspec.Struct, gc=False, frozen=True):
+    """The half of a prediction that a model was asked, where request and response are logged apart
+    (docs/exchanges.md).
+
+    Parameters
+    ----------
+    moment
+        Unix time (ms, with its fraction) of the request.
+    features
+        As those of a `Prediction`.
+    received
+        Unix time (ms) at which an API took it.
+
+    Examples
+    --------
+    >>> asked = Request("a", "1.0.0", 1763650000123.25, [1.5, None], 1763650000200)
+    >>> asked.answered(Response("a", 1763650000125.5, 41.7)).latency_ms
+    2.25
+    """
+
+    id: str
+    version: str
+    moment: FractionalMs
+    features: list[Value]
+    received: Milliseconds
+
+    def answered(self, response: "Response") -> Prediction:
+        """Return the prediction that both halves tell of."""
+        return Prediction(
+            id=self.id,
+            version=self.version,
+            time=int(self.moment),
+            features=self.features,
+            prediction=response.prediction,
+            latency_ms=max(0.0, round(response.moment - self.moment, 3)),
+            client_id=True,
+            probabilities=response.probabilities,
+            received=self.received,
+        )
+
+
+class Response(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """The half of a prediction that a model answered.
+
+    Parameters
+    ----------
+    moment
+        Unix time (ms, with its fraction) of the answer.
+    """
+
+    id: str
+    moment: FractionalMs
+    prediction: float | str | None
+    probabilities: list[float] | None = None
+
+
+Event = Prediction | Label | Request | Response
+"""What a publisher writes to a log."""
+KINDS: Final[dict[type[Event], bytes]] = {
+    Prediction: PREDICTION,
+    Label: LABEL,
+    Request: REQUEST,
+    Response: RESPONSE,
+}
+"""Types of the entries, by what they hold."""
+WRITTEN: Final[dict[type[Event | Void], bytes]] = {**KINDS, Void: VOID}
+"""Types of all entries that publishers write."""
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode

@@ -41,6 +41,13 @@ class Change(msgspec.Struct, frozen=True):
     """When something changed: the likeliest moment, and the earliest and the latest that the
     evidence leaves possible (logical ms).
 
+    Parameters
+    ----------
+    since
+        The likeliest moment.
+    earliest, latest
+        The limits.
+
     Examples
     --------
     >>> Change(50, 40, 60).meets(Change(62, 60, 70)), Change(50, 40, 60).meets(Change(90, 80, 95))
@@ -61,14 +68,21 @@ class IncidentAlert(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Parameters
     ----------
-    version
-        Version of the model that it is about.
+    fingerprint
+        Id of the alert.
+    version, feature, segment, rule
+        What it is about: version, column and segment (empty if it is about no single one), and the
+        rule that is broken.
+    severity, summary
+        How bad it is, and what it says in a sentence.
     started
         Start of the alert's life.
     joined
         When it fired and joined.
     ended
         When it resolved; None while it fires.
+    change
+        When the column changed; None if that is not known.
     """
 
     fingerprint: str
@@ -92,8 +106,10 @@ class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):
     kind
         Broken values, a column that drifts, a segment, the predictions, the labels, the
         performance, or a limit of operation.
-    fingerprint
-        The alert that tells of it.
+    fingerprint, rule
+        The alert that tells of it, and its rule.
+    feature, segment
+        The column and the segment; empty if it is about no single one.
     effect
         What happened to it, in words and in its own unit.
     """
@@ -122,8 +138,12 @@ class Incident(msgspec.Struct, frozen=True):
     ----------
     id
         Id of the incident, the same for all of its transitions and whenever the same log is judged.
-    version
-        Version of the alert that opened it.
+    model, version
+        Name of the model, and version of the alert that opened it.
+    kind
+        Whether the model and its data are at fault, or the operation: speed, traffic, monitor.
+    state, severity
+        Whether it is over, and how bad it is.
     number
         Number of the transition, from 1.
     change, notify
@@ -132,6 +152,8 @@ class Incident(msgspec.Struct, frozen=True):
         What happened, where, since when and how bad, at most 140 characters.
     action, advice
         What to do, by name and as one sentence.
+    cause
+        What it is put down to.
     since, earliest, latest
         When it began, by the evidence so far, and within which limits.
     opened, updated, ended
@@ -144,6 +166,8 @@ class Incident(msgspec.Struct, frozen=True):
         Its alerts in the order in which they joined, at most 100; and how many they are in all.
     snapshot, report
         Id of the snapshot report that goes with it, and its path in the API; empty without one.
+    acknowledged, silenced
+        Marks of people; None without one.
     muted
         Whether nobody is told of it now: it is silenced, or all of its alerts that fire are.
     """

@@ -183,6 +183,9 @@ class Keys:
     def pending(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"pending:{day}")
 
+    def exchanges(self, model: str, partition: int, span: int) -> str:
+        return self._partition(model, partition, f"exchanges:{span}")
+
     def early(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"early:{day}")
 

@@ -29,6 +29,8 @@ class Statistic(msgspec.Struct, frozen=True):
         P-value of its test; None if there is none.
     warning, critical
         Thresholds that it is judged by; None for a statistic that is only shown.
+    note
+        Why there is no value; empty if there is one.
     """
 
     name: str
@@ -45,9 +47,9 @@ class Histogram(msgspec.Struct, frozen=True):
 
     It has either `edges` (n + 1 values, for n bins of a numeric feature, from about the reference's
     .005 to its .995 quantile) or `labels` (n categories or distinct values). A numeric value
-    belongs to the bin that ends at it. `below` and `above` are the shares (reference, window) of
-    values outside the edges. All shares are of all rows: with those outside they sum to 1 minus the
-    missing share.
+    belongs to the bin that ends at it. `reference` and `window` are the bins' shares, `below` and
+    `above` the shares (reference, window) of values outside the edges. All shares are of all rows:
+    with those outside they sum to 1 minus the missing share.
     """
 
     edges: list[float] | None
@@ -59,8 +61,16 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 class Share(msgspec.Struct, frozen=True):
-    """A share of rows: in the reference, in the window, and the p-value of its rise (None if it was
-    not tested).
+    """A share of rows that have something wrong.
+
+    Parameters
+    ----------
+    name
+        What is wrong with them.
+    reference, window
+        The share, in the reference and in the window.
+    p_value
+        P-value of its rise; None if it was not tested.
     """
 
     name: Literal["missing", "unseen", "out_of_range"]
@@ -70,7 +80,15 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class CategoryRows(msgspec.Struct, frozen=True):
-    """A category, and the rows of the window that have it, or were expected to have it."""
+    """A category that the window, or the reference, does not have.
+
+    Parameters
+    ----------
+    name
+        The category.
+    rows
+        Rows of the window that have it, or were expected to have it.
+    """
 
     name: str
     rows: float
@@ -79,9 +97,11 @@ class CategoryRows(msgspec.Struct, frozen=True):
 class FeatureReport(msgspec.Struct, frozen=True):
     """A feature (or the prediction) in a snapshot.
 
-    `reason` says why the severity is what it is: the rule that was broken, what is missing, why it
-    is excluded. The `quantiles` (reference and window) are 33 at equal steps from the minimum to
-    the maximum, so every eighth is one of the five of a box plot; empty for categories.
+    `name` and `kind` are those of the schema. `reason` says why the `severity` is what it is: the
+    rule that was broken, what is missing, why it is excluded. `statistics` and `shares` hold the
+    window against the reference, and `histogram` shows both. The `reference_quantiles` and
+    `window_quantiles` are 33 at equal steps from the minimum to the maximum, so every eighth is one
+    of the five of a box plot; empty for categories.
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
     judged. `vanished` are categories that the window lacks, with the rows expected of each, and
     `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
@@ -109,10 +129,11 @@ class FeatureReport(msgspec.Struct, frozen=True):
 class ActiveAlert(msgspec.Struct, frozen=True):
     """An alert that is pending or firing when the snapshot is taken.
 
-    `acknowledged` is the name of the person who did it, `silenced_until` a logical time (ms),
-    `inhibited_by` the fingerprint of the alert that explains this one; each is empty or None
-    without the mark. `segment` is the segment that it is about, as `region=north`; empty for all
-    rows.
+    `fingerprint`, `rule`, `severity`, `state`, `started`, `summary` and `action` are those of the
+    alert, and `feature` is the column that it is about (empty for the model). `acknowledged` is the
+    name of the person who did it, `silenced_until` a logical time (ms), `inhibited_by` the
+    fingerprint of the alert that explains this one; each is empty or None without the mark.
+    `segment` is the segment that it is about, as `region=north`; empty for all rows.
     """
 
     fingerprint: str
@@ -130,7 +151,7 @@ class ActiveAlert(msgspec.Struct, frozen=True):
 
 
 class RecommendedAction(msgspec.Struct, frozen=True):
-    """A recommended action, its reason, and the fingerprints of the alerts that recommend it."""
+    """What to do: an `action`, its `reason`, and the fingerprints of the `alerts` that say so."""
 
     action: Action
     reason: str
@@ -143,12 +164,14 @@ class RuleLevel(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    rule
+        Name of the rule.
     share
         Share of the budget; None for a rule without one, since it makes no statistical claim.
     significance
         Significance level of one test of one column at one evaluation.
-    threshold
-        Threshold of the statistic, if it is one number; `critical` is the higher one.
+    threshold, critical
+        Threshold of the statistic, if it is one number, and the higher one of a critical alert.
     events_per_30_days
         Traffic of the model that the level was derived from.
     note
@@ -165,8 +188,18 @@ class RuleLevel(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The window: logical times (ms), rows that count for drift, number of panes, and all events of
-    the model until its end.
+    """The window that was judged.
+
+    Parameters
+    ----------
+    start, end
+        Its logical times (ms).
+    rows
+        Its rows that count for drift.
+    panes
+        Number of its panes.
+    events
+        All events of the model until its end.
     """
 
     start: int
@@ -199,6 +232,8 @@ class MetricReport(msgspec.Struct, frozen=True):
         Relative change from the baseline, positive for better; None without a baseline.
     severity
         `critical` if worse than the baseline by more than the limit, significantly.
+    note
+        What is missing, and why; empty if nothing is.
     unit
         Unit of `value`, `low`, `high`, `bound` and `baseline`, as the schema has it; empty for a
         metric without a unit.
@@ -218,8 +253,8 @@ class MetricReport(msgspec.Struct, frozen=True):
 
 
 class Confusion(msgspec.Struct, frozen=True):
-    """The confusion matrix: labels in rows, predictions in columns; the last class is OTHER if it
-    occurs.
+    """The confusion matrix: `matrix` has labels in rows and predictions in columns, in the order of
+    `classes`; the last class is OTHER if it occurs.
     """
 
     classes: list[str]
@@ -229,7 +264,8 @@ class Confusion(msgspec.Struct, frozen=True):
 class SegmentDrift(msgspec.Struct, frozen=True):
     """The PSI of a column within a segment: the segment's reference rows against its window rows.
 
-    `threshold` is the PSI that is an alarm; None if the column is only shown and not judged.
+    `name` is the column and `psi` its PSI. `threshold` is the PSI that is an alarm; None if the
+    column is only shown and not judged.
     """
 
     name: str
@@ -281,6 +317,8 @@ class SegmentFeature(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    feature, segments
+        Name of the feature, and its segments.
     mix
         Contribution of changed shares of the segments to the change of the model's metric; None
         without a baseline. The mix and the segments' contributions add up to the change.
@@ -299,6 +337,8 @@ class Segments(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    features
+        The features that the schema names as segments.
     metric
         Metric whose change is divided among the segments: `accuracy` or `mae`; empty without
         labels.
@@ -382,14 +422,22 @@ class Snapshot(msgspec.Struct, frozen=True):
     ----------
     id
         Id of the snapshot, which is the same whenever the same log is judged.
+    model, version
+        What it is about.
     trigger
         Reason why it was taken.
+    created
+        When it was taken (logical ms).
+    window, reference_rows
+        The window, and the number of rows that it is compared with.
+    alerts
+        The alerts that are open.
     verdict
         Summary in one sentence.
     severity
         Worst severity of its features.
-    features
-        Features in stream order; `prediction` is separate.
+    features, prediction
+        The features in stream order, and the prediction; None where the reference has none.
     events_per_day
         Traffic that the significance levels are derived from.
     history_times
@@ -406,6 +454,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         Performance; None for a version without labels and without probabilities.
     segments
         Segments; None for a version whose schema names none.
+    format
+        Number of this format.
     """
 
     id: str

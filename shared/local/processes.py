@@ -42,7 +42,7 @@ def start(
             stderr=subprocess.STDOUT,
             env=dict(environment) if environment is not None else None,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  no threads yet
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  no threads yet
         )
 
 
@@ -174,5 +174,5 @@ def _free_ports(wanted: int, host: str) -> Iterator[int]:
     raise DriftgaugeError(f"No free port from {wanted} upwards; choose another with --port.")
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

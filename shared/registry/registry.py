@@ -7,7 +7,7 @@
                           schema.json         the features in the model's order
                           reference.json.gz   the reference profile
                           performance.json    performance on the reference rows, if they have labels
-                          model.joblib        the fitted model, or model.txt; none if only monitored
+                          model.joblib        the fitted model, named by its format, if any
 
 A version folder never changes. It is written under a temporary name and renamed under a lock, so
 that a crash leaves no half-written version. joblib runs code when it loads a file, so a model is
@@ -21,8 +21,9 @@ from typing import Any
 
 import msgspec
 
+from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.contract.keys import MODEL_NAME
-from driftgauge.shared.errors import BadData, ModelNotFound
+from driftgauge.shared.errors import AlreadyThere, BadData, ModelNotFound
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import new_manifest, utc_now
@@ -33,7 +34,7 @@ from driftgauge.shared.registry.version_folder import (
     check_model,
     check_name,
 )
-from driftgauge.shared.registry.version_writing import artifact_name, partitioned, write_version
+from driftgauge.shared.registry.version_writing import partitioned, write_version
 from driftgauge.shared.regular_files import read_regular
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.gates import Validation
@@ -182,10 +183,16 @@ class ModelRegistry:
     def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
         """Store the calibration of a version, replace an earlier one, and return its path."""
         self.manifest(model, version)
-        path = self.calibration_file(model, version)
         with self._lock(model):
-            path.parent.mkdir(exist_ok=True)
-            replace(path, msgspec.json.encode(calibration))
+            return self._write_calibration(model, version, calibration)
+
+    def _write_calibration(self, model: str, version: str, calibration: Calibration | None) -> Path:
+        path = self.calibration_file(model, version)
+        if calibration is None:
+            path.unlink(missing_ok=True)
+            return path
+        path.parent.mkdir(exist_ok=True)
+        replace(path, msgspec.json.encode(calibration))
         return path
 
     def verify(self, model: str, version: str | None = None) -> list[str]:
@@ -209,37 +216,50 @@ class ModelRegistry:
             fault for each in versions for fault in VersionFolder(self.folder, model, each).faults()
         ]
 
+    def require_new(self, model: str, version: str) -> None:
+        """Raise AlreadyThere if a version of this number was registered or purged."""
+        check_name(model, version)
+        if version in self.versions(model):
+            raise AlreadyThere(
+                f"{model} {version} is registered already, and versions never change. Choose "
+                f"another --version."
+            )
+        if version in self._stages_file(model).read().purged:
+            raise AlreadyThere(
+                f"{model} {version} was purged, and events may still name it. Choose another "
+                f"--version."
+            )
+
     def register(self, published: PublishedVersion, artifact: Path | None = None) -> Path:
         """Store a new version in stage none, and return its folder.
 
         Parameters
         ----------
         published
-            Schema, reference and manifest. The manifest's `files`, `artifact`, partitions and salts
-            are filled in.
+            Schema, reference and manifest, and the calibration if there is one. The manifest's
+            `files`, `artifact`, partitions and salts are filled in.
         artifact
-            File of the fitted model: `.joblib`, or LightGBM's text as `.txt`. None for a model that
-            is only monitored.
+            File of the fitted model, whose suffix tells its format (shared/artifacts). None for a
+            model that is only monitored.
 
         Raises
         ------
+        AlreadyThere
+            If the version exists, or was purged.
         BadData
-            If the name or version is malformed, the version exists, or the model has another number
-            of partitions.
+            If the name or version is malformed, or the model has another number of partitions.
         """
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
-        name = artifact_name(artifact) if artifact is not None else ""
+        name = format_of(artifact).file if artifact is not None else ""
         with self._lock(manifest.model):
             earlier = self.versions(manifest.model)
             first = self.manifest(manifest.model, earlier[0]) if earlier else None
-            if manifest.version in self._stages_file(manifest.model).read().purged:
-                raise BadData(
-                    f"{manifest.model} {manifest.version} was purged, and events may still name "
-                    f"it. Choose another --version."
-                )
+            self.require_new(manifest.model, manifest.version)
             manifest = msgspec.structs.replace(partitioned(manifest, first), artifact=name)
             published = msgspec.structs.replace(published, manifest=manifest)
+            # of no version yet, so that nobody reads it; one may be left of a killed registration
+            self._write_calibration(manifest.model, manifest.version, published.calibration)
             folder = write_version(self.folder / manifest.model, published, artifact)
         if published.schema.dropped_by_name:
             logger.warning(

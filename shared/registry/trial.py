@@ -24,6 +24,8 @@ from typing import Any, Final
 
 import msgspec
 
+from driftgauge.shared.artifacts import formats
+from driftgauge.shared.confinement import LEAST_MEMORY, OUT_OF_MEMORY, memory_for
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Schema
@@ -32,10 +34,6 @@ from driftgauge.shared.registry.provenance import library_versions
 CHILD: Final = Path(__file__).with_name("trial_child.py")
 FOLDER: Final = ".tried"
 """Folder in the registry with a file for each file that has passed."""
-LEAST_MEMORY: Final = 4 << 30
-"""Bytes of address space of the child; more for a file whose contents take more."""
-GROWTH: Final = 20
-"""Bytes of address space for each byte of the file."""
 TIME_S: Final = 60.0
 PATIENCE_S: Final = 5
 """Seconds after which a child ends by itself that its parent should have ended."""
@@ -43,8 +41,6 @@ BYTES_A_SECOND: Final = 10 << 20
 """Speed at which a file is loaded at least."""
 AGAIN_S: Final = 600.0
 """Seconds after which a file that has not passed is tried again."""
-OUT_OF_MEMORY: Final = 77
-"""Exit code of a child that was refused memory."""
 
 _passed: set[str] = set()
 _failed: dict[str, tuple[float, str]] = {}
@@ -145,7 +141,7 @@ def attempt(tried: Tried) -> None:
     size = len(tried.content)
     time_s = TIME_S + size / BYTES_A_SECOND
     tried = msgspec.structs.replace(
-        tried, memory=max(LEAST_MEMORY, GROWTH * size), seconds=int(time_s) + PATIENCE_S
+        tried, memory=memory_for(size), seconds=int(time_s) + PATIENCE_S
     )
     try:
         done = subprocess.run(
@@ -190,6 +186,9 @@ def _environment() -> dict[str, str]:
 
 def _key(content: bytes) -> str:
     """Name a file by its checksum and by what loads it."""
-    with_what: Any = sorted({**library_versions(), "machine": platform.machine()}.items())
+    loaders = (library for one in formats() for library in one.libraries)
+    with_what: Any = sorted(
+        {**library_versions(more=loaders), "machine": platform.machine()}.items()
+    )
     libraries = hashlib.sha256(repr(with_what).encode()).hexdigest()[:16]
     return f"{hashlib.sha256(content).hexdigest()}-{libraries}"

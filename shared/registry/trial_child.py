@@ -6,7 +6,6 @@ matters. What matters here is whether this process survives within its bounds.
 
 import contextlib
 import os
-import signal
 import sys
 from typing import Any
 
@@ -17,28 +16,16 @@ def main() -> None:
     """Try what stands on standard input."""
     import msgspec
 
-    from driftgauge.shared.registry.trial import OUT_OF_MEMORY, Tried
+    from driftgauge.shared.confinement import OUT_OF_MEMORY, confine, is_out_of_memory
+    from driftgauge.shared.registry.trial import Tried
 
     tried = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Tried)
-    _bound(tried.memory, tried.seconds)
+    confine(tried.memory, tried.seconds)
     try:
         _attempt(tried)
-    except MemoryError:
-        os._exit(OUT_OF_MEMORY)
     except BaseException as error:  # noqa: BLE001  of the model: it is raised again where it is used
-        os._exit(OUT_OF_MEMORY if "bad_alloc" in str(error) else 0)
+        os._exit(OUT_OF_MEMORY if is_out_of_memory(error) else 0)
     os._exit(0)  # without the model's own clean-up
-
-
-def _bound(memory: int, seconds: int) -> None:
-    try:
-        import resource
-    except ImportError:  # no POSIX: the parent bounds the time alone
-        return
-    signal.alarm(seconds)
-    for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(ValueError, OSError):  # ours is lower already
-            resource.setrlimit(limit, (most, most))
 
 
 def _attempt(tried: Any) -> None:

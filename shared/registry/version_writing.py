@@ -5,12 +5,11 @@ import hashlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from driftgauge.shared.contract.keys import salts_for
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import AlreadyThere, BadData
 from driftgauge.shared.registry.atomic import sync
 from driftgauge.shared.registry.version_folder import (
     MANIFEST_FILE,
@@ -19,26 +18,6 @@ from driftgauge.shared.registry.version_folder import (
     SCHEMA_FILE,
 )
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion
-
-ARTIFACTS: Final = {".joblib": "model.joblib", ".pkl": "model.joblib", ".txt": "model.txt"}
-"""Suffix of a model file to the name that it gets in the version folder."""
-
-
-def artifact_name(artifact: Path) -> str:
-    """Return the name that a model file gets in the version folder.
-
-    Raises
-    ------
-    BadData
-        If the suffix is unknown.
-    """
-    try:
-        return ARTIFACTS[artifact.suffix.lower()]
-    except KeyError:
-        raise BadData(
-            f"{artifact} is no artifact: give a .joblib file, or LightGBM's own text format as "
-            f".txt."
-        ) from None
 
 
 def partitioned(manifest: Manifest, first: Manifest | None) -> Manifest:
@@ -81,13 +60,13 @@ def write_version(home: Path, published: PublishedVersion, artifact: Path | None
 
     Raises
     ------
-    BadData
+    AlreadyThere
         If the version exists already.
     """
     manifest = published.manifest
     folder = home / manifest.version
     if folder.exists():
-        raise BadData(
+        raise AlreadyThere(
             f"{manifest.model} {manifest.version} is registered already, and versions never "
             f"change. Choose another --version."
         )

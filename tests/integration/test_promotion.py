@@ -18,7 +18,7 @@ from driftgauge.shared.settings import Settings
 from tests.integration.plant import counters, settings_of, wait_for, worker_thread
 from tests.producer.conftest import GOOD, SCHEMA, api_process, publish, rows
 from tests.producer.linear import Linear
-from tests.producer.routes.test_events import log
+from tests.producer.routes.logged.test_events import log
 
 pytestmark = pytest.mark.anyio
 

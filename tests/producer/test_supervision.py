@@ -12,9 +12,10 @@ import redis
 
 from driftgauge.producer.access.key_file import create_key, revoke_key
 from driftgauge.producer.app import create_app
-from driftgauge.producer.publishing.spool_records import FULL, HEAD, MARKER, frame
+from driftgauge.producer.publishing.spool_records import frame
 from driftgauge.producer.supervision import LATE_S, Supervised, Supervisor, stopped
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.framing import FULL, HEAD, MARKER
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import GOOD, publish_linear, running, until

@@ -5,10 +5,12 @@ events: one `decode_lines` over the newline-joined payloads of each kind. Whatev
 looked at one by one, and what cannot be read becomes a dead letter.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,12 +19,21 @@ from driftgauge.consumer.counting.entries.client_ids import digest_of
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
+    KINDS,
     LABEL,
+    LAST_NUMBER,
     NEW_REFERENCE,
     PREDICTION,
+    REQUEST,
+    RESPONSE,
     TICK,
+    WRITTEN,
+    Event,
     Label,
     Prediction,
+    Request,
+    Response,
+    Void,
 )
 from driftgauge.shared.reference.history import ReferenceChange, decode_change
 from driftgauge.shared.reference.schema import Kinds, Schema
@@ -31,15 +42,17 @@ from driftgauge.shared.unpacking import UNREADABLE
 Entry = tuple[bytes, list[bytes]]
 """A raw stream entry: id, and field, value, field, value, …"""
 
-MAX_SEQUENCE = 2**63 - 1
 LONGEST_PUBLISHER = 128
 """Longest name of a publisher, in bytes: names stay in the checkpoint for days."""
 LAYOUT = (b"t", b"p", b"s", b"e")
-REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in (PREDICTION, LABEL)}
+REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in KINDS.values()}
 
 _decoder = msgspec.json.Decoder(Prediction)
-_label_decoder = msgspec.json.Decoder(Label)
-_Event = TypeVar("_Event", Prediction, Label)
+_decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(written) for written, kind in WRITTEN.items()
+}
+_Event = TypeVar("_Event", bound=Event)
+Half = Request | Response
 
 
 class CheckedDecoder:
@@ -90,9 +103,9 @@ class DeadLetter:
     reason: str
 
 
-@dataclass(slots=True)
-class Labels:
-    """The decoded labels of a batch: position in the batch, entry time (ms), publisher, sequence
+@dataclass
+class Numbered(Generic[_Event]):
+    """Decoded events of one kind: position in the batch, entry time (ms), publisher, sequence
     number, content.
     """
 
@@ -100,15 +113,22 @@ class Labels:
     entry_ms: Ints
     publishers: list[bytes]
     sequences: Ints
-    labels: list[Label]
-    digests: list[bytes] = field(init=False)
-    """Digests of the predictions' ids, by which waiting predictions are found."""
+    events: list[_Event]
 
-    def __post_init__(self) -> None:
-        self.digests = [digest_of(label.id) for label in self.labels]
+    @classmethod
+    def none(cls) -> Self:
+        """Return no events."""
+        return cls(NO_INTS, NO_INTS, [], NO_INTS, [])
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """Digests of the events' ids, by which what waits for them is found."""
+        return [digest_of(event.id) for event in self.events]
 
 
-NO_LABELS = Labels(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int64), [])
+NO_INTS: Ints = np.zeros(0, np.int64)
+Labels = Numbered[Label]
+Halves = Numbered[Half]
 
 
 @dataclass(slots=True)
@@ -122,12 +142,14 @@ class Batch:
     positions, entry_ms, publishers, sequences, predictions
         Position in the batch, entry time (ms), publisher, sequence number and content of each
         decoded prediction.
-    labels
-        Decoded labels, with the same fields.
+    labels, halves
+        Decoded labels, and halves of predictions, with the same fields.
     ticks
         Position in the batch of each tick.
     changes
         New references, by position in the batch.
+    voids
+        Publisher and runs of numbers that no event has, by position in the batch.
     dead
         Dead letters, by position in the batch.
     dead_numbers
@@ -145,9 +167,11 @@ class Batch:
     publishers: list[bytes]
     sequences: Ints
     predictions: list[Prediction]
-    labels: Labels = field(default_factory=lambda: NO_LABELS)
+    labels: Labels = field(default_factory=Labels.none)
+    halves: Halves = field(default_factory=Halves.none)
     ticks: list[int] = field(default_factory=list)
     changes: dict[int, ReferenceChange] = field(default_factory=dict)
+    voids: dict[int, tuple[bytes, Void]] = field(default_factory=dict)
     dead: dict[int, DeadLetter] = field(default_factory=dict)
     dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     checked: Kinds | None = None
@@ -242,38 +266,59 @@ def _read_mixed(
     fields: list[list[bytes]],
     expected: CheckedDecoder | None,
 ) -> Batch | None:
-    """Read predictions and labels; None if any cannot be read."""
-    is_label = np.fromiter((values[1] == LABEL for values in fields), np.bool_, count=len(fields))
-    labels = _decode_lines(
-        [values[7] for values in fields if values[1] == LABEL], _label_decoder.decode_lines
-    )
-    if labels is None:
-        return None
-    said, told = np.flatnonzero(~is_label), np.flatnonzero(is_label)
+    """Read events of several kinds; None if any cannot be read."""
+    kinds = np.array([values[1] for values in fields])
     numbers = _sequence_numbers(*zip(*(values[3:6:2] for values in fields), strict=True))
-    predictions, checked = (
-        _decode_all([fields[place][7] for place in said], expected) if len(said) else ([], None)
-    )
-    if numbers is None or predictions is None:
+    if numbers is None:
         return None
-    publishers = [[fields[place][3] for place in places] for places in (said, told)]
-    found = Labels(told, all_ms[told], publishers[1], numbers[told], labels)
+    found: dict[bytes, Numbered[Any]] = {}
+    checked = None
+    for kind in KINDS.values():
+        places = np.flatnonzero(kinds == kind)
+        payloads = [fields[place][7] for place in places]
+        events: list[Any] | None = []
+        if kind == PREDICTION and payloads:
+            events, checked = _decode_all(payloads, expected)
+        elif payloads:
+            events = _decode_lines(payloads, _decoders[kind].decode_lines)
+        if events is None:
+            return None
+        publishers = [fields[place][3] for place in places]
+        found[kind] = Numbered(places, all_ms[places], publishers, numbers[places], events)
+    said = found[PREDICTION]
     return Batch(
         entries,
         all_ms,
-        said,
-        all_ms[said],
-        publishers[0],
-        numbers[said],
-        predictions,
-        found,
+        said.positions,
+        said.entry_ms,
+        said.publishers,
+        said.sequences,
+        said.events,
+        found[LABEL],
+        _in_order(found[REQUEST], found[RESPONSE]),
         checked=checked,
     )
 
 
+def _in_order(first: Numbered[Any], second: Numbered[Any]) -> Numbered[Any]:
+    """Join events of two kinds in the order of the batch."""
+    if not first.events or not second.events:
+        return first if first.events else second
+    positions = np.concatenate((first.positions, second.positions))
+    order = np.argsort(positions)
+    publishers, events = first.publishers + second.publishers, first.events + second.events
+    return Numbered(
+        positions[order],
+        np.concatenate((first.entry_ms, second.entry_ms))[order],
+        [publishers[place] for place in order.tolist()],
+        np.concatenate((first.sequences, second.sequences))[order],
+        [events[place] for place in order.tolist()],
+    )
+
+
 def _regular(fields: list[list[bytes]]) -> set[bytes]:
-    """Return the types of the entries if all are predictions or labels with their fields in the
-    usual order, else nothing.
+    """Return the types of the entries if all are events with their fields in the usual order, else
+    nothing.
     """
     if set(map(len, fields)) != {2 * len(LAYOUT)}:
         return set()
@@ -323,35 +368,10 @@ def _decode_lines(
     return events if len(events) == len(payloads) else None
 
 
-class _Read:
-    """Events of one kind that are read one by one."""
-
-    def __init__(self) -> None:
-        self.positions: list[int] = []
-        self.publishers: list[bytes] = []
-        self.sequences: list[int] = []
-
-    def add(self, position: int, publisher: bytes, number: int) -> None:
-        self.positions.append(position)
-        self.publishers.append(publisher)
-        self.sequences.append(number)
-
-    def columns(self, all_ms: Ints) -> tuple[Ints, Ints, list[bytes], Ints]:
-        """Return positions, entry times, publishers and numbers."""
-        positions = np.array(self.positions, dtype=np.int64)
-        return (
-            positions,
-            all_ms[positions],
-            self.publishers,
-            np.array(self.sequences, dtype=np.int64),
-        )
-
-
 def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
     """Read entries one by one, so that only unreadable ones become dead letters."""
-    predictions, labels = _Read(), _Read()
     batch = Batch(entries, all_ms, all_ms, all_ms, [], all_ms, [])
-    told: list[Label] = []
+    read: dict[type[Event], list[tuple[int, bytes, int, Event]]] = defaultdict(list)
     for position, entry in enumerate(entries):
         values = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
         if values.get(b"t") == TICK:
@@ -368,16 +388,33 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
             if number is not None:
                 batch.dead_numbers[position] = (values[b"p"], number)
             continue
-        (labels if isinstance(event, Label) else predictions).add(
-            position, values[b"p"], number or 0
-        )
-        if isinstance(event, Label):
-            told.append(event)
-        else:
-            batch.predictions.append(event)
-    batch.positions, batch.entry_ms, batch.publishers, batch.sequences = predictions.columns(all_ms)
-    batch.labels = Labels(*labels.columns(all_ms), told)
+        if isinstance(event, Void):
+            batch.voids[position] = values[b"p"], event
+            continue
+        read[type(event)].append((position, values[b"p"], number or 0, event))
+    said = _columns(read[Prediction], all_ms)
+    batch.positions, batch.entry_ms = said.positions, said.entry_ms
+    batch.publishers, batch.sequences, batch.predictions = (
+        said.publishers,
+        said.sequences,
+        said.events,
+    )
+    batch.labels = _columns(read[Label], all_ms)
+    halves = sorted(read[Request] + read[Response], key=itemgetter(0))
+    batch.halves = _columns(halves, all_ms)
     return batch
+
+
+def _columns(read: list[tuple[int, bytes, int, Event]], all_ms: Ints) -> Numbered[Any]:
+    """Return events that were read one by one as columns."""
+    positions = np.array([position for position, *_ in read], dtype=np.int64)
+    return Numbered(
+        positions,
+        all_ms[positions],
+        [publisher for _, publisher, *_ in read],
+        np.array([number for *_, number, _ in read], dtype=np.int64),
+        [event for *_, event in read],
+    )
 
 
 def _number(values: dict[bytes, bytes]) -> int | None:
@@ -389,15 +426,15 @@ def _number(values: dict[bytes, bytes]) -> int | None:
     except (KeyError, ValueError):
         return None
     named = len(values.get(b"p", b"")) <= LONGEST_PUBLISHER and b"p" in values
-    return number if named and 0 < number <= MAX_SEQUENCE else None
+    return number if named and 0 < number <= LAST_NUMBER else None
 
 
-def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label:
+def _event(values: dict[bytes, bytes], number: int | None) -> Event | Void:
     """Decode one entry; ValueError says what is wrong with it."""
     kind = values.get(b"t")
     if kind is None:
         raise ValueError("no entry type: the field t is missing")
-    if kind not in {PREDICTION, LABEL}:
+    if kind not in _decoders:
         raise ValueError(f"unknown entry type {kind[:20]!r}")
     if number is None:
         raise ValueError(
@@ -405,8 +442,9 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label
             "between 1 and 2^63 - 1"
         )
     try:
-        return (_label_decoder if kind == LABEL else _decoder).decode(values[b"e"])
+        event: Event | Void = _decoders[kind].decode(values[b"e"])
     except KeyError:
         raise ValueError("no content: the field e is missing") from None
     except UNREADABLE as error:
         raise ValueError(f"content cannot be read: {error}") from error
+    return event

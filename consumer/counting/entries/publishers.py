@@ -8,6 +8,10 @@ the last one was counted before is no longer known, so it goes to the dead lette
 never counts an event twice, and refuses none that is certainly new. The last numbers of 10,000
 retired publishers are kept.
 
+Each process of a client is a publisher, so their number has a bound: of more than 10,000 that are
+not retired, those that were silent for longest are retired too. So has what is kept of one: beyond
+1,000 runs of numbers its oldest holes are closed in the same way.
+
 Silence is measured in entry time, from the last entry to the beginning of the hour. Publishers are
 retired and forgotten before the first entry of an hour, which is a fixed position in the log. At
 the end of a batch, it would depend on the cut into batches which surplus publishers are forgotten,
@@ -20,16 +24,13 @@ import msgspec
 
 from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.consumer.counting.entries.sequences import Intervals
+from driftgauge.shared.contract.counters import PackedPublisher
 
 RETIRED_KEPT = 10_000
-
-
-class PackedPublisher(msgspec.Struct, omit_defaults=True):
-    """A publisher as the checkpoint stores it."""
-
-    bounds: list[list[int]]
-    last_ms: int
-    closed: int = 0
+MOST_LIVING = 10_000
+"""Most publishers of a partition that are not retired."""
+MOST_RUNS = 1000
+"""Most runs of numbers that are kept of a publisher."""
 
 
 @dataclass(slots=True)
@@ -60,10 +61,16 @@ class Publisher:
 
     def retire(self) -> int:
         """Close all numbers up to the last one; return how many of them never arrived."""
-        lost = self.seen.missing
-        self.closed = self.seen.last
-        self.seen = Intervals([[1, self.closed]])
-        return lost
+        return self._close(self.seen.last)
+
+    def close_surplus(self) -> int:
+        """Close the oldest holes beyond `MOST_RUNS` runs; return how many numbers they are."""
+        surplus = len(self.seen.bounds) - MOST_RUNS
+        return self._close(self.seen.bounds[surplus][1]) if surplus > 0 else 0
+
+    def _close(self, last: int) -> int:
+        self.closed = last
+        return self.seen.add_span(1, last)
 
     def pack(self) -> bytes:
         """Pack the publisher for the checkpoint."""
@@ -77,14 +84,20 @@ class Publisher:
 
 
 def to_retire(publishers: dict[bytes, Publisher], entry_ms: int, limit_ms: int) -> list[bytes]:
-    """Return the names of the publishers to retire."""
-    return [
-        name
+    """Return the names of the publishers to retire: the silent ones, and beyond `MOST_LIVING` those
+    that were silent for longest.
+    """
+    living = {
+        name: publisher
         for name, publisher in publishers.items()
-        if publisher.is_silent(entry_ms, limit_ms)
-        and not publisher.retired
-        and publisher.seen.bounds
-    ]
+        if not publisher.retired and publisher.seen.bounds
+    }
+    silent = [name for name, one in living.items() if one.is_silent(entry_ms, limit_ms)]
+    surplus = len(living) - len(silent) - MOST_LIVING
+    if surplus <= 0:
+        return silent
+    order = sorted(living, key=lambda name: (living[name].last_ms, name))
+    return order[: len(silent) + surplus]
 
 
 def to_forget(publishers: dict[bytes, Publisher]) -> list[bytes]:

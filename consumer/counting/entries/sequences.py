@@ -6,7 +6,7 @@ intervals. It is committed together with the counts; an event is counted if and 
 was not in the set.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
 
 import numpy as np
@@ -101,6 +101,26 @@ class Intervals:
         else:
             bounds.insert(after, [number, number])
         return True
+
+    def add_span(self, first: int, last: int) -> int:
+        """Add all numbers from `first` to `last`; return how many of them were new.
+
+        Examples
+        --------
+        >>> seen = Intervals([[2, 3], [5, 5], [9, 9]])
+        >>> seen.add_span(4, 8), seen.bounds
+        (4, [[2, 9]])
+        """
+        bounds = self.bounds
+        start = bisect_left(bounds, first - 1, key=lambda interval: interval[1])
+        stop = bisect_right(bounds, last + 1, key=lambda interval: interval[0])
+        touched = bounds[start:stop]
+        known = sum(max(0, min(end, last) - max(begin, first) + 1) for begin, end in touched)
+        if touched:
+            bounds[start:stop] = [[min(first, touched[0][0]), max(last, touched[-1][1])]]
+        else:
+            bounds.insert(start, [first, last])
+        return last - first + 1 - known
 
     def _append(self, first: int, last: int) -> None:
         """Add an interval of numbers that are larger than all others."""

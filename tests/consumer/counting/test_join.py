@@ -107,7 +107,7 @@ class Store:
         """Count a batch and commit it."""
         state = self.load()
         batch = columns.read(entries, VERSIONS["1.0.0"].decoder)
-        asked = {digest_of(one.id) for one in batch.labels.labels}
+        asked = {digest_of(one.id) for one in batch.labels.events}
         state.pending.found = {
             day: {
                 digest: msgspec.msgpack.decode(found[digest], type=Waiting)

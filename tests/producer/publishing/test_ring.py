@@ -4,7 +4,7 @@ from driftgauge.producer.publishing.ring import ENTRY_BYTES, Ring
 
 def group(*sequences: int) -> Batch:
     lane = Lane("m", b"k")
-    return [(lane, Entry(sequence, b"1234567890", None)) for sequence in sequences]
+    return [(lane, Entry(b"p", sequence, b"1234567890", None)) for sequence in sequences]
 
 
 def kept(ring: Ring) -> list[int]:

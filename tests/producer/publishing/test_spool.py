@@ -29,7 +29,7 @@ sys.stdin.read()
 
 
 def group(lane: Lane, *sequences: int, size: int = 10) -> Batch:
-    return [(lane, Entry(sequence, b"e" * size, None)) for sequence in sequences]
+    return [(lane, Entry(lane.publisher, sequence, b"e" * size, None)) for sequence in sequences]
 
 
 async def sequences(spool: Spool) -> list[int]:

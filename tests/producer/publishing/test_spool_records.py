@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.producer.publishing.spool_records import MARKER, Record, frame, frame_bytes, read
+from driftgauge.producer.publishing.spool_records import Record, frame, frame_bytes, read
+from driftgauge.shared.framing import MARKER
 
 PAYLOADS = st.lists(
     st.binary(max_size=12) | st.just(MARKER) | st.just(frame(b"p", "m", b"k", 1, b"within")),

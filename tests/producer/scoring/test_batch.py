@@ -35,7 +35,7 @@ from tests.producer.conftest import (
     serving,
     until,
 )
-from tests.producer.routes.test_events import log
+from tests.producer.routes.logged.test_events import log
 from tests.producer.routes.test_predict import Moody, problem
 
 pytestmark = pytest.mark.anyio

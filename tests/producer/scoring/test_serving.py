@@ -26,7 +26,7 @@ from driftgauge.shared.registry.registry import (
 from driftgauge.shared.settings import Settings
 from tests.consumer.judging import weeks
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving, until
-from tests.producer.routes.test_events import log
+from tests.producer.routes.logged.test_events import log
 from tests.producer.routes.test_predict import problem
 
 pytestmark = pytest.mark.anyio

@@ -10,11 +10,16 @@ from driftgauge.producer.watching.blind import (
     DAY_MS,
     DROPPED_HOLD_MS,
     HANGING_HOLD_MS,
-    HOUR_MS,
     judge,
 )
-from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
-from driftgauge.shared.contract.counters import Counters, LabelCounts
+from driftgauge.producer.watching.observation import (
+    HOUR_MS,
+    Dropped,
+    Hanging,
+    Memory,
+    Observation,
+)
+from driftgauge.shared.contract.counters import Counters, ExchangeCounts, LabelCounts
 from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.settings import Settings
 
@@ -333,3 +338,20 @@ def test_a_quiet_night_does_not_excuse_a_silent_noon() -> None:
     assert until(5 * 24 + 12.5, busy=False) == ["blind.silent firing"]
     assert until(6 * 24 + 3, busy=False) == [], "no event came: neither resolved nor told again"
     assert until(6 * 24 + 8) == ["blind.silent resolved"]
+
+
+def test_halves_that_stay_alone_are_told() -> None:
+    """More than 10 an hour, and more than 1 % of those that met, is a warning that says which half
+    is absent; it ends an hour after the last of them.
+    """
+    watch = Watch()
+
+    def seen(paired: int, unanswered: int, unasked: int = 0) -> PartitionState:
+        counts = ExchangeCounts(paired=paired, unanswered=unanswered, unasked=unasked)
+        return partition(exchanges=counts)
+
+    assert watch.look(seen(1000, 50)) == []  # before anybody looked
+    assert watch.look(seen(3000, 65), after=MINUTE_MS) == []  # 15 of 2,000
+    assert watch.look(seen(3000, 75, 1), after=MINUTE_MS) == ["blind.unpaired firing"]
+    assert "75 requests had no answer and 1 answers no request" in watch.memory.told["unpaired"]
+    assert watch.look(seen(5000, 75, 1), after=2 * HOUR_MS) == ["blind.unpaired resolved"]

@@ -106,6 +106,34 @@ def test_retired_publishers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert sum(name.startswith(b"publisher:") for name in counted.fields) == 3
 
 
+def test_publishers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process of a client is a publisher: beyond a number, those that were silent for longest
+    are retired at the next hour, and what comes of their numbers later is never counted twice.
+    """
+    monkeypatch.setattr(publishers, "MOST_LIVING", 4)
+    log = [sent(1, NOON + place, b"client%d" % place) for place in range(10)]
+    later = [
+        tick(NOON + HOUR_MS),
+        sent(1, NOON + HOUR_MS, b"client0"),
+        sent(2, NOON + HOUR_MS + 1, b"client0"),
+    ]
+    state = count([*log, *later], VERSIONS, POLICY).state(VERSIONS)
+    retired = {name for name, one in state.publishers.items() if one.closed}
+    assert retired == {b"client%d" % place for place in range(6)}
+    assert (state.counters.events, state.counters.dead, state.counters.lost) == (11, 1, 0)
+
+
+def test_what_is_kept_of_one_publisher_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that leaves hole after hole has the oldest closed at the next hour: they are lost."""
+    monkeypatch.setattr(publishers, "MOST_RUNS", 3)
+    log = [sent(2 * place, NOON + place) for place in range(1, 8)]
+    state = count([*log, tick(NOON + HOUR_MS), sent(1, NOON + HOUR_MS)], VERSIONS, POLICY).state(
+        VERSIONS
+    )
+    assert state.publishers[b"old"].seen.bounds == [[1, 10], [12, 12], [14, 14]]
+    assert (state.counters.lost, state.counters.missing, state.counters.dead) == (5 - 1 + 1, 2, 1)
+
+
 Sent = tuple[bytes, int, int, bool]
 
 

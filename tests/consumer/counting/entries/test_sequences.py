@@ -71,3 +71,23 @@ def test_the_largest_numbers_do_not_overflow() -> None:
     ]
     assert seen.bounds == [[1, 1], [top - 1, top]]
     assert seen.missing == top - 3
+
+
+spans = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 12)), max_size=12)
+
+
+@given(batches, spans)
+def test_a_span_is_as_all_of_its_numbers(
+    found: list[list[int]], later: list[tuple[int, int]]
+) -> None:
+    """Added at once, the numbers from a first to a last one are those that were new, as if each was
+    added alone.
+    """
+    seen, known = Intervals(), Intervals()
+    for batch in found:
+        seen.claim(np.array(batch))
+        known.claim(np.array(batch))
+    for first, more in later:
+        new = sum(known.add(number) for number in range(first, first + more + 1))
+        assert seen.add_span(first, first + more) == new
+        assert seen.bounds == known.bounds

@@ -18,14 +18,22 @@ from driftgauge.producer.access.control import needs
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.documents import (
     Check,
+    NotJson,
     field_faults,
     is_id,
     is_text,
     is_time,
     read_body,
 )
-from driftgauge.producer.intake.items import items_of, too_many
+from driftgauge.producer.intake.items import LINES, is_lines, items_of, too_many
 from driftgauge.producer.intake.label_rows import InputLabel, of_csv, time_of
+from driftgauge.producer.intake.numbering import (
+    NUMBER,
+    PARAMETERS,
+    Numbering,
+    is_number,
+    voids,
+)
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.turns import Turns, run
 from driftgauge.producer.parts import Parts
@@ -68,6 +76,7 @@ LABEL: Final = {
             "description": "When it became known: Unix ms, or ISO 8601 with zone.",
         },
         "model": {"type": "string", "description": "Needed only when there are several."},
+        "number": NUMBER,
     },
 }
 BODY: Final = {
@@ -138,13 +147,16 @@ def router(parts: Parts) -> APIRouter:
         """Publish the true values of predictions. A label that cannot be used does not affect the
         others.
         """
-        is_csv = _is_csv(request.headers.get("content-type", ""))
+        kind = request.headers.get("content-type", "")
+        is_csv = _is_csv(kind)
+        numbering = parts.clients.numbering(request.query_params)
         body = await read_body(request, parts.settings.events_max_bytes)
         checked = CheckedLabels(
-            parts.serving, request.query_params.get("model"), parts.refused_labels
+            parts.serving, request.query_params.get("model"), parts.refused_labels, numbering
         )
-        await checked.check(_in_csv(body, most) if is_csv else _in_json(body, most))
-        outcome = await _publish(parts, checked.accepted)
+        lines = is_lines(kind)
+        await checked.check(_in_csv(body, most) if is_csv else _in_json(body, most, lines=lines))
+        outcome = await _publish(parts, checked, numbering)
         if outcome == "dropped":
             raise Problem(
                 503,
@@ -186,15 +198,32 @@ class CheckedLabels:
         Model of labels that name none.
     refused
         Counts of what is taken and refused.
+    numbering
+        How a publisher has numbered them; None if nobody has.
+
+    Attributes
+    ----------
+    numbers, refused
+        Partition and number of each accepted label, and of the rejected ones that say so, if they
+        are numbered.
     """
 
-    def __init__(self, serving: Serving, model: str | None, refused: Refusals) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        model: str | None,
+        refused: Refusals,
+        numbering: Numbering | None = None,
+    ) -> None:
         self.accepted: dict[str, list[Label]] = defaultdict(list)
         self.rejected: list[Rejected] = []
+        self.numbers: list[tuple[int, int]] = []
+        self.refused: list[tuple[int, int]] = []
         self.other = 0
         self._serving = serving
-        self._refused = refused
-        self._model = model
+        self._counts = refused
+        self._numbering = numbering
+        self._model = model if numbering is None else numbering.model
         self._known: dict[str | None, ServedVersion | str] = {}
         self._now = time.time_ns() // 1_000_000
 
@@ -203,14 +232,18 @@ class CheckedLabels:
         index = -1
         async for item in items:
             index += 1
+            content, numbering = item.content, self._numbering
+            place = None if numbering is None else numbering.place(content, "prediction_id")
             try:
                 model, label = self._label(item)
                 self.accepted[model].append(label)
+                self.numbers += [place] if place is not None else []
             except _Refusal as refusal:
+                self.refused += [place] if place is not None else []
                 self.rejected.append(Rejected(index, str(refusal), item.line, _id_of(item.content)))
-                self._refused.refuse(self._model_of(item.content), None, [refusal.fault])
+                self._counts.refuse(self._model_of(item.content), None, [refusal.fault])
         for model, labels in self.accepted.items():
-            self._refused.take(model, len(labels))
+            self._counts.take(model, len(labels))
 
     def _model_of(self, content: object) -> str:
         """Name the model that a refused label is of."""
@@ -221,11 +254,17 @@ class CheckedLabels:
         content = item.content
         if isinstance(content, str) and item.line is not None:
             raise _Refusal(content, UNREADABLE)
+        if isinstance(content, NotJson):
+            raise _Refusal(content.reason, UNREADABLE)
         if not isinstance(content, dict):
             raise _Refusal("must be an object", UNREADABLE)
         if item.line is not None and isinstance(content.get("time"), str):
             content["time"] = time_of(content["time"])
-        faults = field_faults(content, CHECKS, "prediction_id")
+        numbering = self._numbering
+        checks = CHECKS if numbering is None else CHECKS | {"number": is_number}
+        faults = field_faults(content, checks, "prediction_id")
+        if numbering is not None:
+            faults += numbering.faults(content, "prediction_id", "")
         if faults:
             raise _Refusal(
                 "; ".join(
@@ -269,9 +308,11 @@ class CheckedLabels:
         return served
 
 
-async def _in_json(body: bytes, most: int) -> AsyncIterator[InputLabel]:
-    """Read the labels of a JSON body; one that is no JSON as a whole has none."""
-    found = await items_of(body, most, "labels")
+async def _in_json(body: bytes, most: int, *, lines: bool) -> AsyncIterator[InputLabel]:
+    """Read the labels of a JSON body, or of one with a line of JSON for each; a body that is no
+    JSON as a whole has none.
+    """
+    found = await items_of(body, most, "labels", lines=lines)
     if found.flaw is not None:
         raise found.flaw
     async for item, flawed in found:
@@ -304,19 +345,27 @@ def _is_csv(content_type: str) -> bool:
         415 if it is neither.
     """
     name = content_type.partition(";")[0].strip().lower()
-    if name not in {"", "text/csv", "application/json"}:
+    if name not in {"", "text/csv", "application/json", *LINES}:
         raise Problem(
             415,
-            f"Labels are text/csv or application/json, not {name[:64]!r}; say so as Content-Type.",
+            f"Labels are text/csv, application/json or application/x-ndjson, not {name[:64]!r}; "
+            "say so as Content-Type.",
         )
     return name == "text/csv"
 
 
-async def _publish(parts: Parts, by_model: dict[str, list[Label]]) -> Outcome:
+async def _publish(parts: Parts, checked: CheckedLabels, numbering: Numbering | None) -> Outcome:
     """Publish all in one go; the outcome is that of the worst model."""
-    labels = sum(map(len, by_model.values()))
-    if not parts.publisher.has_room(labels):
-        parts.publisher.drop(labels)
+    by_model = checked.accepted
+    if numbering is not None:
+        labels = zip(checked.numbers, by_model[numbering.model], strict=True)
+        entries = [(*place, label) for place, label in labels]
+        return await parts.publisher.publish_numbered(
+            numbering.model, numbering.publisher, [*entries, *voids(checked.refused)]
+        )
+    size = sum(map(len, by_model.values()))
+    if not parts.publisher.has_room(size):
+        parts.publisher.drop(size)
         return "dropped"
     return worst(
         await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items()))
@@ -326,8 +375,11 @@ async def _publish(parts: Parts, by_model: dict[str, list[Label]]) -> Outcome:
 def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
     found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
-    found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    found["parameters"].append(MODEL)
+    found["requestBody"]["content"] |= {
+        "text/csv": {"schema": {"type": "string"}},
+        "application/x-ndjson": {"schema": LABEL},
+    }
+    found["parameters"] += PARAMETERS
     return found
 
 

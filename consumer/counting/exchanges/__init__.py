@@ -1,0 +1,1 @@
+"""Requests and responses that are logged apart meet here, and become predictions."""

@@ -1,0 +1,1 @@
+"""What other servers say and log of predictions: tensors, bodies, CloudEvents. Pure."""

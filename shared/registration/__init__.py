@@ -1,0 +1,1 @@
+"""A new version that comes from elsewhere: from another machine, or from another registry."""
