@@ -163,7 +163,7 @@ def test_another_statistic_is_chosen(page: Page) -> None:
     """Choosing sends the form; the address has the choice, and nothing that was not chosen."""
     page.goto(DRIFT)
     page.get_by_label("Statistic").select_option("ks")
-    page.wait_for_url("**statistic=ks")
+    page.wait_for_url("**statistic=ks**")
     assert "version=" not in page.url
     expect(page.locator("#features thead")).to_contain_text("KS")
     value = page.locator('tr[data-feature="pressure"] td.value')

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -109,7 +110,7 @@ def test_pages_are_printed(page: Page, plant: Plant) -> None:
     page.goto(f"/dashboard/performance?model={MODEL}")
     assert pages(printed(page)) == 1
     page.emulate_media(media="screen")
-    page.goto(f"/dashboard/incidents?model={MODEL}")
-    page.locator("article[data-incident] h3 a").first.click()
+    incident = httpx.get(f"{plant.url}/incidents?model={MODEL}").json()["incidents"][0]
+    page.goto(f"/dashboard/incidents/{incident['data']['id']}")
     expect(page.locator("#incident h1")).to_be_visible()
     assert pages(printed(page)) <= 3
