@@ -66,7 +66,7 @@ class Windows:
     @classmethod
     async def read(cls, parts: Parts, model: str) -> "Windows":
         """Read the windows of a model."""
-        packed: Any = await parts.reader.hvals(parts.keys.current(model))  # type: ignore[misc]  # awaitable here
+        packed: Any = await parts.reader.hvals(parts.keys.current(model))
         return cls(model, packed)
 
     @property
