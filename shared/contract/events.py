@@ -15,6 +15,7 @@ import msgspec
 
 PREDICTION: Final = b"p"
 LABEL: Final = b"l"
+FAILURE: Final = b"f"
 REQUEST: Final = b"q"
 RESPONSE: Final = b"a"
 TICK: Final = b"k"
@@ -84,6 +85,30 @@ class Label(msgspec.Struct, gc=False, frozen=True):
     id: str
     label: float | str
     time: Milliseconds
+
+
+class Failure(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """A prediction that failed: it is counted, and judged as a rate.
+
+    Parameters
+    ----------
+    error
+        Kind of the error, such as `ValueError`.
+    features
+        As those of a `Prediction`; None if they do not fit the schema, which may be the reason.
+
+    Examples
+    --------
+    >>> encode(Failure("a", "1.0.0", 1763650000123, "ValueError"))
+    b'{"id":"a","version":"1.0.0","time":1763650000123,"error":"ValueError"}'
+    """
+
+    id: str
+    version: str
+    time: Milliseconds
+    error: str
+    features: list[Value] | None = None
+    latency_ms: float | None = None
 
 
 class Void(msgspec.Struct, gc=False, frozen=True):
@@ -160,11 +185,12 @@ class Response(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     probabilities: list[float] | None = None
 
 
-Event = Prediction | Label | Request | Response
+Event = Prediction | Label | Failure | Request | Response
 """What a publisher writes to a log."""
 KINDS: Final[dict[type[Event], bytes]] = {
     Prediction: PREDICTION,
     Label: LABEL,
+    Failure: FAILURE,
     Request: REQUEST,
     Response: RESPONSE,
 }

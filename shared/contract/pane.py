@@ -51,6 +51,8 @@ class Block(msgspec.Struct, frozen=True):
     segments
         Packed counts by segment and bin (`SegmentLayout.counts`), of the rows that count for drift;
         empty for a version without segments.
+    failed
+        Failed predictions by the kind of their error; they are no rows.
     """
 
     rows: Count
@@ -59,6 +61,7 @@ class Block(msgspec.Struct, frozen=True):
     sources: dict[str, int]
     scores: bytes = b""
     segments: bytes = b""
+    failed: dict[str, Count] = {}
 
 
 class Pane(msgspec.Struct, frozen=True, tag="pane"):
