@@ -144,7 +144,7 @@ def _path(url: str, shot: Shot) -> str:
     if "{incident}" not in shot.path:
         return shot.path
     found = httpx.get(f"{url}/incidents").json()["incidents"]
-    return shot.path.format(incident=found[0]["id"])
+    return shot.path.format(incident=found[0]["data"]["id"])
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

@@ -82,7 +82,7 @@ IMPURE_MODULES = {
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"}
 UNSAFE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
-JOBLIB = ("shared/registry/version_folder.py", "models/")
+JOBLIB = ("shared/artifacts/joblib_file.py", "models/")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

@@ -52,6 +52,7 @@ class _Labels(msgspec.Struct):
 class _Exchanges(msgspec.Struct):
     spans: dict[int, Span]
     day: int
+    publisher: bytes
     number: int
 
 
@@ -147,7 +148,8 @@ class CountingState:
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         known = self.exchanges
-        return msgspec.msgpack.encode(_Exchanges(known.spans, known.day, known.number))
+        place = _Exchanges(known.spans, known.day, known.publisher, known.number)
+        return msgspec.msgpack.encode(place)
 
     def _unpack_waiting(self, kind: bytes, packed: bytes) -> None:
         """Read what `_pack_waiting` wrote."""
@@ -156,7 +158,9 @@ class CountingState:
             self.pending.days, self.revisions = labels.days, labels.revisions
         else:
             known = msgspec.msgpack.decode(packed, type=_Exchanges)
-            self.exchanges = Exchanges(known.spans, day=known.day, number=known.number)
+            self.exchanges = Exchanges(
+                known.spans, day=known.day, publisher=known.publisher, number=known.number
+            )
 
     def _pack_holes(self) -> bytes:
         """Pack the numbers that have not arrived."""

@@ -18,7 +18,12 @@ from driftgauge.consumer.judging.incidents.changes import Changes, Located
 from driftgauge.consumer.judging.incidents.grouping import columns_of, incident_of
 from driftgauge.consumer.judging.incidents.headline import Facts, action, headline
 from driftgauge.consumer.judging.incidents.life import Moved, joined, moved, resolved
-from driftgauge.consumer.judging.incidents.state import IncidentState, Member, cause_kind
+from driftgauge.consumer.judging.incidents.state import (
+    CauseKind,
+    IncidentState,
+    Member,
+    cause_kind,
+)
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.window import DAY_MS
@@ -44,6 +49,8 @@ MOVED = 0.1
 """Least distance of a mean rank from a half, beyond what values out of range explain, that says
 that all values moved: some .35 standard deviations.
 """
+MOSTLY = 0.5
+"""Share of a column's values beyond which values out of range are broken however they moved."""
 SUMMARY = 200
 """Most characters of an alert's summary in an incident."""
 
@@ -222,13 +229,16 @@ class Incidents:
             alert.segment,
             change=change,
         )
-        kind = "feature" if self._is_moved(alert, located) else cause_kind(alert)
+        is_moved = self._is_moved(alert, located)
+        kind = _kind(alert, context)
+        if is_moved and kind == "broken_values":
+            kind = "feature"
         return change, Member(
             published,
             kind,
             tuple(sorted(columns_of(alert))),
-            self._effect(alert, kind, context, located),
-            round(located.strength, 6) if located is not None else 0.0,
+            self._effect(alert, kind, context, located, PSI.name if is_moved else alert.rule),
+            round(located.strength if located is not None else _worse(alert), 6),
             located is not None and located.is_sure,
         )
 
@@ -236,15 +246,18 @@ class Incidents:
         """Return whether values out of range are no broken ones: all values of the column moved,
         and those at its ends came out of range with them.
 
-        A finding of the window's drift says so unless broken values explain it. So does a detector
-        whose mean rank is further from a half than values at one end alone can bring it: a share s
-        of them brings it s / 2 away.
+        If most of them are out of range, they are broken: a sensor that fails, or another unit.
+        Else a finding of the window's drift says so unless broken values explain it. So does a
+        detector whose mean rank is further from a half than values at one end alone can bring it: a
+        share s of them brings it s / 2 away.
         """
         statistic = alert.evidence.statistic if alert.evidence is not None else ""
         if OUT_OF_RANGE.name not in {alert.rule, statistic} or located is None:
             return False
         outside = int(located.cells[0] + located.cells[-2]) / max(int(located.cells.sum()), 1)
         others = self._state.alerts_of(alert.version)
+        if outside > MOSTLY:
+            return False
         broken = {one.fingerprint for one in others if rule_of(one.rule).kind == "data_quality"}
         drifting = [
             other
@@ -309,16 +322,21 @@ class Incidents:
         return Change(since, min(start, since), max(end, since))
 
     def _effect(
-        self, alert: AlertState, kind: str, context: AlertContext, located: Located | None
+        self,
+        alert: AlertState,
+        kind: CauseKind,
+        context: AlertContext,
+        located: Located | None,
+        rule: str,
     ) -> str:
-        """Say what happened to what an alert is about."""
+        """Say what happened to what an alert is about, by a rule."""
         if kind == "operation":
             return effects.of_limit(alert)
         if rule_of(alert.rule).kind == "performance":
             return effects.of_performance(alert)
         if alert.segment:
             names = [clip(name, 20) for name in alert.columns[:3]]
-            return f"{', '.join(names)} drift there" if names else "its values drift"
+            return f"{', '.join(names)} changed there" if names else "its values changed"
         if located is None:
             return _of_labels(alert, context)
         version = context.judged.evaluation.version
@@ -326,7 +344,6 @@ class Incidents:
         if rule_of(alert.rule).online and not located.is_sure:
             return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
         usual = "higher" if alert.feature == PREDICTION else "too"
-        rule = alert.rule if kind == "broken_values" else PSI.name
         unit = version.unit(version.place[alert.feature])
         return effects.of_column(column, located.cells, rule, unit=unit, usual=usual)
 
@@ -434,6 +451,23 @@ def _moved_by(alert: AlertState) -> float:
     return 0.0 if rank is None else abs(rank - 0.5)
 
 
+def _kind(alert: AlertState, context: AlertContext) -> CauseKind:
+    """Return what an alert is as a cause; a segment that falls as all others do is none."""
+    kind, segments = cause_kind(alert), context.judged.segments
+    if kind == "segment" and rule_of(alert.rule).kind == "performance" and alert.inhibited_by:
+        explaining = segments.change.explaining if segments is not None else ()
+        return "segment" if alert.segment in explaining else "performance"
+    return kind
+
+
+def _worse(alert: AlertState) -> float:
+    """Return how much worse a metric is than usual, as a share; 0 if that is not known."""
+    evidence = alert.evidence
+    if evidence is None or not evidence.expected or rule_of(alert.rule).kind != "performance":
+        return 0.0
+    return abs(evidence.value - evidence.expected) / abs(evidence.expected)
+
+
 def _of_labels(alert: AlertState, context: AlertContext) -> str:
     """Say what happened to the labels."""
     target = context.judged.target
@@ -448,7 +482,11 @@ def _performance(incident: IncidentState) -> Member | None:
     before a detector's word.
     """
     found = [one for one in incident.members.values() if one.kind == "performance"]
-    return min(found, key=lambda one: definition(_metric_of(one)) is None, default=None)
+    return min(
+        found,
+        key=lambda one: (bool(one.alert.segment), definition(_metric_of(one)) is None),
+        default=None,
+    )
 
 
 def _metric_of(member: Member) -> str:

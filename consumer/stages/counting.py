@@ -127,6 +127,8 @@ class CountingStage(Stage):
     def load(self) -> None:
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
+        if not fields:
+            self._begin_anew()
         offset = fields.pop(b"offset", BEGINNING.encode())
         with self.checkpoint.reading():
             EntryId.parse(offset)
@@ -151,6 +153,22 @@ class CountingStage(Stage):
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._check_panes()
         self._prepare_log(offset)
+
+    def _begin_anew(self) -> None:
+        """Delete what stands beside a checkpoint that is gone: the log may be counted again from
+        its beginning, and by what an earlier count had left its events would be known.
+        """
+        now_ms = server_ms(self.client)
+        hours = range(
+            max(0, (now_ms - self.policy.retire_ms) // HOUR_MS - 2), now_ms // HOUR_MS + 2
+        )
+        stale = [
+            *map(self._ids, hours),
+            *self._pending.keys_at(now_ms),
+            *self._exchanges.keys_at(now_ms),
+        ]
+        self.checkpoint.require_unchanged()
+        self.client.unlink(*stale)
 
     def _check_panes(self) -> None:
         """Check that the panes go no further than the checkpoint; what others wrote behind them is

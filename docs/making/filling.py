@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs.making import commands, library, metrics, routes, settings, structs
+from docs.making import commands, library, metrics, routes, settings, structs, words
 
 MADE: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings.page,
@@ -20,6 +20,8 @@ MADE: Final[Mapping[str, Callable[[], str]]] = {
     "event data": structs.event_data,
     "snapshot": structs.snapshot,
     "library": library.page,
+    "rules": words.rules,
+    "severities": words.severities,
 }
 """What can be filled in, by the name in the page."""
 PLACE: Final = re.compile(r"^\*Made from the code by `make docs`: (.+)\.\*$", re.MULTILINE)

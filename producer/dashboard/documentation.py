@@ -1,4 +1,5 @@
-"""GET /docs, /redoc and /openapi.json: all routes, with the scope that each needs.
+"""GET /docs, /redoc and /openapi.json: all routes, with the scope that each needs; and
+/dashboard/glossary: what the words on the pages mean.
 
 Swagger UI and ReDoc come with this package: from another host they would run beside a browser's
 session, and would show nothing without a network. Both write style into their pages, which their
@@ -14,6 +15,7 @@ from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard.rendering import POLICY, page, root_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import examples
+from driftgauge.shared.wording import glossary
 
 SCHEMES: Final = {
     "bearer": {
@@ -56,6 +58,19 @@ def router(parts: Parts) -> APIRouter:
     async def redoc(request: Request) -> Response:
         """Return the API's description as a page to read (ReDoc)."""
         return page(request, "redoc.html.j2", policy=SEARCHING)
+
+    @routes.get("/dashboard/glossary")
+    @needs("read")
+    async def words(request: Request, model: str | None = None) -> Response:
+        """Return what the words on the pages mean."""
+        return page(
+            request,
+            "glossary.html.j2",
+            model=model,
+            rules=list(glossary.rule_rows()),
+            severities=glossary.SEVERITIES,
+            words=glossary.WORDS,
+        )
 
     return routes
 

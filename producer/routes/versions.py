@@ -21,6 +21,8 @@ from driftgauge.producer.routes.registry_requests import (
     from_registry,
     json_answer,
 )
+from driftgauge.shared.artifacts import format_of
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.registration.fields import FIELDS, FILES
 from driftgauge.shared.registry.registry import ModelRegistry
 
@@ -134,22 +136,29 @@ def _too_large(most: int) -> Problem:
 
 
 def _check_artifact(upload: Upload, *, joblib: bool) -> None:
-    """Refuse a file that runs code when it is loaded, unless the settings allow it.
+    """Refuse a file of no known format, and one that runs code when it is loaded, unless the
+    settings allow it.
 
     Raises
     ------
     Problem
-        403.
+        403, 422.
     """
     artifact = upload.files.get("artifact")
-    if artifact is None or joblib or artifact.suffix not in {".joblib", ".pkl"}:
+    if artifact is None:
         return
-    raise Problem(
-        403,
-        "A joblib or pickle file runs code when it is loaded, and this API takes none "
-        "(DRIFTGAUGE_REGISTER_JOBLIB). Register it on the API's machine by `driftgauge models "
-        "register`, or send another format: LightGBM's text, say.",
-    )
+    try:
+        form = format_of(artifact)
+    except BadData as error:
+        raise Problem(422, upload.named(str(error))) from error
+    if form.runs_code and not joblib:
+        raise Problem(
+            403,
+            "A joblib or pickle file runs code when it is loaded, and this API takes none "
+            "(DRIFTGAUGE_REGISTER_JOBLIB). Register it on the API's machine by `driftgauge models "
+            "register`, or send a format that is data alone: ONNX, or that of LightGBM, XGBoost or "
+            "CatBoost.",
+        )
 
 
 def _documented() -> dict[str, Any]:

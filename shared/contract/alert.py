@@ -40,6 +40,35 @@ class Contribution(msgspec.Struct, frozen=True):
     psi: float
 
 
+class BrokenValues(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The values of a column that are not as in the reference, by kind.
+
+    Parameters
+    ----------
+    rows
+        Rows that were looked at: those of the window, or of an online test those since the change.
+    missing, outside, unseen
+        How many have no value, a number outside the reference's range, or a category that the
+        reference does not have.
+    smallest, largest
+        Range of a number in the reference; None for categories.
+    lowest, highest
+        The most extreme numbers below and above that range; None without one.
+    names
+        Some of the unseen categories, those that came first.
+    """
+
+    rows: int
+    missing: int = 0
+    outside: int = 0
+    unseen: int = 0
+    smallest: float | None = None
+    largest: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    names: tuple[str, ...] = ()
+
+
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The numbers that an alert is based on.
 
@@ -59,6 +88,8 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
         An online detector's estimate in words.
     cells
         The bins that contribute most, the largest first.
+    broken
+        What is wrong with the values; None of a rule that is about something else.
     mean_rank
         Mean reference rank of the values since the change, 0 to 1; .5 without a change.
     unit
@@ -76,6 +107,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     window_end: int
     effect: str = ""
     cells: list[Contribution] = []
+    broken: BrokenValues | None = None
     mean_rank: float | None = None
     unit: str = ""
 

@@ -61,6 +61,7 @@ class MetricBrief(msgspec.Struct, frozen=True, omit_defaults=True):
     is_estimated: bool = False
     times: list[int] = []
     values: list[float | None] = []
+    unit: str = ""
 
     @classmethod
     def of(cls, performance: Performance | None) -> "MetricBrief | None":
@@ -79,6 +80,7 @@ class MetricBrief(msgspec.Struct, frozen=True, omit_defaults=True):
                     is_estimated,
                     [] if is_estimated else performance.history_times,
                     [] if is_estimated else performance.history,
+                    first.unit,
                 )
         return None
 

@@ -7,7 +7,7 @@
                           schema.json         the features in the model's order
                           reference.json.gz   the reference profile
                           performance.json    performance on the reference rows, if they have labels
-                          model.joblib        the fitted model, or model.txt; none if only monitored
+                          model.joblib        the fitted model, named by its format, if any
 
 A version folder never changes. It is written under a temporary name and renamed under a lock, so
 that a crash leaves no half-written version. joblib runs code when it loads a file, so a model is
@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.errors import AlreadyThere, BadData, ModelNotFound
 from driftgauge.shared.reference.calibration import Calibration
@@ -33,7 +34,7 @@ from driftgauge.shared.registry.version_folder import (
     check_model,
     check_name,
 )
-from driftgauge.shared.registry.version_writing import artifact_name, partitioned, write_version
+from driftgauge.shared.registry.version_writing import partitioned, write_version
 from driftgauge.shared.regular_files import read_regular
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.gates import Validation
@@ -238,8 +239,8 @@ class ModelRegistry:
             Schema, reference and manifest, and the calibration if there is one. The manifest's
             `files`, `artifact`, partitions and salts are filled in.
         artifact
-            File of the fitted model: `.joblib`, or LightGBM's text as `.txt`. None for a model that
-            is only monitored.
+            File of the fitted model, whose suffix tells its format (shared/artifacts). None for a
+            model that is only monitored.
 
         Raises
         ------
@@ -250,7 +251,7 @@ class ModelRegistry:
         """
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
-        name = artifact_name(artifact) if artifact is not None else ""
+        name = format_of(artifact).file if artifact is not None else ""
         with self._lock(manifest.model):
             earlier = self.versions(manifest.model)
             first = self.manifest(manifest.model, earlier[0]) if earlier else None

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import msgspec
 
+from driftgauge.shared.artifacts import formats
 from driftgauge.shared.confinement import LEAST_MEMORY, OUT_OF_MEMORY, memory_for
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
@@ -185,6 +186,9 @@ def _environment() -> dict[str, str]:
 
 def _key(content: bytes) -> str:
     """Name a file by its checksum and by what loads it."""
-    with_what: Any = sorted({**library_versions(), "machine": platform.machine()}.items())
+    loaders = (library for one in formats() for library in one.libraries)
+    with_what: Any = sorted(
+        {**library_versions(more=loaders), "machine": platform.machine()}.items()
+    )
     libraries = hashlib.sha256(repr(with_what).encode()).hexdigest()[:16]
     return f"{hashlib.sha256(content).hexdigest()}-{libraries}"

@@ -1,12 +1,12 @@
 """The folder of one registered version: every file is checked by its checksum before it is used."""
 
 import hashlib
-import io
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from driftgauge.shared.artifacts import format_named
 from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.performance import PerformanceReference
@@ -203,7 +203,7 @@ def check_name(model: str, version: str) -> None:
 def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ...]) -> Any:
     """Load a fitted model from bytes whose checksum was verified.
 
-    Loading a joblib file runs code that is in it, so never load other bytes.
+    Some formats run code that is in the file, so never load other bytes.
 
     Parameters
     ----------
@@ -212,13 +212,7 @@ def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ..
     classes
         Class labels in the order of the model's probabilities.
     """
-    if name.endswith(".txt"):
-        from driftgauge.shared.versions.lightgbm_text import TextModel
-
-        return TextModel(content.decode(errors="replace"), task, classes)
-    import joblib  # only a process that loads models needs it
-
-    return joblib.load(io.BytesIO(content))
+    return format_named(name).load(content, task, classes)
 
 
 def decoded(path: Path, kind: type[_T]) -> _T:

@@ -5,7 +5,6 @@ import hashlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -19,26 +18,6 @@ from driftgauge.shared.registry.version_folder import (
     SCHEMA_FILE,
 )
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion
-
-ARTIFACTS: Final = {".joblib": "model.joblib", ".pkl": "model.joblib", ".txt": "model.txt"}
-"""Suffix of a model file to the name that it gets in the version folder."""
-
-
-def artifact_name(artifact: Path) -> str:
-    """Return the name that a model file gets in the version folder.
-
-    Raises
-    ------
-    BadData
-        If the suffix is unknown.
-    """
-    try:
-        return ARTIFACTS[artifact.suffix.lower()]
-    except KeyError:
-        raise BadData(
-            f"{artifact} is no artifact: give a .joblib file, or LightGBM's own text format as "
-            f".txt."
-        ) from None
 
 
 def partitioned(manifest: Manifest, first: Manifest | None) -> Manifest:

@@ -94,8 +94,11 @@ class Rule:
         --------
         >>> rule_of("performance.mae").member("performance.mae"), rule_of("psi").member("psi")
         ('mae', '')
+        >>> rule_of("performance").member("performance")  # the family itself, as budgets name it
+        ''
         """
-        return name.removeprefix(self.name.removesuffix("*")) if self.is_family else ""
+        prefix = self.name.removesuffix("*")
+        return name.removeprefix(prefix) if self.is_family and name.startswith(prefix) else ""
 
     @property
     def is_family(self) -> bool:

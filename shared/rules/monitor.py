@@ -47,6 +47,7 @@ BLIND: Final = declare(
             "silent": "No events",
             "labels_stopped": "No labels",
             "labels_full": "Labels without room",
+            "unpaired": "Answers without requests",
         },
     )
 )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from driftgauge.shared.durations import milliseconds
-from driftgauge.shared.wording import numbers, plain, times, titles
+from driftgauge.shared.wording import glossary, numbers, plain, times, titles
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
@@ -143,8 +143,11 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "title_of": title_of,
     "rule_words": rule_words,
     "action_words": titles.action_words,
+    "rule_anchor": glossary.anchor,
+    "rule_meaning": glossary.meaning,
     "severity_words": titles.severity_words,
     "moment": times.moment,
+    "moment_at": times.moment,
     "minute": times.minute,
     "duration": or_dash(times.duration),
     "count": or_dash(numbers.count),

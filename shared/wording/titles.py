@@ -63,7 +63,7 @@ def title(name: str) -> str:
     ('out of range', 'ADWIN', 'PSI')
     """
     rule = rule_of(name)
-    if rule.is_family:
+    if rule.member(name):
         return title(rule.member(name))
     if name in STATISTICS:
         return STATISTICS[name].title
@@ -99,7 +99,7 @@ def method(name: str) -> str:
     rule = rule_of(name)
     if rule.is_family and rule.kind == "monitor":
         return ""
-    return title(name) if rule.is_family or rule.title else ""
+    return title(name) if rule.member(name) or rule.title else ""
 
 
 def rule_words(name: str) -> str:
@@ -107,8 +107,8 @@ def rule_words(name: str) -> str:
 
     Examples
     --------
-    >>> rule_words("e_detector"), rule_words("blind.lag")
-    ('Early warning (E-detector)', 'Worker too slow')
+    >>> rule_words("e_detector"), rule_words("blind.lag"), rule_words("performance")
+    ('Early warning (E-detector)', 'Worker too slow', 'Error rising')
     """
     found = method(name)
     return f"{plain_words(name)} ({found})" if found else plain_words(name)

@@ -60,7 +60,9 @@ def test_the_numbers_are_those_of_the_posted_events(page: Page, plant: Plant) ->
 def test_an_injected_drift_appears_without_reload(
     page: Page, context: BrowserContext, plant: Plant
 ) -> None:
-    """On the open drift page, in its open drawer, and as an alert on the open overview."""
+    """On the open drift page, in its open drawer, and as the headline of its row on the open
+    overview.
+    """
     page.goto(f"{DRIFT}&feature=temperature")
     overview = context.new_page()
     overview.goto("/")
@@ -79,8 +81,9 @@ def test_an_injected_drift_appears_without_reload(
     )
     assert page.locator("#series-points").text_content() != points
     assert page.locator("#series-chart canvas").count() == 1
-    alerts = overview.locator(f'article[data-model="{MODEL}"] .open-alerts')
-    expect(alerts).to_contain_text("temperature", timeout=PATIENCE_MS)
+    row = overview.locator(f'tr[data-model="{MODEL}"]')
+    expect(row.locator(".badge")).to_have_class(re.compile("critical"), timeout=PATIENCE_MS)
+    expect(row.locator(".m-what")).to_contain_text("temperature", timeout=PATIENCE_MS)
     assert page.evaluate("window.notReloaded") is True
     assert overview.evaluate("window.notReloaded") is True
 

@@ -24,6 +24,7 @@ from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.events import Label, Prediction, encode
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.snapshot import Performance, Snapshot
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile
@@ -198,6 +199,7 @@ class Run:
     pane_events: int = 250
     policy: JudgingPolicy = field(default_factory=JudgingPolicy)
     alerts: list[Alert] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
     current: Snapshot | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
     """The current one after each chunk."""
@@ -229,6 +231,7 @@ class Run:
             told = [(f"{number}-{place}", entry) for number, place, entry in outputs.panes]
             found = judge(judged, told, "real", {"1.0.0": JudgedVersion.of(version)}, self.policy)
             self.alerts += found.alerts
+            self.incidents += found.incidents
             self.current = found.current.get("1.0.0", self.current)
             if self.current is None:
                 continue

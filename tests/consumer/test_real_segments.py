@@ -144,22 +144,28 @@ def run_of(credit: World, change: Change | None = None) -> Run:
     return run
 
 
-def test_a_fall_in_one_segment_is_named(credit: World) -> None:
-    """When 40 % of the labels of one level of education flip, the alert of the model's accuracy
-    says that all of its fall is there, and the segment's own alert is recorded as explained by it:
-    people are told once.
-    """
+def flipped(credit: World, *, everywhere: bool = False) -> Change:
+    """Return how 40 % of the labels of one level of education flip, or a fifth of all."""
     random = np.random.default_rng(5)
 
     def flip(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
-        own = np.array([row[0] == EDUCATION for row in credit.groups])
-        flips = own & (random.random(len(labels)) < 0.4) & (np.arange(len(labels)) >= CHANGED_AT)
+        own = np.array([everywhere or row[0] == EDUCATION for row in credit.groups])
+        share = 0.2 if everywhere else 0.4
+        flips = own & (random.random(len(labels)) < share) & (np.arange(len(labels)) >= CHANGED_AT)
         return features, [
             ("1" if label == "0" else "0") if flips[row] else label
             for row, label in enumerate(labels)
         ]
 
-    run = run_of(credit, flip)
+    return flip
+
+
+def test_a_fall_in_one_segment_is_named(credit: World) -> None:
+    """When 40 % of the labels of one level of education flip, the alert of the model's accuracy
+    says that all of its fall is there, and the segment's own alert is recorded as explained by it:
+    people are told once. Of all segments that fall with it the incident names this one.
+    """
+    run = run_of(credit, flipped(credit))
     fired = firing(run.alerts)
     assert ("performance.accuracy", "") in fired
     assert {where for rule, where in fired if rule == "segment.performance"} >= {
@@ -180,6 +186,11 @@ def test_a_fall_in_one_segment_is_named(credit: World) -> None:
     assert classes[-1].summary.endswith(
         f"worse in EDUCATION={EDUCATION}"
     )  # and not in both sexes, which are alike
+    _, worse = [one for one in run.incidents if one.notify]
+    assert f" accuracy in EDUCATION={EDUCATION} fell from 0.8" in worse.headline
+    assert f"different in EDUCATION={EDUCATION}" in worse.advice
+    assert (worse.change, worse.action) == ("severity", "retrain")
+    assert "; over all rows accuracy fell from 0.8" in run.incidents[-1].headline
     assert run.current is not None
     assert f"all of it in EDUCATION={EDUCATION}" in run.current.verdict
     own = [alert for alert in run.current.alerts if alert.segment == f"EDUCATION={EDUCATION}"]
@@ -196,6 +207,16 @@ def test_a_fall_in_one_segment_is_named(credit: World) -> None:
         assert feature.mix is not None
         change = run.current.segments.value - run.current.segments.baseline
         assert sum(parts) + feature.mix == pytest.approx(change, abs=1e-12)
+
+
+def test_a_fall_that_is_the_same_everywhere_is_no_matter_of_a_segment(credit: World) -> None:
+    """When labels flip in all rows, the segments fall as well: the model is told."""
+    run = run_of(credit, flipped(credit, everywhere=True))
+    (last,) = {one.id: one for one in run.incidents}.values()
+    assert last.cause.kind == "performance"
+    assert any(one.segment for one in last.alerts)
+    assert "EDUCATION" not in last.headline
+    assert "SEX" not in last.headline
 
 
 def test_drift_of_one_segment_is_found_though_all_rows_are_calm(credit: World) -> None:

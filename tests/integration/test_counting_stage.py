@@ -11,10 +11,12 @@ import redis
 from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.stages import counting as counting_stage
+from driftgauge.consumer.stages import reader
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import counting_policy
 from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.events import KINDS, Request, Response, encode
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.settings import Settings
@@ -84,6 +86,41 @@ def test_client_ids_outlive_the_worker(client: redis.Redis, keys: Keys, start: S
     assert client.strlen(stored) == 2 * KEPT_BYTES
     assert client.ttl(stored) > 0
     assert row
+
+
+def test_what_an_earlier_count_left_beside_the_checkpoint_is_forgotten(
+    client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint is deleted, and the log counted anew by two workers one after the other: what
+    the first one has not reached when the second takes over is not known as counted before, be it
+    by a client's id, by a label or by the mark of two halves.
+    """
+    now, row = int(time.time() * 1000), [0.0, 1.0, 7.0, 0.0, None, "city1"]
+    log = keys.log(MODEL, 0)
+    halves = [
+        Request("half", "1.0.0", now, row, now),  # type: ignore[arg-type]  # a row of values
+        Response("half", now, 0.5),
+    ]
+    append(client, log, [event(now, 1, row, id="a", client_id=True)])
+    append(client, log, [event(now + 1, 2, row, id="b", client_id=True)])
+    for number, half in enumerate(halves, start=3):
+        fields: dict[Any, Any] = {"t": KINDS[type(half)], "p": "api", "s": number}
+        client.xadd(log, fields | {"e": encode(half)}, id=f"{now + number}-0")
+    count_all(start(), client, keys, 3)
+    assert counters(client, keys).exchanges.paired == 1
+    client.delete(keys.count(MODEL, 0), keys.panes(MODEL, 0))
+    monkeypatch.setattr(reader, "READ_COUNT", 1)
+    again = start()
+    again.turn()
+    again.finish()
+    assert counters(client, keys).events == 1
+    for _ in range(4):
+        stage = start()
+        stage.turn()
+        stage.finish()
+    found = counters(client, keys)
+    assert found.events >= 3
+    assert (found.exchanges.paired, found.exchanges.repeated) == (1, 0)
 
 
 def test_what_a_spool_held_for_hours_is_counted_once(

@@ -54,7 +54,7 @@ class Pairer:
                 self._counts.repeated += 1
             else:
                 self._meet(found[0], digest, half)
-                paired.append(self._numbered(prediction, entry_ms))
+                paired.append(self._numbered(prediction, digest, entry_ms))
         if len(fresh):
             self._changed.add(b"exchanges")
         return paired, refused
@@ -88,15 +88,19 @@ class Pairer:
             waiting.requests -= 1
         self._counts.paired += 1
 
-    def _numbered(self, prediction: Prediction, entry_ms: int) -> Paired:
-        """Number a prediction. Its publisher has the day in its name, so that the numbers of one
-        that was long silent need not be known for ever.
+    def _numbered(self, prediction: Prediction, digest: bytes, entry_ms: int) -> Paired:
+        """Number a prediction.
+
+        Each day has a publisher of its own, so that the numbers of one that was long silent need
+        not be known for ever. It is named after its first prediction: whoever counts the log anew
+        from a later entry on numbers otherwise.
         """
         exchanges, day = self._exchanges, entry_ms // DAY_MS
         if exchanges.day != day:
             exchanges.day, exchanges.number = day, 0
+            exchanges.publisher = b"exchanges:%d:%s" % (day, digest[:8].hex().encode())
         exchanges.number += 1
-        return f"exchanges:{day}".encode(), exchanges.number, prediction
+        return exchanges.publisher, exchanges.number, prediction
 
 
 def _joined(first: Kept, second: Half) -> Prediction | None:

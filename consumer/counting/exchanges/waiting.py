@@ -59,8 +59,8 @@ class Exchanges:
         Halves to write since the last commit, by span and digest.
     gone
         Spans to delete, since the last commit.
-    day, number
-        Day of the last prediction that was written to the log, and its number on that day.
+    day, publisher, number
+        Day of the last prediction that was written to the log, its publisher, and its number.
     """
 
     spans: dict[int, Span] = field(default_factory=dict)
@@ -68,6 +68,7 @@ class Exchanges:
     changes: dict[int, dict[bytes, Kept]] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
     day: int = 0
+    publisher: bytes = b""
     number: int = 0
 
     @property

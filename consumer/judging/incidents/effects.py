@@ -83,9 +83,17 @@ def _broken(column: ColumnReference, reference: Ints, cells: Ints, rule: str, un
     usual, now = shares[name]
     what = {MISSING.name: "is missing", UNSEEN.name: "has new values"}.get(name, "")
     if name == OUT_OF_RANGE.name and isinstance(column, NumericReference):
-        last = with_unit(figure(column.cuts[-1]), unit)
-        what = f"is outside of {figure(column.cuts[0])} to {last}"
+        what = _outside(column, cells, unit)
     return f"{what} in {percent(now)}, usually in {percent(usual)}"
+
+
+def _outside(column: NumericReference, cells: Ints, unit: str) -> str:
+    """Say beyond which end of the reference most of the values out of range are."""
+    first, last = figure(column.cuts[0]), with_unit(figure(column.cuts[-1]), unit)
+    below, above = int(cells[0]), int(cells[column.missing - 1])
+    if min(below, above) * 9 > max(below, above):
+        return f"is outside of {first} to {last}"
+    return f"is above {last}" if above > below else f"is below {with_unit(first, unit)}"
 
 
 def _shares(reference: Ints, cells: Ints, places: list[int]) -> tuple[float, float]:
@@ -202,7 +210,7 @@ def of_limit(alert: AlertState) -> str:
         return alert.summary
     value, limit = short_figure(evidence.value), short_figure(evidence.threshold)
     if metric == LATENCY:
-        return f"1 % of the answers take {value} ms or longer; the limit is {limit} ms"
+        return f"the slowest 1 % of the answers take {value} ms or longer; the limit is {limit} ms"
     if metric == FAILED:
         share, limit = percent(evidence.value), percent(evidence.threshold)
         return f"{share} of the predictions fail; the limit is {limit}"

@@ -21,6 +21,8 @@ NAME: Final = 40
 """Most characters of a name in a headline, if there is room."""
 SHORT: Final = 20
 """Most characters of a name, if there is less."""
+PAIR: Final = 2
+"""Features that changed, of each of which a headline says what it did, if there is room."""
 NAMED: Final = 3
 """Most columns that a headline names."""
 
@@ -91,7 +93,11 @@ def _candidates(facts: Facts) -> Iterator[str]:
     change = facts.change
     when = since(change.since, change.latest - change.earliest)
     follows = facts.effect and facts.cause.kind != "performance"
-    effect = f"; {facts.effect}" if follows else ""
+    of_all = "over all rows " if facts.cause.kind == "segment" else ""
+    effect = f"; {of_all}{facts.effect}" if follows else ""
+    if len(facts.columns) == PAIR:
+        both = [f"{_cut(name, NAME)} {what}" for name, what in facts.columns]
+        yield f"{when} {', and '.join(both)}{effect}."
     for cells, named in ((NAME, NAMED), (SHORT, NAMED), (SHORT, 1), (SHORT, 0)):
         yield f"{when} {_happened(facts, cells, named)}{effect}."
     yield f"{when} {_happened(facts, SHORT, 0)}."
@@ -104,7 +110,8 @@ def _happened(facts: Facts, cells: int, named: int) -> str:
     if cause.kind in {"broken_values", "feature"}:
         return _of_columns(facts, cells, named)
     if cause.kind == "segment":
-        return f"{clip(cause.alert.segment, cells)}: {cause.effect}"
+        fell = rule_of(cause.alert.rule).kind == "performance"  # its effect names the segment
+        return cause.effect if fell else f"{clip(cause.alert.segment, cells)}: {cause.effect}"
     if cause.kind == "prediction":
         return f"the prediction {cause.effect}, and no feature moved"
     if cause.kind == "label":
@@ -153,6 +160,11 @@ def action(facts: Facts) -> tuple[Action, str]:
     if kind == "operation":
         return "check_service", ADVICE["check_service"]
     if kind == "broken_values":
+        if len(facts.columns) > 1 and not facts.broken:
+            return "fix_feed", (
+                f"Repair the feed of {subject}, which no retraining mends; check the other "
+                "features at their source."
+            )
         what = subject if len(facts.columns) == 1 else f"{subject} and the others"
         return "fix_feed", f"Repair the feed of {what}: retraining does not mend broken values."
     if facts.new_version and facts.has_previous and facts.effect:

@@ -53,7 +53,7 @@ def joined(incident: IncidentState, found: list[Member], now: int) -> IncidentSt
         members=members,
         updated=now,
         severity=worst((incident.severity, *(one.alert.severity for one in found))),
-        cause=_cause(incident.cause, members),
+        cause=_cause(incident, members),
     )
 
 
@@ -70,14 +70,14 @@ def _ended(member: Member, now: int) -> Member:
     return msgspec.structs.replace(member, alert=msgspec.structs.replace(member.alert, ended=now))
 
 
-def _cause(known: str, members: dict[str, Member]) -> str:
-    """Return the cause: the first in rank, and of those the one known so far, else the strongest.
+def _cause(incident: IncidentState, members: dict[str, Member]) -> str:
+    """Return the cause: the first in rank, and of those the one that was told, else the strongest.
 
     A column that one alert names is the same cause whichever of its alerts tells of it.
     """
-    best = min(RANKS[one.kind] for one in members.values())
+    known, best = incident.cause, min(RANKS[one.kind] for one in members.values())
     alike = [one for one in members.values() if RANKS[one.kind] == best]
-    if known in members and RANKS[members[known].kind] == best:
+    if known in members and RANKS[members[known].kind] == best >= incident.known:
         return known
     return max(alike, key=lambda one: (one.strength, one.alert.fingerprint)).alert.fingerprint
 

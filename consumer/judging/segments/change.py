@@ -89,23 +89,30 @@ class SegmentChange:
             Names of the segments in which the performance fell, for a metric that cannot be divided
             among them.
         """
-        telling = [name for name, one in self.attributions.items() if one.kind in {"named", "mix"}]
-        best = max(telling, key=lambda name: self.attributions[name].beyond, default="")
+        best = self._best
         if metric == self.metric:
             said = self.clause(best) if best else ""
             return f", {said}" if said else ""
-        named = (
-            {self._names(best)[place] for place in self.attributions[best].places}
-            if best
-            else set()
-        )
-        worse = [name for name in bad if name in named] or bad
+        worse = [name for name in bad if name in self.explaining] or bad
         names = ", ".join(shortened(name) for name in worse[:NAMED])
         return (
             f", worse in {names}{f' and {len(worse) - NAMED} more' if len(worse) > NAMED else ''}"
             if worse
             else ""
         )
+
+    @property
+    def _best(self) -> str:
+        """The feature whose segments explain the change best; empty if none does."""
+        telling = [name for name, one in self.attributions.items() if one.kind in {"named", "mix"}]
+        return max(telling, key=lambda name: self.attributions[name].beyond, default="")
+
+    @property
+    def explaining(self) -> set[str]:
+        """Names of the segments in which the change is; empty if it is everywhere alike."""
+        best = self._best
+        places = self.attributions[best].places if best else ()
+        return {self._names(best)[place] for place in places}
 
     def _names(self, feature: str) -> tuple[str, ...]:
         return self.reference.names[dict(self.reference.features())[feature]]

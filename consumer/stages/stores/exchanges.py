@@ -5,16 +5,20 @@ written in the commit of the counts.
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import redis
 from redis.client import Pipeline
 
-from driftgauge.consumer.counting.exchanges.waiting import MET, Exchanges, Kept
+from driftgauge.consumer.counting.clock import DAY_MS
+from driftgauge.consumer.counting.exchanges.waiting import MET, SPAN_MS, Exchanges, Kept
 from driftgauge.consumer.stages.stores.pending import EXPIRE_BEHIND_S
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.unpacking import UNREADABLE
+
+OLDEST: Final = 7 * DAY_MS // SPAN_MS
+"""Spans for which a hash may be left."""
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -36,6 +40,11 @@ class ExchangeStore:
     def __init__(self, client: redis.Redis, keys: Keys, model: str, partition: int) -> None:
         self._client = client
         self._key = partial(keys.exchanges, model, partition)
+
+    def keys_at(self, now_ms: int) -> list[str]:
+        """Return the hashes that there may be at a time, if a worker has counted lately."""
+        now = now_ms // SPAN_MS
+        return [self._key(span) for span in range(now - OLDEST, now + 2)]
 
     def fetch(self, exchanges: Exchanges, digests: Sequence[bytes]) -> None:
         """Load the committed halves that the halves of a batch name."""

@@ -53,6 +53,12 @@ class PendingStore:
         self._told: set[str] = set()
         self._expire_s = (wait_days + 1) * 86_400 + EXPIRE_BEHIND_S
 
+    def keys_at(self, now_ms: int) -> list[str]:
+        """Return the hashes that there may be at a time."""
+        today = now_ms // DAY_MS
+        days = range(max(0, today - self._wait_days - 1), today + 2)
+        return [key(day) for day in days for key in (self._pending, self._early)]
+
     def load(self, pending: Pending, entry_ms: int) -> None:
         """Load the early labels; `entry_ms` is the time of the last counted entry."""
         today = entry_ms // DAY_MS

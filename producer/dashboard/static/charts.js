@@ -106,7 +106,7 @@ const KINDS = {
       yAxis,
       series: [
         {
-          type: "line", name: data.name, symbolSize: 5, data: points(data.values),
+          type: "line", name: data.unit ? `${data.name}, ${data.unit}` : data.name, symbolSize: 5, data: points(data.values),
           lineStyle: { color: colour("win"), width: 2 }, itemStyle: { color: colour("win") },
           markLine: data.baseline === null ? undefined : {
             silent: true, symbol: "none",

@@ -13,6 +13,8 @@ from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 
 JSON: Final = "application/json"
+LONGEST_NOTE: Final = 500
+"""Most characters of a note."""
 
 
 class Note(BaseModel):
@@ -20,7 +22,7 @@ class Note(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: str = Field("", max_length=500)
+    note: str = Field("", max_length=LONGEST_NOTE)
     who: str = Field(
         "",
         max_length=500,

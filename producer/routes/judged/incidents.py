@@ -107,32 +107,49 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _ask(parts: Parts, incident: str, command: Command) -> Response:
-    """Write a command to the model that has the incident open, or leave it to the watchdog if the
+    """Write a command to the model that has the incident open; all models are asked at once."""
+    models = sorted(await parts.subscriptions.models())
+    pipe = parts.reader.pipeline(transaction=False)
+    for model in models:
+        pipe.hexists(parts.keys.open_incidents(model), incident)
+    found = await pipe.execute(raise_on_error=False)
+    for model, held in zip(models, found, strict=True):
+        if held == 1:  # else it is 0, or an error of a key of another type
+            return await mark(parts, model, incident, command)
+    raise _not_open(incident)
+
+
+async def mark(parts: Parts, model: str, incident: str, command: Command) -> Response:
+    """Write a command to a model that has the incident open, or leave it to the watchdog if the
     incident is the watchdog's.
+
+    Raises
+    ------
+    Problem
+        404 if the incident is not open, 409 if it cannot be marked so.
     """
-    for model in sorted(await parts.subscriptions.models()):
-        reading: Any = parts.reader.hget(parts.keys.open_incidents(model), incident)
-        packed: bytes | None = await reading
-        if packed is None:
-            continue
-        fingerprint = _watched(packed)
-        if not fingerprint:
-            return await ask(parts, model, command)
-        seen = isinstance(command, Acknowledge) and await watchdog.acknowledge(
-            parts.reader,
-            parts.keys,
-            model,
-            Acknowledge(fingerprint, command.who, command.note),
-        )
-        if seen:
-            body = {"command": "", "model": model, "fingerprint": incident}
-            return Response(msgspec.json.encode(body), 202, media_type=JSON)
-        raise Problem(
-            409,
-            "This incident is the watchdog's: it ends when its cause is gone, and cannot be "
-            "silenced; only what was lost or rolled back can be acknowledged.",
-        )
+    reading: Any = parts.reader.hget(parts.keys.open_incidents(model), incident)
+    packed: bytes | None = await reading
+    if packed is None:
+        raise _not_open(incident)
+    fingerprint = _watched(packed)
+    if not fingerprint:
+        return await ask(parts, model, command)
+    seen = isinstance(command, Acknowledge) and await watchdog.acknowledge(
+        parts.reader, parts.keys, model, Acknowledge(fingerprint, command.who, command.note)
+    )
+    if seen:
+        body = {"command": "", "model": model, "fingerprint": incident}
+        return Response(msgspec.json.encode(body), 202, media_type=JSON)
     raise Problem(
+        409,
+        "This incident is the watchdog's: it ends when its cause is gone, and cannot be "
+        "silenced; only what was lost or rolled back can be acknowledged.",
+    )
+
+
+def _not_open(incident: str) -> Problem:
+    return Problem(
         404,
         f"No open incident has the id {incident}. It may have resolved. "
         "GET /incidents?state=open lists what is open.",

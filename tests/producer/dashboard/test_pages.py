@@ -277,10 +277,31 @@ async def test_an_alert_names_its_segment(
         assert (await read(http, PAGE)).count(name) == 1
         listed = await read(http, "/dashboard/alerts")
         assert listed.count(name) == 2
-        assert "x in region=north, PSI" in listed
-        assert name in await read(http, f"/dashboard/alerts/{1:016x}")
+        assert "x in region=north, Values changed (PSI)" in listed
+        alone = await read(http, f"/dashboard/alerts/{1:016x}")
+        assert name in alone
+        link = Elements(alone).of("a", href=f"/dashboard/glossary?model={MODEL}#rule-psi")
+        assert link, "what the rule means is one step away"
+        assert Elements(await read(http, "/dashboard/glossary")).of("tr", id="rule-psi")
         series = block(await read(http, f"{DRIFT}&feature=x"), "series-points")
         assert series["marks"] == [], "the feature's line is of all rows"
+
+
+async def test_numbers_have_their_units(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """The unit of a metric and of a feature, as the schema has it, wherever they are shown; it is
+    never markup.
+    """
+    judging, metrics = Judging(client, keys), performance(2.5)
+    metric = msgspec.structs.replace(metrics.metrics[0], unit="<kWh>")
+    found = msgspec.structs.replace(metrics, metrics=[metric])
+    judging.current(snapshot(3, [feature("x", unit="<bar>")], performance=found))
+    async with running(create_app(settings)) as http:
+        for path in (PERFORMANCE, PAGE):
+            assert '<data value="2.5">2.500</data> &lt;kWh&gt;' in await read(http, path)
+        assert "numeric · &lt;bar&gt;" in await read(http, DRIFT)
+        assert "&lt;kWh&gt;" in await read(http, "/")
 
 
 async def test_another_statistic_comes_from_the_reports(

@@ -387,9 +387,9 @@ def test_a_moved_folder_is_not_another_version(registry: ModelRegistry) -> None:
 
 def test_an_unknown_kind_of_artifact_is_refused(registry: ModelRegistry, tmp_path: Path) -> None:
     """Before anything is stored."""
-    (tmp_path / "model.onnx").write_bytes(b"x")
-    with pytest.raises(BadData, match=r"model\.onnx is no artifact"):
-        registry.register(published("1.0.0", rows=10), tmp_path / "model.onnx")
+    (tmp_path / "model.doc").write_bytes(b"x")
+    with pytest.raises(BadData, match=r"model\.doc is no artifact"):
+        registry.register(published("1.0.0", rows=10), tmp_path / "model.doc")
     assert registry.versions("plant") == []
 
 

@@ -24,6 +24,15 @@ def test_whatever_is_raised_has_a_row() -> None:
         assert plain_words(BLIND.of(name)) != BLIND.plain, "each says what is wrong"
 
 
+@pytest.mark.parametrize("name", [name.removesuffix(".*") for name in RULES])
+def test_every_row_has_words(name: str) -> None:
+    """A family itself too, as the budget of a report names it: a report of a labelled model once
+    asked for the words of `performance` for ever.
+    """
+    assert rule_of(name).member(name) == ""
+    assert rule_words(name)
+
+
 def test_a_share_is_a_setting_and_all_fit_the_budget() -> None:
     """Every row names a field of the policy, and all shares together are not more than the
     budget.

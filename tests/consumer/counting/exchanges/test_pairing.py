@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from driftgauge.consumer.counting.advance import advance
 from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.client_ids import digest_of
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.exchanges import pairing
 from driftgauge.consumer.counting.exchanges.waiting import SPAN_MS, SPANS_KEPT, Kept
@@ -125,7 +126,8 @@ def test_both_orders_make_the_same_prediction() -> None:
     found = counted([asked], [answered]).written
     assert found == counted(later).written
     publisher, number, prediction = found[0]
-    assert (publisher, number) == (b"exchanges:%d" % (NOON // 86_400_000), 1)
+    name = digest_of("a")[:8].hex().encode()
+    assert (publisher, number) == (b"exchanges:%d:%s" % (NOON // 86_400_000, name), 1)
     assert (prediction.time, prediction.latency_ms, prediction.client_id) == (NOON, 2.5, True)
     assert (prediction.features, prediction.prediction) == (ROW, 0.5)
 

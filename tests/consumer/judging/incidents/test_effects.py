@@ -27,6 +27,9 @@ def cells_of(values: np.ndarray) -> np.ndarray:
         (USUAL - 20, "psi", "reads about 20 (2 sd) too low"),
         (50 + (USUAL - 50) * 0.5, "psi", "varies 0.5 times as much as usual"),
         (np.append(USUAL, [np.nan] * 5000), "missing", "is missing in 50 %, usually in 0 %"),
+        (np.append(USUAL, [500.0] * 1000), "out_of_range", "is above 8"),
+        (np.append(USUAL, [-500.0] * 1000), "out_of_range", "is below 1"),
+        (np.append(USUAL, [-500.0, 500.0] * 500), "out_of_range", "is outside of 1"),
         (np.append(USUAL, [500.0] * 1000), "out_of_range", "in 17 %, usually in 0"),
     ],
 )
@@ -106,7 +109,7 @@ def test_the_performance() -> None:
 def test_a_limit() -> None:
     """A limit says value and limit."""
     late = alert("threshold.latency_p99_ms", value=123.4, threshold=100.0)
-    said = "1 % of the answers take 123 ms or longer; the limit is 100 ms"
+    said = "the slowest 1 % of the answers take 123 ms or longer; the limit is 100 ms"
     assert effects.of_limit(late) == said
     assert "is 10; the limit is 50" in effects.of_limit(
         alert("threshold.events_per_day", value=10.0, threshold=50.0)

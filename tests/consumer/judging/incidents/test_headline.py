@@ -69,8 +69,22 @@ def test_every_combination_fits_and_says_what_to_do(kind: CauseKind, name: str) 
             "Since 1 Jan 23:03 UTC 60 of 200 features changed, most: load, load1, load2.",
         ),
         (
-            facts("broken_values", columns=2, broken=True),
-            "Since 1 Jan 23:03 UTC 2 of 200 features have broken values, most: load, load1.",
+            facts("broken_values", columns=3, broken=True),
+            "Since 1 Jan 23:03 UTC 3 of 200 features have broken values, most: load, load1, load2.",
+        ),
+        (
+            facts("feature", "b", columns=2),
+            (
+                "Since 1 Jan 23:03 UTC b reads about 0.5 (0.5 sd) too high, "
+                "and b1 reads about 0.5 (0.5 sd) too high."
+            ),
+        ),
+        (
+            facts("feature", "sensor", columns=2, effect="MAE rose from 1.1 to 4.9 kWh a day"),
+            (
+                "Since 1 Jan 23:03 UTC 2 of 200 features changed, most: sensor, sensor1; "
+                "MAE rose from 1.1 to 4.9 kWh a day."
+            ),
         ),
         (
             facts("performance", effect="MAE rose from 1.1 to 4.9"),
@@ -124,6 +138,27 @@ def test_actions(given: Facts, what: str) -> None:
     prediction did not move, and no feed is mended by a roll-back.
     """
     assert action(given)[0] == what
+
+
+def test_a_feed_is_repaired_before_other_features_are_looked_at() -> None:
+    """Of two faults at once, the broken values are named as such, and the other feature is not."""
+    what, advice = action(facts("broken_values", columns=2))
+    assert what == "fix_feed"
+    assert advice.startswith("Repair the feed of load, which")
+    assert "load1" not in advice
+    assert "and the others" in action(facts("broken_values", columns=2, broken=True))[1]
+
+
+def test_a_fall_in_a_segment_is_told_beside_the_fall_of_all_rows() -> None:
+    """Which segment, how far it fell, and what that did to the model."""
+    given = facts("segment")
+    told = replace(given.cause.alert, rule="segment.performance")
+    fell = replace(given.cause, alert=told, effect="accuracy in region=north fell from 0.8 to 0.5")
+    said = headline(Facts(fell, NARROW, effect="accuracy fell from 0.8 to 0.7"))
+    assert said == (
+        "Since 1 Jan 23:03 UTC accuracy in region=north fell from 0.8 to 0.5; "
+        "over all rows accuracy fell from 0.8 to 0.7."
+    )
 
 
 def test_a_fall_in_a_segment_alone_asks_for_its_rows() -> None:
