@@ -9,6 +9,7 @@ one (consumer/counting/exchanges).
 """
 
 from binascii import crc32
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -195,7 +196,7 @@ KINDS: Final[dict[type[Event], bytes]] = {
     Response: RESPONSE,
 }
 """Types of the entries, by what they hold."""
-WRITTEN: Final[dict[type[Event | Void], bytes]] = {**KINDS, Void: VOID}
+WRITTEN: Final[Mapping[type, bytes]] = {**KINDS, Void: VOID}
 """Types of all entries that publishers write."""
 
 _encoder = msgspec.json.Encoder()
