@@ -241,6 +241,7 @@ class _Step:
                 block.latency,
                 block.scores,
                 block.segments,
+                block.odd,
             )
             window = self._window(version)
             window.add(part)

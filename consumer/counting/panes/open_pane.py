@@ -1,5 +1,6 @@
 """The open pane: counts that grow until the pane closes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +11,7 @@ from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import (
     LATENCY_EDGES_MS,
     Block,
+    OddValues,
     Pane,
     pack_counts,
     unpack_counts,
@@ -33,6 +35,7 @@ class OpenBlock:
     sources: dict[str, int] = field(default_factory=dict)
     scores: Ints | None = None
     segments: Ints | None = None
+    odd: dict[int, OddValues] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     """Failed predictions by the kind of their error."""
 
@@ -41,6 +44,11 @@ class OpenBlock:
         if kind not in self.failed and len(self.failed) >= MOST_KINDS:
             kind = OTHER_KIND
         self.failed[kind] = self.failed.get(kind, 0) + number
+
+    def add_odd(self, later: Mapping[int, OddValues]) -> None:
+        """Add values that the reference does not have, which came after those known so far."""
+        for column, values in later.items():
+            self.odd[column] = self.odd.get(column, OddValues()).then(values)
 
     def add_scores(self, counts: Ints) -> None:
         """Add counts of the probabilities."""
@@ -53,6 +61,7 @@ class OpenBlock:
         self.rows += other.rows
         for source, count in other.sources.items():
             self.sources[source] = self.sources.get(source, 0) + count
+        self.add_odd(other.odd)
         for kind, number in other.failed.items():
             self.fail(kind, number)
         if other.scores is not None:
@@ -70,6 +79,7 @@ class OpenBlock:
             dict(self.sources),
             self.scores,
             segments,
+            dict(self.odd),
             dict(self.failed),
         )
 
@@ -85,6 +95,7 @@ class OpenBlock:
             sources,
             scores,
             segments,
+            dict(sorted(self.odd.items())),
             dict(self.failed),
         )
 
@@ -101,6 +112,7 @@ class OpenBlock:
             block.sources,
             scores,
             segments,
+            dict(block.odd),
             block.failed,
         )
 
