@@ -386,7 +386,7 @@ def test_too_few_rows_are_a_state_of_their_own() -> None:
     """
     current = judge(stream().panes(1, shift=0.5).entries).current["1.0.0"]
     assert current.severity == "insufficient_data"
-    assert current.verdict == "Insufficient data: 250 of 500 window rows."
+    assert current.verdict == "Too few rows: 250 of 500 window rows."
 
 
 @pytest.mark.parametrize("rows", [0, 1, 250, 600])
