@@ -72,7 +72,7 @@ class RegisteredVersion(msgspec.Struct, frozen=True):
     remarks
         What is to be said of the table as a whole.
     schema
-        As `driftgauge models register --schema` takes it.
+        The schema, as a file of `--schema` has it.
     """
 
     model: str
