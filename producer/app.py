@@ -49,7 +49,7 @@ from driftgauge.producer.watching.meter import Meter, Metered
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
@@ -120,7 +120,7 @@ def build(settings: Settings) -> Parts:
     supervisor = Supervisor()
     publisher = Publisher(settings, supervisor)
     serving = Serving(
-        ModelRegistry(settings.registry_dir),
+        registry_of(settings),
         settings.default_model,
         publisher.announce,
         settings.pii_secret,

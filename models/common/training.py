@@ -32,6 +32,7 @@ from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.creation import new_manifest, utc_now
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions import prediction, scores
@@ -294,7 +295,8 @@ def command(model: DemoModel) -> click.Command:
             with step(console, f"Training the {model.name} model"):
                 trained = model.train(data, seed)
             click.echo("\n".join((*trained.remarks, _listed(trained.metrics))))
-            chosen = ModelRegistry(registry or located_settings().registry_dir)
+            settings = located_settings()
+            chosen = ModelRegistry(registry) if registry else registry_of(settings)
             with step(console, "Registering it: its reference, its checks"):
                 folder = register(model, trained, chosen, name, version)
         except DriftgaugeError as error:

@@ -25,7 +25,7 @@ from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.predictions import prediction_filter, schema_of
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.incident import Incident
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.rules import rule_of
 
 ROWS: Final = 50
@@ -109,7 +109,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
 
 
 def _models(routes: APIRouter, parts: Parts) -> None:
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
 
     @routes.get("/dashboard/models")
     @needs("read")

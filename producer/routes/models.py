@@ -24,6 +24,7 @@ from driftgauge.producer.routes.registry_requests import (
     read_fields,
 )
 from driftgauge.shared.reference.schema import FieldError
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions.stages import StageChange, Target
 
@@ -71,7 +72,7 @@ ROLLBACK_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["models"])
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
     _reading(routes, registry, parts)
     _changing(routes, registry)
     return routes

@@ -24,7 +24,7 @@ from driftgauge.producer.routes.registry_requests import (
 from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registration.fields import FIELDS, FILES
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 
 MOST_UPLOADS: Final = 8
 """Most uploads of one process that are being received or registered."""
@@ -46,7 +46,7 @@ ANSWER: Final = {
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["models"])
-    settings, registry = parts.settings, ModelRegistry(parts.settings.registry_dir)
+    settings, registry = parts.settings, registry_of(parts.settings)
     turn, places = asyncio.Lock(), asyncio.Semaphore(MOST_UPLOADS)
 
     @routes.post(PATH, status_code=201, openapi_extra=_documented())

@@ -77,5 +77,7 @@ def test_errors_are_told_as_clients_expect(server: Any, rows: np.ndarray) -> Non
         server.infer("linear", good, outputs=[triton.InferRequestedOutput("shares")])
     with pytest.raises(triton.InferenceServerException, match="Row 0 has 1 values"):
         server.infer("linear", tensors(rows[:, :1], binary=True, one=True))
-    with pytest.raises(triton.InferenceServerException, match="/inputs/0/x is above the declared maximum 100"):
+    with pytest.raises(
+        triton.InferenceServerException, match="/inputs/0/x is above the declared maximum 100"
+    ):
         server.infer("linear", tensors(rows + 1000, binary=False, one=True))
