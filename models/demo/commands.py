@@ -11,6 +11,7 @@ import msgspec
 
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
 from driftgauge.shared.connections.redis_client import connect, require, shown
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.wording.times import written_moment
 
