@@ -43,7 +43,6 @@ class Shot(NamedTuple):
 
 SHOTS: Final = {
     "incident": Shot(INCIDENT, "light", 1180, 560),
-    "model": Shot("/dashboard/models/steel", "light", 1180, 640),
     "drift": Shot("/dashboard/drift", "light", 1180, 640),
     "feature": Shot("/dashboard/drift?feature=phase_log_odds", "dark", 1180, 640),
 }

@@ -13,6 +13,7 @@ from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import incidents as incident_pages
 from driftgauge.producer.dashboard import routes as dashboard
+from driftgauge.producer.describing.document import describe, new_app
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
@@ -93,20 +94,19 @@ def create_app(settings: Settings) -> FastAPI:
         async with running(parts):
             yield
 
-    app = FastAPI(
-        title="Driftgauge",
-        summary="Predictions in, events out; alerts, drift and reports.",
+    app = new_app(
         lifespan=lifespan,
         redirect_slashes=False,  # it would name any host; ours does not
-        openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
     )
     app.router.route_class = Guarded
     app.router.default = SlashRedirect(app.router)
     app.state.parts = parts
+    described = []
     for router in ROUTERS:
         made = router(parts)
-        require_declarations(made.routes)
+        described += require_declarations(made.routes)
         app.include_router(made)
+    describe(app, described)
     failures.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))

@@ -45,6 +45,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.errors",
     "driftgauge.shared.extras",
     "driftgauge.shared.losses",
+    "driftgauge.shared.moments",
     "driftgauge.shared.steps",
     "driftgauge.shared.unpacking",
 }

@@ -8,10 +8,12 @@ is no order between the lists: each goes to a stream of its own.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import compress, pairwise
 from operator import attrgetter
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
@@ -28,7 +30,15 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState, InUse
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Prediction
-from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
+from driftgauge.shared.contract.pane import (
+    Alarm,
+    NewReference,
+    OddValues,
+    PaneEntry,
+    RollUp,
+    Span,
+    Watermark,
+)
 from driftgauge.shared.reference.history import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
@@ -332,11 +342,14 @@ class _Step:
                 self.joiner.wait(
                     predictions[first:last], positions[first:last], entry_ms[first:last], own
                 )
+            due = [alarm for alarm in alarms if alarm.total - before <= last]
+            told = [self._with_odd(alarm, groups, first, alarm.total - before) for alarm in due]
+            del alarms[: len(due)]
             self._add(groups, first, last)
-            while alarms and alarms[0].total <= self.state.counters.events:
-                row = alarms[0].total - before - 1
+            for alarm in told:
+                row = alarm.total - before - 1
                 self._reach(int(positions[row]), entry_ms[row])
-                self._alarm(alarms.pop(0))
+                self._alarm(alarm)
             if closes:
                 self._reach(int(positions[last - 1]), entry_ms[last - 1])
                 self._close(int(times[last - 1]))
@@ -383,6 +396,26 @@ class _Step:
             times[rows],
             self.state.counters.events + rows + 1,
             marks,
+        )
+
+    def _with_odd(self, alarm: Alarm, groups: list[Group], first: int, last: int) -> Alarm:
+        """Add to an alarm the odd values of its column in the open pane, to which the rows from
+        `first` to before `last` are to be added.
+        """
+        pane = self.state.pane
+        assert pane is not None  # noqa: S101  _pane_end has opened it
+        group = next(one for one in groups if one.version == alarm.version)
+        column = next(
+            place
+            for place, reference in enumerate(group.cell_map.reference.columns)
+            if reference.name == alarm.column
+        )
+        part = slice(*np.searchsorted(group.rows, (first, last)).tolist())
+        known = pane.blocks[alarm.version].odd if alarm.version in pane.blocks else {}
+        found = [known.get(column), group.odd.values(part, group.counted).get(column)]
+        values = [one for one in found if one is not None]
+        return (
+            msgspec.structs.replace(alarm, odd=reduce(OddValues.then, values)) if values else alarm
         )
 
     # -- panes -------------------------------------------------------------------------------------

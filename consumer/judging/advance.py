@@ -230,6 +230,7 @@ class _Step:
                 block.latency,
                 block.scores,
                 block.segments,
+                block.odd,
             )
             window = self._window(version)
             window.add(part)

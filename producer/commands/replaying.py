@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.connections.api_client import ask
+from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, json_values, rows_of
@@ -221,11 +222,12 @@ async def busy_until(client: httpx.AsyncClient, model: str) -> int | None:
     DriftgaugeError
         If the API does not tell: the key has not the scope read, say.
     """
-    found = await ask(client, "GET", "/predictions", params={"model": model, "count": 1})
+    found = await ask(client, "GET", "/predictions", params={"model": model, "limit": 1})
     if not found["predictions"]:
         return None
     latest = found["predictions"][0]
-    return int(latest["time"] + max(0, time.time_ns() // 1_000_000 - latest["entered"]))
+    happened, came = (milliseconds(latest[name]) or 0 for name in ("time", "entered"))
+    return happened + max(0, time.time_ns() // 1_000_000 - came)
 
 
 def times_of(series: "pd.Series[Any]", form: TimeFormat | None = None) -> list[int]:

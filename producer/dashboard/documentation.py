@@ -6,10 +6,10 @@ session, and would show nothing without a network. Both write style into their p
 policy has to allow; scripts come from files only.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard.rendering import POLICY, page, root_of
@@ -17,14 +17,6 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import examples
 from driftgauge.shared.wording import glossary
 
-SCHEMES: Final = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A key of `driftgauge keys create`.",
-    },
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
 STYLED: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 SEARCHING: Final = STYLED + "; worker-src blob:"
 """Policy of the ReDoc page, whose search runs in a web worker made from a blob."""
@@ -38,7 +30,7 @@ def router(parts: Parts) -> APIRouter:
     @needs("read", "predict")
     async def openapi(request: Request) -> Response:
         """Return the API's description in OpenAPI, with examples for a served model."""
-        document = described(request.app)
+        document = request.app.openapi()
         served = examples.chosen(parts.serving.production, parts.settings.default_model)
         if served is not None:
             document = examples.with_examples(document, examples.examples(served))
@@ -73,10 +65,3 @@ def router(parts: Parts) -> APIRouter:
         )
 
     return routes
-
-
-def described(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, with the ways in which a key is sent."""
-    document = app.openapi()
-    document.setdefault("components", {})["securitySchemes"] = SCHEMES
-    return document

@@ -4,10 +4,12 @@ API's own routes.
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard import alerts, batch, models
@@ -19,10 +21,12 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
 from driftgauge.producer.reading.history import EventFilter, readable
 from driftgauge.producer.reading.incidents import open_incidents
+from driftgauge.producer.reading.pages import LONGEST_CURSOR
 from driftgauge.producer.reading.prediction_log import PredictionFilter
 from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.producer.routes.predictions import prediction_filter, schema_of
+from driftgauge.producer.routes.parameters import time_of
+from driftgauge.producer.routes.predictions import row_filter, schema_of
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.registry.opening import registry_of
@@ -30,9 +34,20 @@ from driftgauge.shared.rules import rule_of
 
 ROWS: Final = 50
 REPORTS: Final = 25
-FILTERS: Final = frozenset(inspect.signature(prediction_filter).parameters)
+FILTERS: Final = frozenset((*inspect.signature(row_filter).parameters, "since", "until"))
 Model = Annotated[str | None, Blank]
-Before = Annotated[str, Query(max_length=8192)]
+Before = Annotated[str, Query(max_length=LONGEST_CURSOR)]
+UtcTime = Annotated[int | None, BeforeValidator(lambda text: time_of(text, zone="Z"))]
+"""A time as a browser's field gives it, which the page shows in UTC."""
+
+
+def shown_filter(
+    rows: Annotated[PredictionFilter, Depends(row_filter)],
+    since: UtcTime = None,
+    until: UtcTime = None,
+) -> PredictionFilter:
+    """Read the filters of the page of predictions."""
+    return replace(rows, since_ms=since, until_ms=until)
 
 
 def router(parts: Parts) -> APIRouter:
@@ -178,7 +193,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
     @needs("read")
     async def log(
         request: Request,
-        wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
+        wanted: Annotated[PredictionFilter, Depends(shown_filter)],
         model: Model = None,
         before: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
@@ -200,6 +215,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
                 if name in FILTERS and value
             },
             wanted=wanted,
+            times={"since": wanted.since_ms, "until": wanted.until_ms},
             found=found,
             before=before,
             classes=await _classes(parts, chosen, wanted.version),

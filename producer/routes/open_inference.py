@@ -15,6 +15,17 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import Guarded, for_everybody, needs
+from driftgauge.producer.answers.open_inference import (
+    InferenceAnswer,
+    InferenceProblem,
+    ModelMetadata,
+    ModelReady,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+)
+from driftgauge.producer.describing.declared import JSON, Answer, Content, answers, problem, takes
+from driftgauge.producer.describing.schemas import Named
 from driftgauge.producer.exchanges.inference import (
     PLATFORM,
     Asked,
@@ -25,12 +36,14 @@ from driftgauge.producer.exchanges.inference import (
 )
 from driftgauge.producer.exchanges.payloads import Row, tensor_rows
 from driftgauge.producer.exchanges.tensors import read_tensors, split
-from driftgauge.producer.http.problems import Problem, invalid
+from driftgauge.producer.http.problems import MEDIA_TYPE, Problem, invalid
 from driftgauge.producer.intake.documents import read_body
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.items import too_many
 from driftgauge.producer.intake.turns import Turns, check_containers, run
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.raw_body import documented
+from driftgauge.producer.routes.parameters import Model, Version
+from driftgauge.producer.routes.raw_body import UNPREDICTING
 from driftgauge.producer.scoring.estimator import Score
 from driftgauge.producer.scoring.serving import ServedVersion, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
@@ -51,54 +64,44 @@ TENSOR: Final = {
         "data": {"type": "array", "items": {}},
     },
 }
-BODY: Final = {
-    "type": "object",
-    "required": ["inputs"],
-    "properties": {
-        "id": {"type": "string", "maxLength": 120},
-        "parameters": {"type": "object"},
-        "inputs": {
-            "type": "array",
-            "items": TENSOR,
-            "description": "[N] or [N, 1] for each feature, or one of [N, F] in their order.",
-        },
-        "outputs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name"],
-                "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+BODY: Final = Named(
+    "InferenceRequest",
+    {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": "string", "maxLength": 120},
+            "parameters": {"type": "object"},
+            "inputs": {
+                "type": "array",
+                "items": TENSOR,
+                "description": "[N] or [N, 1] for each feature, or one of [N, F] in their order.",
+            },
+            "outputs": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                },
             },
         },
     },
+)
+UNREADY: Final = {JSON: ServerReady}
+REFUSED: Final = {
+    400: problem(
+        "What is no request of the protocol, or asks for an unknown tensor.", InferenceProblem
+    ),
+    409: problem(UNPREDICTING, InferenceProblem),
+    422: problem("Rows that do not fit the schema, each bad value by its place.", InferenceProblem),
+    500: problem("The model gave no usable prediction, or the API failed.", InferenceProblem),
 }
-ANSWER: Final = {
-    "type": "object",
-    "required": ["model_name", "model_version", "id", "outputs"],
-    "properties": {
-        "model_name": {"type": "string"},
-        "model_version": {"type": "string"},
-        "id": {
-            "type": "string",
-            "description": "Id of the prediction; of several, `ID:0` and so on.",
-        },
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]}
-            },
-        },
-        "outputs": {"type": "array", "items": TENSOR},
-    },
-}
-
-
-class Server(msgspec.Struct):
-    """What the server is."""
-
-    name: str
-    version: str
-    extensions: list[str]
+UNANSWERING: Final = Answer(
+    "It does not answer, or cannot be loaded.", {JSON: ModelReady, MEDIA_TYPE: InferenceProblem}
+)
+TAKEN: Final[Content] = {JSON: BODY, "application/octet-stream": bytes}
+ANSWERED: Final[Content] = {JSON: InferenceAnswer, "application/octet-stream": bytes}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -113,72 +116,78 @@ def _describing(routes: APIRouter, parts: Parts) -> None:
 
     @routes.get("/v2")
     @needs("read", "predict")
-    async def server() -> Response:
+    @answers(ServerMetadata, "The server.")
+    async def get_server_metadata() -> Response:
         """Tell the server's name, version and extensions."""
-        return _json(Server(PLATFORM, release("driftgauge"), ["binary_tensor_data"]))
+        return _json(ServerMetadata(PLATFORM, release("driftgauge"), ["binary_tensor_data"]))
 
     @routes.get("/v2/health/live")
     @for_everybody
-    async def live() -> Response:
+    @answers(ServerLive, "The process answers.")
+    async def get_server_liveness() -> Response:
         """Tell that the process answers."""
-        return _json({"live": True})
+        return _json(ServerLive(live=True))
 
     @routes.get("/v2/health/ready")
     @for_everybody
-    async def ready() -> Response:
+    @answers(ServerReady, "Predictions can be made.", others={503: Answer("None can.", UNREADY)})
+    async def get_server_readiness() -> Response:
         """Tell whether predictions can be made."""
         hanging = parts.scorer.hanging(parts.serving.production)
         models = [one for one in parts.serving.production.values() if one.estimator is not None]
         good = any(one.model not in hanging for one in models)
-        return _json({"ready": good}, 200 if good else 503)
+        return _json(ServerReady(good), 200 if good else 503)
 
     @routes.get("/v2/models/{model}/versions/{version}")
     @needs("read", "predict")
-    async def of_version(model: str, version: str) -> Response:
+    @answers(ModelMetadata, "The tensors.", others={409: REFUSED[409]})
+    async def get_version_metadata(model: Model, version: Version) -> Response:
         """Describe the tensors of a version."""
         served = await _version(parts, model, version)
         return _json(metadata(served.model, [served.version], served.schema))
 
     @routes.get("/v2/models/{model}")
     @needs("read", "predict")
-    async def of_production(model: str) -> Response:
+    @answers(ModelMetadata, "The tensors.", others={409: REFUSED[409]})
+    async def get_model_metadata(model: Model) -> Response:
         """Describe the tensors of a model's version in production."""
         served = await _version(parts, model, None)
         return _json(metadata(served.model, [served.version], served.schema))
 
     @routes.get("/v2/models/{model}/versions/{version}/ready")
     @needs("read", "predict")
-    async def version_ready(model: str, version: str) -> Response:
+    @answers(ModelReady, "It predicts.", others={409: REFUSED[409], 503: UNANSWERING})
+    async def get_version_readiness(model: Model, version: Version) -> Response:
         """Tell whether a version predicts."""
         return _readiness(await _version(parts, model, version))
 
     @routes.get("/v2/models/{model}/ready")
     @needs("read", "predict")
-    async def model_ready(model: str) -> Response:
+    @answers(ModelReady, "It predicts.", others={409: REFUSED[409], 503: UNANSWERING})
+    async def get_model_readiness(model: Model) -> Response:
         """Tell whether a model's version in production predicts."""
         return _readiness(await _version(parts, model, None))
 
     def _readiness(served: ServedVersion) -> Response:
         good = served.model not in parts.scorer.hanging({served.model: served})
-        return _json({"name": served.model, "ready": good}, 200 if good else 503)
+        return _json(ModelReady(served.model, good), 200 if good else 503)
 
 
 def _inferring(routes: APIRouter, parts: Parts) -> None:
 
-    @routes.post(
-        "/v2/models/{model}/infer", openapi_extra=documented(BODY, 200, "The predictions.", ANSWER)
-    )
+    @routes.post("/v2/models/{model}/infer")
     @needs("predict")
-    async def infer(request: Request, model: str) -> Response:
+    @takes(TAKEN, ENCODING)
+    @answers(ANSWERED, "The predictions.", others=REFUSED)
+    async def infer(request: Request, model: Model) -> Response:
         """Predict rows by a model's version in production; each is an event."""
         return await _infer(request, model, None)
 
-    @routes.post(
-        "/v2/models/{model}/versions/{version}/infer",
-        openapi_extra=documented(BODY, 200, "The predictions.", ANSWER),
-    )
+    @routes.post("/v2/models/{model}/versions/{version}/infer")
     @needs("predict")
-    async def infer_by_version(request: Request, model: str, version: str) -> Response:
+    @takes(TAKEN, ENCODING)
+    @answers(ANSWERED, "The predictions.", others=REFUSED)
+    async def infer_by_version(request: Request, model: Model, version: Version) -> Response:
         """Predict rows by a version in production or staging; each is an event."""
         return await _infer(request, model, version)
 

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.moments import Moment
 
 Action = Literal[
     "check_service",
@@ -103,8 +104,8 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     n: int
     m: int
     events: int
-    window_start: int
-    window_end: int
+    window_start: Moment
+    window_end: Moment
     effect: str = ""
     cells: list[Contribution] = []
     broken: BrokenValues | None = None
@@ -145,7 +146,7 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
     who: str
     note: str
-    time: int
+    time: Moment
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -161,8 +162,8 @@ class Silence(msgspec.Struct, frozen=True):
 
     who: str
     note: str
-    time: int
-    until: int
+    time: Moment
+    until: Moment
 
 
 AlertChange = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
@@ -219,9 +220,9 @@ class Alert(msgspec.Struct, frozen=True):
     state: Literal["pending", "firing", "resolved", "inactive"]
     summary: str
     evidence: AlertEvidence
-    started: int
-    updated: int
-    ended: int | None
+    started: Moment
+    updated: Moment
+    ended: Moment | None
     snapshot: str
     report: str = ""
     number: int = 0

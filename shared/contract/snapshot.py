@@ -10,6 +10,7 @@ import msgspec
 
 from driftgauge.shared.contract.alert import Action
 from driftgauge.shared.contract.severity import AlertSeverity, Severity
+from driftgauge.shared.moments import Moment
 
 SNAPSHOT_FORMAT = 1
 
@@ -141,11 +142,11 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     rule: str
     severity: AlertSeverity
     state: Literal["pending", "firing"]
-    started: int
+    started: Moment
     summary: str
     action: "Action | None" = None
     acknowledged: str = ""
-    silenced_until: int | None = None
+    silenced_until: Moment | None = None
     inhibited_by: str = ""
     segment: str = ""
 
@@ -202,8 +203,8 @@ class Window(msgspec.Struct, frozen=True):
         All events of the model until its end.
     """
 
-    start: int
-    end: int
+    start: Moment
+    end: Moment
     rows: int
     panes: int
     events: int
@@ -398,8 +399,8 @@ class Performance(msgspec.Struct, frozen=True):
 
     severity: Severity
     reason: str
-    start: int
-    end: int
+    start: Moment
+    end: Moment
     predictions: int
     labelled: int
     coverage: float | None
@@ -462,7 +463,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     model: str
     version: str
     trigger: Literal["schedule", "alert", "current"]
-    created: int
+    created: Moment
     severity: Severity
     verdict: str
     window: Window
@@ -472,7 +473,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     alerts: list[ActiveAlert]
     events_per_day: float
     notes: list[str] = []
-    history_times: list[int] = []
+    history_times: list[Moment] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
     reference: int = 0

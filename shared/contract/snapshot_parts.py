@@ -16,6 +16,7 @@ from driftgauge.shared.contract.snapshot import (
     Snapshot,
     Window,
 )
+from driftgauge.shared.moments import Moment
 
 Form = TypeVar("Form")
 
@@ -32,7 +33,7 @@ class SnapshotSummary(SnapshotName, frozen=True):
     """A snapshot as a list shows it."""
 
     trigger: str
-    created: int
+    created: Moment
     severity: Severity
     verdict: str
     window: Window
@@ -43,7 +44,7 @@ class CurrentState(msgspec.Struct, frozen=True):
 
     model: str
     version: str
-    created: int
+    created: Moment
     severity: str
     alerts: list[ActiveAlert]
 
@@ -140,7 +141,7 @@ class PastSnapshot(msgspec.Struct, frozen=True):
     """Parts that charts over time show: statistics of the features, and the performance."""
 
     version: str
-    created: int
+    created: Moment
     features: list[PastFeature]
     prediction: PastFeature | None = None
     performance: Performance | None = None

@@ -35,7 +35,8 @@ INTEGRITY: Final = declare(
     _row(
         "integrity",
         title="integrity test",
-        meaning="Missing, unseen or out-of-range values came in a row; found event by event.",
+        meaning="Missing, unseen or out-of-range values are more frequent than usual, seen "
+        "event by event.",
         online=True,
     )
 )

@@ -66,6 +66,17 @@ def rule_words(name: str) -> str:
     return plain.clip(titles.rule_words(name), 80)
 
 
+def without_rule(summary: str, name: str) -> str:
+    """Return an alert's summary without the words of its rule, where these stand beside it.
+
+    Examples
+    --------
+    >>> without_rule("Early warning (ADWIN): shifted by about +0.5 sd", "adwin")
+    'shifted by about +0.5 sd'
+    """
+    return summary.removeprefix(f"{titles.rule_words(name)}: ")
+
+
 def part_of(value: float | None, whole: float) -> Markup:
     """Return a part of a difference, with the exact number beside it."""
     return or_dash(lambda one: numbers.part_of(one, whole))(value)
@@ -142,6 +153,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "in_unit": in_unit,
     "title_of": title_of,
     "rule_words": rule_words,
+    "without_rule": without_rule,
     "action_words": titles.action_words,
     "rule_anchor": glossary.anchor,
     "rule_meaning": glossary.meaning,

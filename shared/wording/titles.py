@@ -34,7 +34,7 @@ Those of statistics, of metrics of labels and of rules are in their own tables.
 SEVERITIES: Final = {
     "ok": "OK",
     "insufficient_data": "too few rows",
-    "unknown": "not judged yet",
+    "unknown": "not judged",
 }
 """Words for severities, where they are not their names."""
 ACTIONS: Final[Mapping[str, str]] = {

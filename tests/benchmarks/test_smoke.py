@@ -105,7 +105,7 @@ def test_a_benchmark_starts(name: str, tmp_path: Path) -> None:
     allowed = {0, 1} if name == "benchmarks.report" else {0}
     assert done.returncode in allowed, done.stderr[-2000:] + done.stdout[-2000:]
     if name == PICTURES:
-        assert [path.name for path in tmp_path.glob("*.png")] == ["overview.png"]
+        assert [path.name for path in tmp_path.glob("*.png")] == ["drift.png"]
         return
     file, columns = EXPECTED[name]
     rows = json.loads((tmp_path / f"{file}.json").read_text())["rows"]

@@ -35,6 +35,9 @@ def found(document: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
         for operation in operations.values():
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
                 schema = content["schema"]
+                if "$ref" in schema:
+                    name = schema["$ref"].rpartition("/")[2]
+                    schema = document["components"]["schemas"][name]
                 for example in (
                     content.get("example"),
                     schema.get("example"),

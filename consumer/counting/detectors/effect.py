@@ -166,6 +166,6 @@ def describe_shift(mean_rank: float, events: int) -> str:
     """
     shift = signed_figure(normal_shift(mean_rank))
     return (
-        f"shifted by about {shift} sd over {events} events "
+        f"shifted by about {shift} sd over {events:,} events "
         f"(mean rank {mean_rank:.3f} instead of 0.500)"
     )

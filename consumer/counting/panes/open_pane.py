@@ -1,5 +1,6 @@
 """The open pane: counts that grow until the pane closes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,6 +10,7 @@ from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import (
     LATENCY_EDGES_MS,
     Block,
+    OddValues,
     Pane,
     pack_counts,
     unpack_counts,
@@ -28,6 +30,12 @@ class OpenBlock:
     sources: dict[str, int] = field(default_factory=dict)
     scores: Ints | None = None
     segments: Ints | None = None
+    odd: dict[int, OddValues] = field(default_factory=dict)
+
+    def add_odd(self, later: Mapping[int, OddValues]) -> None:
+        """Add values that the reference does not have, which came after those known so far."""
+        for column, values in later.items():
+            self.odd[column] = self.odd.get(column, OddValues()).then(values)
 
     def add_scores(self, counts: Ints) -> None:
         """Add counts of the probabilities."""
@@ -40,6 +48,7 @@ class OpenBlock:
         self.rows += other.rows
         for source, count in other.sources.items():
             self.sources[source] = self.sources.get(source, 0) + count
+        self.add_odd(other.odd)
         if other.scores is not None:
             self.add_scores(other.scores)
         if other.segments is not None and self.segments is not None:
@@ -55,6 +64,7 @@ class OpenBlock:
             dict(self.sources),
             self.scores,
             segments,
+            dict(self.odd),
         )
 
     def pack(self) -> Block:
@@ -63,7 +73,13 @@ class OpenBlock:
         )
         sources = dict(sorted(self.sources.items()))
         return Block(
-            self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores, segments
+            self.rows,
+            pack_counts(self.cells),
+            pack_counts(self.latency),
+            sources,
+            scores,
+            segments,
+            dict(sorted(self.odd.items())),
         )
 
     @classmethod
@@ -79,6 +95,7 @@ class OpenBlock:
             block.sources,
             scores,
             segments,
+            dict(block.odd),
         )
 
 

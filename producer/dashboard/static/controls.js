@@ -25,13 +25,3 @@ focusDrawer();
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.querySelector(".drawer .close")?.click();
 });
-
-// What was unfolded stays so when its page is asked for again.
-let unfolded = [];
-
-document.body.addEventListener("htmx:beforeSwap", () => {
-  unfolded = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
-});
-document.body.addEventListener("htmx:afterSwap", () => {
-  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
-});

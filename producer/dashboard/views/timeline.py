@@ -12,7 +12,7 @@ from driftgauge.shared.wording.filters import title_of
 from driftgauge.shared.wording.plain import TITLE_CELLS, clip
 from driftgauge.shared.wording.times import minute, moment
 
-DRAWN: Final = 20
+DRAWN: Final = 12
 """Most alerts that the picture has."""
 _ROW, _TOP, _BAR = 24, 6, 6
 LEAST_SPAN_MS: Final = 60_000

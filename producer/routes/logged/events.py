@@ -10,14 +10,22 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import JSON, answers, problem, takes
+from driftgauge.producer.describing.schemas import Named, reference
 from driftgauge.producer.http.preferences import APPLIED, handling
-from driftgauge.producer.http.problems import RETRY_AFTER, Problem, encodable, invalid
+from driftgauge.producer.http.problems import (
+    RETRY_AFTER,
+    Problem,
+    ProblemDocument,
+    encodable,
+    invalid,
+)
 from driftgauge.producer.intake.documents import (
     field_faults,
     is_duration,
@@ -28,6 +36,7 @@ from driftgauge.producer.intake.documents import (
     read_body,
     strict_fault,
 )
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.items import Items, is_lines, items_of
 from driftgauge.producer.intake.numbering import CHECKS as NUMBERING_CHECKS
 from driftgauge.producer.intake.numbering import NUMBER, PARAMETERS, Numbering, voids
@@ -35,7 +44,8 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.parameters import TIME_SCHEMA
+from driftgauge.producer.routes.raw_body import MISNUMBERED, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Source, Value
@@ -73,69 +83,47 @@ CHECKS: Final = {
     "source": is_source,
     "probabilities": is_list,
 }
-EVENT: Final = {
-    "type": "object",
-    "required": ["features"],
-    "additionalProperties": False,
-    "properties": {
-        "features": {
-            "type": "object",
-            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
-        },
-        "prediction": {"type": ["number", "string", "boolean", "null"]},
-        "id": {
-            "type": "string",
-            "maxLength": 128,
-            "description": "Makes a retry count once; made here if absent.",
-        },
-        "time": {
-            "type": ["integer", "string"],
-            "description": "Unix ms, or ISO 8601 with zone; now if absent.",
-        },
-        "model": {"type": "string", "description": "Needed only when there are several."},
-        "version": {"type": "string", "description": "The production version if absent."},
-        "latency_ms": {"type": "number", "minimum": 0},
-        "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
-        "number": NUMBER,
-        "own_id": {
-            "type": "boolean",
-            "description": "With a publisher only: whether the application made the id, so that "
-            "one that comes again within an hour under another number is not counted twice.",
-        },
-        "probabilities": {
-            "type": "array",
-            "items": {"type": "number", "minimum": 0, "maximum": 1},
-            "description": "Of the schema's classes, in their order; their sum is 1.",
-        },
-    },
-}
-BODY: Final = {
-    "oneOf": [EVENT, {"type": "array", "items": EVENT}],
-}
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "accepted": {"type": "integer"},
-        "ids": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Of the accepted events, in the order of the request.",
-        },
-        "rejected": {
-            "type": "array",
-            "items": {
+EVENT: Final = Named(
+    "Event",
+    {
+        "type": "object",
+        "required": ["features"],
+        "additionalProperties": False,
+        "properties": {
+            "features": {
                 "type": "object",
-                "properties": {
-                    "index": {"type": "integer", "description": "Place in the request, from 0."},
-                    "id": {"type": "string", "description": "As the client gave it."},
-                    "reason": {"type": "string"},
-                    "errors": {"type": "array", "items": {"type": "object"}},
-                },
+                "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
+            },
+            "prediction": {"type": ["number", "string", "boolean", "null"]},
+            "id": {
+                "type": "string",
+                "maxLength": 128,
+                "description": "Makes a retry count once; made here if absent.",
+            },
+            "time": TIME_SCHEMA | {"description": "ISO 8601 with zone, or Unix ms; now if absent."},
+            "model": {"type": "string", "description": "Needed only when there are several."},
+            "version": {"type": "string", "description": "The production version if absent."},
+            "latency_ms": {"type": "number", "minimum": 0},
+            "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
+            "number": NUMBER,
+            "own_id": {
+                "type": "boolean",
+                "description": "With a publisher only: whether the application made the id, so "
+                "that one that comes again within an hour under another number counts once.",
+            },
+            "probabilities": {
+                "type": "array",
+                "items": {"type": "number", "minimum": 0, "maximum": 1},
+                "description": "Of the schema's classes, in their order; their sum is 1.",
             },
         },
-        "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
-}
+)
+BODY: Final = Named(
+    "Events",
+    {"oneOf": [reference(EVENT), {"type": "array", "items": reference(EVENT)}]},
+    (EVENT,),
+)
 PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -149,21 +137,57 @@ Numbers = list[tuple[int, int]]
 """Partition and number of items."""
 
 
-class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
+class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A refused event, and why.
 
     Parameters
     ----------
     index
         Position in the request, from 0.
+    reason
+        Its faults in words.
     errors
-        Its faults, at most `MOST_FAULTS`, by JSON pointers into the request.
+        Its faults, by JSON pointers into the request; the first 20 of them.
+    id
+        As the client gave it.
     """
 
     index: int
     reason: str
     errors: list[FieldError]
     id: str | None = None
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """What became of events.
+
+    Parameters
+    ----------
+    ids
+        Of the accepted events, in the order of the request.
+    event
+        What became of them: they are in Redis, on disk, or in memory.
+    """
+
+    accepted: int
+    ids: list[str]
+    rejected: list[RejectedEvent]
+    event: Outcome
+
+
+class EventsProblem(ProblemDocument, frozen=True, omit_defaults=True):
+    """A request of which no event was taken.
+
+    Parameters
+    ----------
+    accepted
+        Always 0; of a list only.
+    rejected
+        The faults of each event of a list.
+    """
+
+    accepted: Literal[0] | None = None
+    rejected: list[RejectedEvent] = msgspec.field(default_factory=list)
 
 
 class Understood(msgspec.Struct):
@@ -182,7 +206,7 @@ class Understood(msgspec.Struct):
     """
 
     accepted: list[Accepted] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedEvent] = []
     numbers: Numbers = []
     refused: Numbers = []
     problem: Problem | None = None
@@ -193,9 +217,19 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
     most = parts.settings.events_max_rows
 
-    @routes.post("/events", status_code=202, openapi_extra=_documented())
+    @routes.post("/events")
     @needs("predict")
-    async def events(request: Request) -> Response:
+    @takes({JSON: BODY, "application/x-ndjson": EVENT}, ENCODING, PREFER, *PARAMETERS)
+    @answers(
+        EventsAnswer,
+        "What was taken, and what not.",
+        status=202,
+        others={
+            409: MISNUMBERED,
+            422: problem("No event can be used; each bad field by its place.", EventsProblem),
+        },
+    )
+    async def publish_events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list, or one a line); a bad one of many
         does not affect the others.
         """
@@ -220,12 +254,9 @@ def router(parts: Parts) -> APIRouter:
             )
         if found.problem is not None:
             raise found.problem
-        answer = {
-            "accepted": len(found.accepted),
-            "ids": [event.id for _, event in found.accepted],
-            "rejected": found.rejected,
-            "event": outcome,
-        }
+        answer = EventsAnswer(
+            len(found.accepted), [event.id for _, event in found.accepted], found.rejected, outcome
+        )
         applied = {APPLIED: f"handling={wanted}"} if wanted else None
         return Response(
             msgspec.json.encode(answer), 202, headers=applied, media_type="application/json"
@@ -381,7 +412,9 @@ class Reading:
         return (served, made_of), [], served
 
 
-def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str, most: int) -> Rejected:
+def _rejected(
+    number: int, item: Any, faults: Sequence[FieldError], at: str, most: int
+) -> RejectedEvent:
     """Describe why an event is refused, in words and by at most so many of its fields."""
     named = [
         FieldError(encodable(one.field), encodable(one.message), one.reason)
@@ -391,7 +424,7 @@ def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str, mos
     more = f"; {len(faults) - len(named)} more" * (len(faults) > len(named))
     given = item.get("id") if isinstance(item, dict) else None
     id_ = encodable(given) if isinstance(given, str) and is_id(given) is None else None
-    return Rejected(number, reason + more, named[:most], id_)
+    return RejectedEvent(number, reason + more, named[:most], id_)
 
 
 async def _version(
@@ -463,12 +496,4 @@ def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Prediction]]:
     found: dict[str, list[Prediction]] = defaultdict(list)
     for served, event in accepted:
         found[served.model].append(event)
-    return found
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI: as a raw route, with its header."""
-    found = documented(BODY, 202, "What was taken, and what not.", ANSWER)
-    found["parameters"] += [PREFER, *PARAMETERS]
-    found["requestBody"]["content"]["application/x-ndjson"] = {"schema": EVENT}
     return found

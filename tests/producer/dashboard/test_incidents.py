@@ -206,6 +206,6 @@ async def test_open_alerts_are_a_table_of_the_most_urgent(
         text = await read(http, "/dashboard/alerts")
         assert text.count("data-fingerprint=") == 50
         assert "Show all 70" in text
-        assert text.count(f'href="/dashboard/incidents/{opened[0].id}">its incident') == 30
+        assert text.count(f'href="/dashboard/incidents/{opened[0].id}">incident') == 30
         every = await read(http, "/dashboard/alerts?every=true")
         assert every.count("data-fingerprint=") == 70

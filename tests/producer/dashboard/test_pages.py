@@ -277,8 +277,8 @@ async def test_an_alert_names_its_segment(
         assert (await read(http, PAGE)).count(name) == 1
         listed = await read(http, "/dashboard/alerts")
         assert listed.count(name) == 2
-        assert "x in region=north, Values changed (PSI)" in listed
         alone = await read(http, f"/dashboard/alerts/{1:016x}")
+        assert "x in region=north, Values changed (PSI)" in alone
         assert name in alone
         link = Elements(alone).of("a", href=f"/dashboard/glossary?model={MODEL}#rule-psi")
         assert link, "what the rule means is one step away"

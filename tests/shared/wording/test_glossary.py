@@ -29,7 +29,7 @@ CODE = sorted(
 )
 EXPRESSION = re.compile(r"\{\{(.*?)\}\}")
 SPEAKS = re.compile(r"\brule\b")
-WORDED = re.compile(r"\| (rule_words|rule_anchor|rule_meaning)\b")
+WORDED = re.compile(r"\| (rule_words|rule_anchor|rule_meaning)\b|without_rule\(")
 METHODS = re.compile(r"\b(ADWIN|[Ee]-detector|Page-Hinkley|DDM)\b")
 PLAIN = re.compile("|".join(sorted({re.escape(rule.plain) for rule in RULES.values()})))
 SIGNED = re.compile(r"\+[,.\d]*[%efg]$")
