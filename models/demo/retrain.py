@@ -72,7 +72,7 @@ def main(path: Path, at_least: int, patience: float, seed: int) -> None:
         rows = wait_for_rows(path, model.schema, incident.opened, at_least, patience)
         trained = model.fit(rows, seed, str(path))
         gates = registry.manifest(incident.model, incident.version).gates
-        version = store(model, trained, registry, incident.model, gates=gates).name
+        version = store(model, trained, registry, incident.model, gates=gates)
         click.echo(f"Trained {incident.model} {version} on {len(rows.labels):,} rows.")
         _validate(model, trained, incident.model, version)
         _driftgauge(

@@ -71,7 +71,7 @@ class RegisteredVersion(msgspec.Struct, frozen=True):
     remarks
         What is to be said of the table as a whole.
     schema
-        As `driftgauge models register --schema` takes it.
+        As the option `--schema` of `driftgauge models register` takes it.
     """
 
     model: str

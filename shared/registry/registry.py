@@ -34,6 +34,7 @@ from driftgauge.shared.registry.version_folder import (
     VersionFolder,
     check_model,
     check_name,
+    words_of,
 )
 from driftgauge.shared.registry.version_writing import partitioned, write_version
 from driftgauge.shared.storage.folder import Folder
@@ -420,7 +421,9 @@ class ModelRegistry:
                     self.storage.remove(folder)
         except OSError as error:
             place = error.filename or self.storage.where(f"{model}/{version}")
-            raise BadData(f"{place} cannot be removed: {reason(error)}. Purge it again.") from error
+            raise BadData(
+                f"{place} cannot be removed: {words_of(error)}. Purge it again."
+            ) from error
         return done
 
     def record(self, change: StageChange, model: str) -> StageChange:

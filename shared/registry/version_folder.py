@@ -183,7 +183,7 @@ class VersionFolder:
             raise self._missing(name) from None
         except OSError as error:
             raise BadData(
-                f"{self._storage.where(path)} cannot be read: {reason(error)}. Restore it."
+                f"{self._storage.where(path)} cannot be read: {words_of(error)}. Restore it."
             ) from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise BadData(
@@ -236,7 +236,7 @@ def decoded(storage: Storage, path: str, kind: type[_T]) -> _T:
         raise
     except OSError as error:
         raise BadData(
-            f"{storage.where(path)} cannot be read: {reason(error)}. Restore it."
+            f"{storage.where(path)} cannot be read: {words_of(error)}. Restore it."
         ) from error
     return decode(content, kind, storage.where(path))
 
@@ -249,6 +249,6 @@ def decode(content: bytes, kind: type[_T], place: str) -> _T:
         raise BadData(f"{place} cannot be read: {error}. Restore it.") from error
 
 
-def reason(error: OSError) -> str:
+def words_of(error: OSError) -> str:
     """Return what an error says, without the path that it may name."""
     return error.strerror or str(error)

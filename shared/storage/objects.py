@@ -31,7 +31,7 @@ SHORT: Final = 16
 """Characters of a digest in the name of an object."""
 PATIENCE_S: Final = 30.0
 """Longest time of a change that others win again and again."""
-CLIENT: Final = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
+CLIENT: Final[Any] = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
 
 
 class Objects:
