@@ -13,7 +13,7 @@ from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
-from driftgauge.shared.wording.numbers import with_unit
+from driftgauge.shared.wording.numbers import figure, with_unit
 from driftgauge.shared.wording.times import written_moment
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
         for key, value in described.items()
         if key not in {"model", "version"} and value not in ("", {})
     }
+    fields |= {key: written_moment(fields[key]) for key in ("created", "trained") if key in fields}
     show_table(("", ""), [(key.replace("_", " "), _shown(value)) for key, value in fields.items()])
     click.echo(f"{rows:,} reference rows")
     for held in published.reference.segments:
@@ -187,8 +188,10 @@ def history(name: str, *, as_json: bool) -> None:
 
 
 def _metrics(metrics: object) -> str:
+    from driftgauge.shared.wording.titles import title
+
     assert isinstance(metrics, dict)  # noqa: S101  the last of a row above
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return "  ".join(f"{title(name)} {figure(value)}" for name, value in metrics.items())
 
 
 def _shown(value: object) -> str:

@@ -17,7 +17,7 @@ from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_v
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules import performance
+from driftgauge.consumer.judging.rules import limits, performance
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
 from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_of_reference
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
@@ -72,6 +72,12 @@ class Alerting:
         """Move only the alerts that depend on labels, when labels come without a pane."""
         found = performance.findings(context.judged, self._open_alerts(context), self._policy)
         self._follow(found, context)
+
+    def settle_limits(self, context: AlertContext) -> None:
+        """Move only the alerts of limits, when a pane has nothing but failed predictions."""
+        self._follow(
+            limits.findings(context.judged, self._open_alerts(context), self._policy), context
+        )
 
     def _open_alerts(self, context: AlertContext) -> OpenAlerts:
         known = self._state.alerts_of(context.version)

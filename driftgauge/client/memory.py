@@ -29,9 +29,14 @@ class Memory:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._taken)
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room."""
+        return len(self) >= self._most
+
     def put(self, kind: bytes, crc: int, payload: bytes) -> bool:
         """Queue an event or label; return whether there was room."""
-        if len(self) >= self._most:
+        if self.full:
             return False
         self._waiting.append((kind, crc, payload))
         return True

@@ -117,6 +117,17 @@ def in_query(name: str, meaning: str, schema: Schema | None = None) -> Schema:
     }
 
 
+def in_path(name: str, meaning: str) -> Schema:
+    """Describe a part of the path that an endpoint reads by itself.
+
+    Examples
+    --------
+    >>> in_path("model", "The model.")["required"]
+    True
+    """
+    return in_query(name, meaning) | {"in": "path", "required": True}
+
+
 def answers_of(endpoint: Callable[..., Any]) -> Mapping[int, Answer]:
     """Return what an endpoint declares to answer; empty if nothing."""
     found: Mapping[int, Answer] = getattr(endpoint, DECLARED, {})

@@ -81,6 +81,26 @@ def describe(app: FastAPI, endpoints: Iterable[Callable[..., Any]]) -> None:
         found = document.setdefault("components", {})
         found["securitySchemes"] = SCHEMES
         found["schemas"] = dict(sorted((found.get("schemas", {}) | schemas).items()))
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for parameter in operation.get("parameters", ()):
+                    parameter["schema"] = _sendable(parameter["schema"])
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation extends it
+
+
+def _sendable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter without null, which only a signature has: no URL can say it.
+
+    Examples
+    --------
+    >>> _sendable({"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Model"})
+    {'type': 'string'}
+    """
+    found = {name: part for name, part in schema.items() if name != "title"}
+    kinds = [one for one in found.get("anyOf", ()) if one != {"type": "null"}]
+    if len(kinds) == 1:
+        del found["anyOf"]
+        return found | kinds[0]
+    return found | ({"anyOf": kinds} if kinds else {})

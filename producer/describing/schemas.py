@@ -146,7 +146,7 @@ def _described(schema: Schema, struct: type[msgspec.Struct]) -> None:
 
 def _plain(schema: Schema) -> Schema:
     """Return a schema as clients understand it: points in time as text, enumerations with their
-    type, lists of a fixed length without a type of what comes after it.
+    type, lists with that of their items, and without one of what comes after a fixed length.
     """
     if is_moment(schema):
         return {"type": "string", "format": "date-time"}
@@ -159,6 +159,8 @@ def _plain(schema: Schema) -> Schema:
             found[name] = [_plain(one) for one in parts]
     if all(isinstance(one, str) for one in found.get("enum", (0,))):
         found = {"type": "string"} | found
+    if found.get("type") == "array" and "prefixItems" not in found:
+        found = {"items": {}} | found
     return found
 
 

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import caller_of, needs
-from driftgauge.producer.describing.declared import answers, takes
+from driftgauge.producer.describing.declared import answers, in_path, takes
 from driftgauge.producer.describing.schemas import Named, Schema
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
@@ -34,6 +34,7 @@ MOST_UPLOADS: Final = 8
 """Most uploads of one process that are being received or registered."""
 SOME_VERSION: Final = "1.0.0"
 PATH: Final = "/models/{model}/versions"
+MODEL: Final = in_path("model", "Name of the model.")
 
 
 def _field(kind: Kind) -> Schema:
@@ -71,7 +72,7 @@ class RegisteredVersion(msgspec.Struct, frozen=True):
     remarks
         What is to be said of the table as a whole.
     schema
-        As the option `--schema` of `driftgauge models register` takes it.
+        The schema, as a file of `--schema` has it.
     """
 
     model: str
@@ -90,7 +91,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post(PATH)
     @needs("admin")
-    @takes({"multipart/form-data": UPLOAD}, ENCODING)
+    @takes({"multipart/form-data": UPLOAD}, ENCODING, MODEL)
     @answers(
         RegisteredVersion,
         "Registered, in stage none; the version's address as Location.",

@@ -83,6 +83,8 @@ class Block(msgspec.Struct, frozen=True):
         empty for a version without segments.
     odd
         Values that the reference does not have, by column, of the rows that count for drift.
+    failed
+        Failed predictions by the kind of their error; they are no rows.
     """
 
     rows: Count
@@ -92,6 +94,7 @@ class Block(msgspec.Struct, frozen=True):
     scores: bytes = b""
     segments: bytes = b""
     odd: dict[int, OddValues] = {}
+    failed: dict[str, Count] = {}
 
 
 class Pane(msgspec.Struct, frozen=True, tag="pane"):

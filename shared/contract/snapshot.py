@@ -416,6 +416,22 @@ class Performance(msgspec.Struct, frozen=True):
     history: list[float | None] = []
 
 
+class Failures(msgspec.Struct, frozen=True):
+    """Predictions that failed, among the latest that were tried.
+
+    Parameters
+    ----------
+    attempts, failed
+        Predictions that were tried, and those that failed.
+    kinds
+        Kinds of the errors and their numbers, the commonest first.
+    """
+
+    attempts: int
+    failed: int
+    kinds: list[tuple[str, int]]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot report.
 
@@ -455,6 +471,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         Performance; None for a version without labels and without probabilities.
     segments
         Segments; None for a version whose schema names none.
+    failures
+        Failed predictions; None if none of the latest failed.
     format
         Number of this format.
     """
@@ -479,4 +497,5 @@ class Snapshot(msgspec.Struct, frozen=True):
     reference: int = 0
     performance: Performance | None = None
     segments: Segments | None = None
+    failures: Failures | None = None
     format: int = SNAPSHOT_FORMAT

@@ -19,6 +19,7 @@ TITLES: Final = {
     "current": "on request",
     "ddm": "DDM",
     "latency_p99_ms": "99th percentile of the latency",
+    "failed_share": "share of failed predictions",
     "events_per_day": "events a day",
     "window_rows": "rows in the window",
     "missing_share": "share of missing values",

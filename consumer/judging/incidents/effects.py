@@ -9,7 +9,7 @@ import numpy as np
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.contributions import contributions
-from driftgauge.consumer.judging.policy import LATENCY
+from driftgauge.consumer.judging.policy import FAILED, LATENCY
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance import definition
 from driftgauge.shared.reference.profile import (
@@ -215,6 +215,9 @@ def of_limit(alert: AlertState) -> str:
     value, limit = short_figure(evidence.value), short_figure(evidence.threshold)
     if metric == LATENCY:
         return f"the slowest 1 % of the answers take {value} ms or longer; the limit is {limit} ms"
+    if metric == FAILED:
+        share, limit = percent(evidence.value), percent(evidence.threshold)
+        return f"{share} of the predictions fail; the limit is {limit}"
     return f"{value} {title(metric)}; the limit is {limit}"
 
 

@@ -48,7 +48,7 @@ from driftgauge.producer.routes.parameters import TIME_SCHEMA
 from driftgauge.producer.routes.raw_body import MISNUMBERED, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
-from driftgauge.shared.contract.events import Prediction, Source, Value
+from driftgauge.shared.contract.events import Failure, Prediction, Source, Value
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
@@ -57,6 +57,8 @@ MOST_NAMED: Final = 2000
 """Faults of one request after which further refused events are answered by their first one alone,
 so that an answer is not much longer than its request.
 """
+MOST_KIND: Final = 64
+"""Most characters of an error's kind."""
 SOURCES: Final = ("online", "batch", "shadow")
 
 
@@ -68,6 +70,11 @@ def is_anything(_: object) -> None:
     """A prediction is checked against the schema."""
 
 
+def is_kind(value: object) -> str | None:
+    fits = isinstance(value, str) and 0 < len(value) <= MOST_KIND and value.isprintable()
+    return None if fits else f"must be a printable text of 1 to {MOST_KIND} characters"
+
+
 def is_list(value: object) -> str | None:
     return None if isinstance(value, list) else "must be a list of numbers"
 
@@ -75,6 +82,7 @@ def is_list(value: object) -> str | None:
 CHECKS: Final = {
     "features": is_object,
     "prediction": is_anything,
+    "error": is_kind,
     "id": is_id,
     "time": is_time,
     "model": is_text,
@@ -87,7 +95,7 @@ EVENT: Final = Named(
     "Event",
     {
         "type": "object",
-        "required": ["features"],
+        "anyOf": [{"required": ["features"]}, {"required": ["error"]}],
         "additionalProperties": False,
         "properties": {
             "features": {
@@ -95,6 +103,12 @@ EVENT: Final = Named(
                 "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
             },
             "prediction": {"type": ["number", "string", "boolean", "null"]},
+            "error": {
+                "type": "string",
+                "maxLength": MOST_KIND,
+                "description": "In the place of a prediction that failed: the kind of the error, "
+                "such as ValueError. Its features need not fit the schema, nor be there.",
+            },
             "id": {
                 "type": "string",
                 "maxLength": 128,
@@ -132,7 +146,8 @@ PREFER: Final = {
     "description": "`handling=strict` takes all events of a list or none of them (RFC 7240).",
 }
 
-Accepted = tuple[ServedVersion, Prediction]
+Logged = Prediction | Failure
+Accepted = tuple[ServedVersion, Logged]
 Numbers = list[tuple[int, int]]
 """Partition and number of items."""
 
@@ -243,7 +258,7 @@ def router(parts: Parts) -> APIRouter:
         found = await reading.understand(body, most, lines=lines, strict=wanted == "strict")
         if found.problem is not None and not found.refused:
             raise found.problem
-        request.scope[PREDICTIONS] = found.accepted
+        request.scope[PREDICTIONS] = [one for one in found.accepted if _is_made(one)]
         outcome = await _publish(parts, found, numbering)
         if outcome == "dropped":
             raise Problem(
@@ -361,7 +376,7 @@ class Reading:
             not_finite = found[0].schema.takes_not_finite
             faults = await asyncio.to_thread(strict_fault, item, at, not_finite=not_finite)
         if found is not None and not faults:
-            if found[0].schema.extra == "ignore":
+            if found[0].schema.extra == "ignore" and isinstance(found[1], Prediction):
                 extra = found[0].schema.extra_fields(item["features"])
                 self._refusals.ignore(found[0].model, len(extra))
             return found, []
@@ -380,7 +395,8 @@ class Reading:
         self, item: Any, at: str
     ) -> tuple[Accepted | None, list[FieldError], ServedVersion | None]:
         """Check one event and convert it for the log; return its version even if it is bad."""
-        faults = field_faults(item, self._checks, "features", at)
+        failed = isinstance(item, dict) and item.get("error") is not None
+        faults = field_faults(item, self._checks, None if failed else "features", at)
         if not isinstance(item, dict):
             return None, faults, None
         if self._numbering is not None:
@@ -393,6 +409,10 @@ class Reading:
         served, wrong = await _version(model or self._model, version, at, self._serving)
         if served is None:
             return None, faults + wrong, None
+        if failed:
+            if item.get("prediction") is not None:
+                faults.append(FieldError(pointer(at, "prediction"), "cannot go with an error"))
+            return (None if faults else (served, _failure(item, served))), faults, served
         given = item.get("features")
         features = given if isinstance(given, dict) else {}
         values, errors = served.schema.positional(features, pointer(at, "features"), scored=False)
@@ -474,6 +494,25 @@ def _prediction(
     )
 
 
+def _is_made(accepted: Accepted) -> bool:
+    return isinstance(accepted[1], Prediction)
+
+
+def _failure(item: dict[str, Any], served: ServedVersion) -> Failure:
+    """Convert a failed prediction for the log: with its features, if they fit the schema."""
+    given, moment = item.get("features"), milliseconds(item.get("time"))
+    values, errors = served.schema.positional(given or {}, "", scored=False)
+    latency = item.get("latency_ms")
+    return Failure(
+        id=item.get("id") or new_id(),
+        version=served.version,
+        time=time.time_ns() // 1_000_000 if moment is None else moment,
+        error=item["error"],
+        features=None if errors or given is None else served.clean(values),
+        latency_ms=None if latency is None else float(latency),
+    )
+
+
 async def _publish(parts: Parts, found: Understood, numbering: Numbering | None) -> Outcome:
     """Publish all in one go; the outcome is that of the worst model."""
     accepted = found.accepted
@@ -492,8 +531,8 @@ async def _publish(parts: Parts, found: Understood, numbering: Numbering | None)
     return worst(outcomes)
 
 
-def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Prediction]]:
-    found: dict[str, list[Prediction]] = defaultdict(list)
+def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Logged]]:
+    found: dict[str, list[Logged]] = defaultdict(list)
     for served, event in accepted:
         found[served.model].append(event)
     return found

@@ -73,6 +73,8 @@ def test_every_operation_reads_well(document: dict[str, Any]) -> None:
         assert operation["summary"] == name.replace("_", " ").capitalize()
         assert operation["description"].endswith((".", "!")), path
         assert len(operation["tags"]) == 1
+        parts = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+        assert parts == set(re.findall(r"{(\w+)}", path))
         for parameter in operation.get("parameters", ()):
             said = parameter.get("description", "")
             assert said.endswith("."), (path, parameter["name"])
