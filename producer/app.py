@@ -233,7 +233,7 @@ async def _restore_references(parts: Parts) -> None:
     settings = parts.settings
     with suppress(*UNAVAILABLE):
         found = await asyncio.to_thread(
-            restore, settings.redis_url, Keys(settings.key_prefix), settings.registry_dir
+            restore, settings.redis_url, Keys(settings.key_prefix), registry_of(settings)
         )
         for change in found:
             logger.warning("Reference %d of %s is published again.", change.number, change.version)
