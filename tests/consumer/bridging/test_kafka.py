@@ -4,13 +4,15 @@ by kill -9, and a real Redis.
 
 import io
 import json
+import math
 import os
 import random
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,14 +27,17 @@ import redis
 from driftgauge.consumer.bridging.decoding import AvroDecoder, decode_json
 from driftgauge.consumer.bridging.kafka import KafkaBridge
 from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local import deployment, processes
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import NUMERIC_SCHEMA, numeric_reference
 from tests.integration.plant import wait_for, worker_thread
+from tests.producer.ledger import PowerLoss
 
 MODEL = "plant"
 
@@ -252,6 +257,48 @@ def test_messages_that_kafka_deleted_before_they_were_read_are_missed(
     assert second.written == 40 - second.lost
     with worker_thread(settings.model_dump()):
         wait_for(lambda: counted(client, settings).missing == second.lost, "the loss")
+
+
+def test_a_redis_that_loses_its_last_second_is_written_again(
+    settings: Settings, kafka: Kafka, tmp_path: Path
+) -> None:
+    """Events and offset go back together, so the bridge reads again from what Redis says: each
+    message is in the log once.
+    """
+    server = EmbeddedRedis(tmp_path / "redis")
+    server.start()
+    power, sent, stop = PowerLoss(server), 0, threading.Event()
+    own = settings.model_copy(update={"redis_url": server.url})
+    running = bridge(own, kafka, stop)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    keys = keys_of(settings)
+
+    def written() -> set[str]:
+        found: list[str] = []
+        with connect(server.url) as client, suppress(redis.ConnectionError):
+            for place in range(2):
+                entries: Any = client.xrange(keys.log(MODEL, place))
+                found += [json.loads(fields[b"e"])["id"] for _, fields in entries]
+        assert len(found) == len(set(found))
+        return set(found)
+
+    try:
+        began = math.inf
+        while time.monotonic() - began < 1.6 or not sent:
+            kafka.send("scores", rows(20, sent))
+            sent += 20
+            wait_for(lambda sent=sent: len(written()) >= sent, "the messages")
+            power.note()
+            began = min(began, time.monotonic())
+        assert power.strike() > 0
+        server.start()
+        assert len(written()) < sent
+        wait_for(lambda: len(written()) == sent, "all of them again")
+    finally:
+        stop.set()
+        thread.join()
+        server.kill()
 
 
 @contextmanager
