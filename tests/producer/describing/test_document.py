@@ -218,15 +218,22 @@ async def test_unknown_parameters_are_refused(settings: Settings) -> None:
 
 
 @pytest.mark.anyio
+async def test_every_method_of_a_path_is_told(settings: Settings) -> None:
+    """405 names the methods of all routes of the path."""
+    async with running(create_app(settings)) as http:
+        for path, methods in (("/labels", "GET, POST"), ("/drift", "GET"), ("/predict", "POST")):
+            refused = await http.put(path)
+            problem(refused, 405)
+            assert refused.headers["allow"] == methods
+
+
+@pytest.mark.anyio
 async def test_key_and_method_come_first(settings: Settings) -> None:
     """Who may not ask learns nothing of the parameters; another method is 405."""
     create_key(settings.keys_path, "ann", ("read",), None)
     async with running(create_app(settings)) as http:
         problem(await http.get("/alerts?modle=steel"), 401)
         problem(await http.put("/livez?modle=steel"), 405)
-        other = await http.put("/labels")
-        assert problem(other, 405)["status"] == 405
-        assert other.headers["allow"] == "GET, POST"
 
 
 def test_the_document_of_an_answer_is_made_of_its_struct(document: dict[str, Any]) -> None:
