@@ -27,6 +27,7 @@ QUICK = (
     "kill_worker",
     "stop_worker",
     "kill_api",
+    "kill_app",
     "kill_clients",
     "kill_redis",
     "power_loss",
@@ -92,6 +93,7 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
     assert trial.verdict.in_log >= trial.verdict.promised > 500
     assert trial.verdict.copies > 0
     assert trial.verdict.alerts > 0
+    assert trial.ledger.logged > 200
 
 
 @pytest.mark.long
