@@ -1,4 +1,4 @@
-"""An existing Flask service behind gunicorn: made before the fork, the monitor works in each worker.
+"""An existing Flask service behind gunicorn: made before the fork, the monitor works in each.
 
 gunicorn --preload --workers 2 flask_service:app
 """

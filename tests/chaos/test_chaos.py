@@ -81,7 +81,7 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
         folder,
         [FAULTS[name] for name in QUICK],
         seconds=SECONDS,
-        seed=SEED,
+        seed=SEED + 1,
         rate=150,
         gap_s=0.9,
         shift=lambda passed: float(passed > SECONDS / 3),
