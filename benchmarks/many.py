@@ -243,7 +243,7 @@ def overview(found: Fleet) -> tuple[float, float]:
     """Return how long (s) the overview takes when the models are read, and when they were read a
     moment ago: medians of some requests.
     """
-    read, again = [], []
+    read, again = list[float](), list[float]()
     with httpx.Client(base_url=found.url, trust_env=False, timeout=60) as http:
         for _ in range(LOOKS):
             time.sleep(LOOK_PAUSE_S)

@@ -13,7 +13,17 @@ from typing import Literal
 from driftgauge.shared.errors import NotInstalled
 
 Extra = Literal[
-    "server", "local", "parquet", "plot", "tune", "onnx", "xgboost", "catboost", "mlflow", "s3"
+    "server",
+    "local",
+    "parquet",
+    "plot",
+    "tune",
+    "onnx",
+    "xgboost",
+    "catboost",
+    "mlflow",
+    "kafka",
+    "s3",
 ]
 
 

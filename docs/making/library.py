@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import driftgauge
@@ -34,7 +34,7 @@ def _name(name: str) -> str:
 def _methods(owner: type) -> Iterator[tuple[str, Any]]:
     """Yield the public methods and properties that a class defines, in the order of its code."""
     for name, found in vars(owner).items():
-        if isinstance(found, Callable | property) and not name.startswith("_"):
+        if (callable(found) or isinstance(found, property)) and not name.startswith("_"):
             yield name, found
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.producer.exchanges.tensors import BINARY_SIZE, TEXTS, packed
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.payloads.tensors import BINARY_SIZE, TEXTS, packed
 from driftgauge.shared.reference.schema import Schema
 
 PREDICTION: Final = "prediction"
@@ -149,7 +149,7 @@ def answer(
     for one in outputs:
         if one.name not in wanted:
             continue
-        tensor = {"name": one.name, "datatype": one.datatype, "shape": one.shape}
+        tensor: dict[str, Any] = {"name": one.name, "datatype": one.datatype, "shape": one.shape}
         if wanted[one.name]:
             parts.append(packed(one.values, one.datatype))
             tensor["parameters"] = {BINARY_SIZE: len(parts[-1])}

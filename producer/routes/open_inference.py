@@ -34,8 +34,6 @@ from driftgauge.producer.exchanges.inference import (
     metadata,
     outputs_of,
 )
-from driftgauge.producer.exchanges.payloads import Row, tensor_rows
-from driftgauge.producer.exchanges.tensors import read_tensors, split
 from driftgauge.producer.http.problems import MEDIA_TYPE, Problem, invalid
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
@@ -50,6 +48,8 @@ from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.payloads.bodies import Row, tensor_rows
+from driftgauge.shared.payloads.tensors import read_tensors, split
 from driftgauge.shared.reference.schema import FieldError
 
 BINARY_HEADER: Final = "inference-header-content-length"

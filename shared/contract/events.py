@@ -20,6 +20,10 @@ FAILURE: Final = b"f"
 REQUEST: Final = b"q"
 RESPONSE: Final = b"a"
 TICK: Final = b"k"
+UNUSABLE: Final = b"d"
+"""A message of another log that cannot be used: counting makes a dead letter of it, with the reason
+that stands in its field `reason`.
+"""
 NEW_REFERENCE: Final = b"r"
 VOID: Final = b"v"
 MONITOR_GROUP: Final = "monitor"
@@ -188,7 +192,7 @@ class Response(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
 Event = Prediction | Label | Failure | Request | Response
 """What a publisher writes to a log."""
-KINDS: Final[dict[type[Event], bytes]] = {
+KINDS: Final[dict[type[Event | Void], bytes]] = {
     Prediction: PREDICTION,
     Label: LABEL,
     Failure: FAILURE,

@@ -39,6 +39,14 @@ class SnapshotSummary(SnapshotName, frozen=True):
     window: Window
 
 
+class WindowSummary(msgspec.Struct, frozen=True):
+    """Which window a snapshot is of, and when it was judged."""
+
+    version: str
+    created: int
+    window: Window
+
+
 class CurrentState(msgspec.Struct, frozen=True):
     """Severity and open alerts of a version in its current window."""
 

@@ -20,7 +20,7 @@ MISSING: Final = declare(
 UNSEEN: Final = declare(
     _row(
         "unseen",
-        title="unseen category",
+        title="unseen categories",
         meaning="More values than usual are categories that the reference does not have.",
     )
 )

@@ -148,7 +148,8 @@ def is_name(given: str) -> bool:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": plain.clip,
-    "shown": plain.shown,
+    "shown": plain.printable,
+    "name": plain.name,
     "with_code": plain.with_code,
     "in_unit": in_unit,
     "title_of": title_of,
@@ -176,6 +177,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 """Filters of every template."""
 PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
+    "shown": plain.shown,
+    "name": plain.fitting_name,
     "moment": time_tag,
     "moment_at": exact_tag,
     "iso_moment": iso_moment,

@@ -28,6 +28,7 @@ from driftgauge.shared.contract.events import (
     REQUEST,
     RESPONSE,
     TICK,
+    UNUSABLE,
     WRITTEN,
     Event,
     Failure,
@@ -441,6 +442,10 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Event | Void:
     kind = values.get(b"t")
     if kind is None:
         raise ValueError("no entry type: the field t is missing")
+    if kind == UNUSABLE:
+        raise ValueError(
+            values.get(b"reason", b"it is marked as unusable").decode(errors="replace")
+        )
     if kind not in _decoders:
         raise ValueError(f"unknown entry type {kind[:20]!r}")
     if number is None:

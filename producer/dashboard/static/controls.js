@@ -1,6 +1,8 @@
 // Forms that send themselves when something is chosen, and the drawer's keys.
 document.querySelectorAll("form[data-submits]").forEach((form) => {
-  form.addEventListener("change", () => form.requestSubmit());
+  form.addEventListener("change", (event) => {
+    if (!event.target.hasAttribute("hx-get")) form.requestSubmit(); // what is asked for while it is typed needs no more
+  });
   form.addEventListener("formdata", (event) => { // addresses without empty parameters
     for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
   });
