@@ -121,7 +121,7 @@ class Telling(Generic[Told]):
 
     async def _latest(self, client: httpx.AsyncClient, model: str | None) -> list[dict[str, Any]]:
         """Read the latest events, oldest first, at most SHOWN of each model."""
-        query = {"count": ASKED} | ({} if model is None else {"model": model})
+        query = {"limit": ASKED} | ({} if model is None else {"model": model})
         page = await ask(client, "GET", f"/{self.name}", ModelNotFound, params=query)
         shown: Counter[str] = Counter()
         found = []
