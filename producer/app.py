@@ -54,8 +54,8 @@ from driftgauge.producer.watching.meter import Meter, Metered
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import restore
-from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
@@ -129,7 +129,7 @@ def build(settings: Settings) -> Parts:
     supervisor = Supervisor()
     publisher = Publisher(settings, supervisor)
     serving = Serving(
-        ModelRegistry(settings.registry_dir),
+        registry_of(settings),
         settings.default_model,
         publisher.announce,
         settings.pii_secret,
@@ -233,7 +233,7 @@ async def _restore_references(parts: Parts) -> None:
     settings = parts.settings
     with suppress(*UNAVAILABLE):
         found = await asyncio.to_thread(
-            restore, settings.redis_url, Keys(settings.key_prefix), settings.registry_dir
+            restore, settings.redis_url, Keys(settings.key_prefix), registry_of(settings)
         )
         for change in found:
             logger.warning("Reference %d of %s is published again.", change.number, change.version)

@@ -35,7 +35,7 @@ from driftgauge.shared.contract.events import (
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.extras import needs
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import Manifest
 
@@ -91,7 +91,7 @@ class Versions:
     """
 
     def __init__(self, client: redis.Redis, settings: Settings, model: str, keys: Keys) -> None:
-        self._registry = ModelRegistry(settings.registry_dir)
+        self._registry = registry_of(settings)
         self._client = client
         self._keys = keys
         self._model = model

@@ -193,7 +193,7 @@ def register(
     from driftgauge.consumer.offline.registration import register_version, write_schema
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
     from driftgauge.shared.versions.gates import Gates, parse_bounds
 
     context = click.get_current_context()
@@ -231,7 +231,7 @@ def register(
         trained,
         features,
     )
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     found: list[Recognised] = []
 
     def tell(recognised: Recognised) -> None:
@@ -341,12 +341,12 @@ def _register_at(url: str, context: click.Context) -> None:
         click.echo(f"{name} {version} is in production.")
 
 
-def _document(folder: Path, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
+def _document(folder: str, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
     """Return what was registered, for --json."""
     return {
         "model": published.manifest.model,
         "version": published.manifest.version,
-        "folder": str(folder.absolute()),
+        "folder": folder,
         "rows": published.reference.rows,
         "columns": found.rows,
         "remarks": found.remarks,
@@ -406,7 +406,7 @@ def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
     return metrics
 
 
-def _tell(folder: Path, published: "PublishedVersion") -> None:
+def _tell(folder: str, published: "PublishedVersion") -> None:
     manifest, schema, rows = published.manifest, published.schema, published.reference.rows
     kinds = Counter(feature.kind for feature in schema.features)
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
@@ -414,7 +414,7 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
     what = f"{manifest.task}, {manifest.artifact}" if manifest.artifact else "monitored"
     click.echo(
         f"{manifest.model} {manifest.version} ({what}): {len(schema.features)} features ({told}), "
-        f"{rows:,} reference rows, stored in {folder.absolute()}."
+        f"{rows:,} reference rows, stored in {folder}."
     )
     if left_out:
         click.echo(f"Left out of drift: {', '.join(map(printable, left_out))}.")

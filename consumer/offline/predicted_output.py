@@ -4,7 +4,6 @@ themselves.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,11 +17,12 @@ from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.version_folder import load_estimator
 from driftgauge.shared.regular_files import LARGE, read_regular
+from driftgauge.shared.storage.storage import Storage
 from driftgauge.shared.versions.manifest import Task
 from driftgauge.shared.versions.prediction import class_labels
 
 
-def fitted(submission: Submission, registry: Path) -> tuple[Task, Any]:
+def fitted(submission: Submission, storage: Storage) -> tuple[Task, Any]:
     """Load the artifact, after a trial in a process of its own, and find its task."""
     if submission.artifact is None:
         return "monitor", None
@@ -32,7 +32,7 @@ def fitted(submission: Submission, registry: Path) -> tuple[Task, Any]:
     except OSError as error:
         raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
     task, classes = submission.task or "monitor", _given_classes(submission)
-    trial.try_out(registry, trial.Tried(content, name, task, classes))
+    trial.try_out(storage, trial.Tried(content, name, task, classes))
     try:
         estimator = load_estimator(content, name, task, classes)
     except DriftgaugeError:

@@ -56,7 +56,7 @@ def register_version(
     tell: Callable[[Recognised], None] = lambda _found: None,
     at: At = silent,
     calibrate: Calibrate = lambda _made, _estimator: None,
-) -> tuple[Path, PublishedVersion]:
+) -> tuple[str, PublishedVersion]:
     """Register a version, in stage none.
 
     Parameters
@@ -71,8 +71,8 @@ def register_version(
 
     Returns
     -------
-    folder, published
-        Folder of the stored version, and the version.
+    place, published
+        Where the version is stored, and the version.
 
     Raises
     ------
@@ -117,9 +117,9 @@ def register_version(
         ),
     )
     published = msgspec.structs.replace(published, calibration=calibrate(published, estimator))
-    folder = registry.register(published, submission.artifact)
+    place = registry.register(published, submission.artifact)
     registry.note_tried(submission.name, version)  # it has predicted the reference here
-    return folder, registry.load(submission.name, version)
+    return place, registry.load(submission.name, version)
 
 
 def write_schema(
@@ -165,7 +165,7 @@ def _prepared(
     at: At = silent,
 ) -> _Prepared:
     """Read a submission, and tell how its columns are taken."""
-    task, estimator = fitted(submission, registry.folder)
+    task, estimator = fitted(submission, registry.storage)
     given = None if submission.schema_file is None else schema_from(submission.schema_file)
     table = read_reference(
         submission.reference,

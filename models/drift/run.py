@@ -27,7 +27,7 @@ from driftgauge.shared.errors import BadData, ServiceUnavailable
 from driftgauge.shared.moments import untold
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 
 SAMPLE: Final = 4000
@@ -145,7 +145,7 @@ class _Simulation:
         self.listener = listener
         self.info = info
         self.schema = msgspec.convert(info["schema"], Schema)
-        registry = ModelRegistry(settings.registry_dir)
+        registry = registry_of(settings)
 
         def source(seed: int) -> Source:
             return source_of(

@@ -29,7 +29,7 @@ from driftgauge.producer.routes.parameters import time_of
 from driftgauge.producer.routes.predictions import row_filter, schema_of
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.incident import Incident
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.rules import rule_of
 
 ROWS: Final = 50
@@ -124,7 +124,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
 
 
 def _models(routes: APIRouter, parts: Parts) -> None:
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
 
     @routes.get("/dashboard/models")
     @needs("read")

@@ -30,6 +30,7 @@ from driftgauge.producer.routes.registry_requests import (
 )
 from driftgauge.shared.moments import IsoTime
 from driftgauge.shared.reference.schema import FieldError, Schema
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions.gates import GateResult
 from driftgauge.shared.versions.manifest import Task
@@ -142,7 +143,7 @@ class GateProblem(ProblemDocument, frozen=True, omit_defaults=True):
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["models"])
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
     _reading(routes, registry, parts)
     _changing(routes, registry)
     return routes

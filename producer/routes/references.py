@@ -34,6 +34,7 @@ from driftgauge.producer.routes.registry_requests import (
 )
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import publish
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -118,7 +119,7 @@ UNDOING_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["models"])
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
 
     @routes.get(PATH)
     @needs("read")

@@ -28,7 +28,7 @@ from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.columns.choices import ColumnRow
 from driftgauge.shared.registration.fields import FIELDS, FILES, FLAGS, Kind
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 
 MOST_UPLOADS: Final = 8
 """Most uploads of one process that are being received or registered."""
@@ -86,7 +86,7 @@ class RegisteredVersion(msgspec.Struct, frozen=True):
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["models"])
-    settings, registry = parts.settings, ModelRegistry(parts.settings.registry_dir)
+    settings, registry = parts.settings, registry_of(parts.settings)
     turn, places = asyncio.Lock(), asyncio.Semaphore(MOST_UPLOADS)
 
     @routes.post(PATH)

@@ -106,7 +106,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
     judged. `vanished` are categories that the window lacks, with the rows expected of each, and
     `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
-    A stream keeps no values, so what appeared is known of the rows of a comparison only. `judged`
+    A window counts and keeps no rows, so what appeared is known of a comparison only. `judged`
     says what the numbers are, if they are not the values themselves: the age of a time, say. `unit`
     is the unit of the numbers, as the schema has it; empty if none is known.
     """

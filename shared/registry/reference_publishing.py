@@ -4,8 +4,6 @@ The reference itself goes to Redis first, then the change to the log of each par
 worker meets a change whose reference is missing. Where Redis has lost it, both are published again.
 """
 
-from pathlib import Path
-
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract.events import NEW_REFERENCE
 from driftgauge.shared.contract.keys import Keys
@@ -48,26 +46,21 @@ def publish(
     return change
 
 
-def restore(redis_url: str | None, keys: Keys, folder: Path) -> list[ReferenceChange]:
+def restore(redis_url: str | None, keys: Keys, registry: ModelRegistry) -> list[ReferenceChange]:
     """Publish again the references in use that Redis has lost, of versions that it knows; return
     their changes.
 
     Without them a version would be judged by the reference that it was registered with, once Redis
     lost the log, too.
 
-    Parameters
-    ----------
-    folder
-        The registry's.
-
     Raises
     ------
     BadData
         If a reference in the registry is damaged.
     """
-    registry, nodes, found = ModelRegistry(folder), Nodes(redis_url), list[ReferenceChange]()
-    for path in sorted(folder.glob(f"*/references/*/{HISTORY_FILE}")):
-        model, version = path.parts[-4], path.parts[-2]
+    nodes, found = Nodes(redis_url), list[ReferenceChange]()
+    for path in registry.storage.find(f"*/references/*/{HISTORY_FILE}"):
+        model, _, version, _ = path.split("/")
         store = ReferenceStore(registry, model, version)
         number = store.history().number
         key = keys.references(model)

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from driftgauge.shared.contract.events import PREDICTION
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, SERVED, Plant, rows, wait_for
+from tests.browser.test_shell import CONTRAST
 
 pytestmark = pytest.mark.long
 
@@ -49,6 +50,11 @@ def test_pages_fit_390_pixels(page: Page, scheme: str) -> None:
         expect(page.locator("h1")).to_be_visible()
         expect(page.locator("#banner")).to_have_attribute("data-state", "live")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        for summary in page.locator("article.incident summary").all():
+            summary.click()
+        if name in {"incidents", "alerts"}:
+            assert page.evaluate(CONTRAST) == [], name
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
     page.goto(f"/dashboard/log?model={SERVED}")
     page.locator("#predictions summary").first.click()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

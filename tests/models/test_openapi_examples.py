@@ -62,7 +62,7 @@ async def test_every_example_is_accepted_by_the_demo_model_that_is_served(
     registry = ModelRegistry(tmp_path / "registry")
     stored = store(MODELS[name], all_trained[name], registry)
     registry.promote(
-        name, stored.name, "production", actor="test"
+        name, stored, "production", actor="test"
     )  # not by the gates: one bounds a time
     settings = Settings(
         redis_url=redis_url,

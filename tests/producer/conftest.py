@@ -64,7 +64,7 @@ def publish(
         joblib.dump(estimator, artifact)
     registry.register(PublishedVersion(manifest, schema, reference), artifact)
     if artifact is not None:  # else each API process of a test would try it
-        trial.note(registry.folder, artifact.read_bytes())
+        trial.note(registry.storage, artifact.read_bytes())
     registry.promote(name, manifest.version, stage, actor="test")
 
 

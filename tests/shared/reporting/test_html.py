@@ -211,6 +211,21 @@ def card_numbers(feature: FeatureReport) -> list[float]:
     return [number for number in numbers if number is not None]
 
 
+def test_a_wide_model_has_charts_of_its_worst_features(snapshot: Snapshot) -> None:
+    """All features have their row, and the worst sixty their charts: the page of a thousand is no
+    file of many MB.
+    """
+    one = next(one for one in snapshot.features if one.severity == "critical")
+    wide = replace(
+        snapshot, features=[replace(one, name=f"x{place}") for place in range(150)], alerts=[]
+    )
+    page = render_html(wide)
+    assert len(re.findall(r'<a href="#feature-\d+">', page)) == 60
+    assert page.count('<article class="card edge-critical" id="feature-') == 60
+    assert all(f"<bdi>x{place}</bdi>" in page for place in range(150))
+    assert "The 60 worst of" in page
+
+
 @pytest.mark.parametrize(
     "name", ["temperature", "load_type", "hour", "reactive_power_kvarh", "energy_kwh"]
 )
