@@ -110,12 +110,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.route_class = Guarded
     app.router.default = SlashRedirect(app.router)
     app.state.parts = parts
-    described = []
+    app.state.routes = []
     for router in ROUTERS:
         made = router(parts)
-        described += require_declarations(made.routes)
+        app.state.routes += require_declarations(made.routes)
         app.include_router(made)
-    describe(app, described)
+    describe(app, [one.endpoint for one in app.state.routes if one.include_in_schema])
     failures.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))

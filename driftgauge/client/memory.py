@@ -4,7 +4,7 @@ be sent.
 
 from collections import deque
 
-from driftgauge.client.unit import MOST, Numbered, Numbers, Unit, batches_of
+from driftgauge.client.unit import EVENT, LABEL, MOST, Numbers, Unit, batches_of
 
 Waiting = tuple[bytes, int, bytes]
 """Kind, CRC-32 of the prediction's id, and JSON of an event or label."""
@@ -51,11 +51,11 @@ class Memory:
             self._taken.append(self._waiting.popleft())
         if not self._taken:
             return None
-        numbers = self._numbers
-        items = [
-            (kind, Numbered(*numbers.give(kind, crc), payload))
-            for kind, crc, payload in self._taken
-        ]
+        numbers, items = self._numbers, {}
+        for kind in (EVENT, LABEL):
+            own = [one for one in self._taken if one[0] == kind]
+            crcs, payloads = [crc for _, crc, _ in own], [payload for *_, payload in own]
+            items[kind] = numbers.give_all(kind, crcs, payloads)
         batches = batches_of(numbers.publisher, numbers.partitions, items)
         self._unit = Unit(batches, self._settle)
         return self._unit

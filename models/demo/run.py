@@ -32,6 +32,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.local.running import RunningDeployment, beside
+from driftgauge.shared.moments import untold
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.reporting.files import written
 from driftgauge.shared.settings import Settings
@@ -152,7 +153,7 @@ def _find_reports(result: DemoResult, plan: DemoPlan, running: Deployment) -> No
     if answer.status_code != httpx.codes.OK:
         return
     snapshot, deadline = (
-        msgspec.json.decode(answer.content, type=Snapshot),
+        untold(answer.json(), Snapshot),
         time.monotonic() + INTERRUPTED_S,
     )
     while (

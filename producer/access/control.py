@@ -169,9 +169,8 @@ def _described(
     }
 
 
-def require_declarations(routes: Sequence[BaseRoute]) -> list[Callable[..., Any]]:
-    """Refuse routes that are made without a declaration, by another class than ours; return the
-    endpoints of those that are described.
+def require_declarations(routes: Sequence[BaseRoute]) -> list[Guarded]:
+    """Return routes; refuse those that are made without a declaration, by another class than ours.
 
     Raises
     ------
@@ -180,13 +179,12 @@ def require_declarations(routes: Sequence[BaseRoute]) -> list[Callable[..., Any]
     """
     found = []
     for route in routes:
-        if isinstance(route, Guarded):
-            found += [route.endpoint] if route.include_in_schema else []
-        else:
+        if not isinstance(route, Guarded):
             path = getattr(route, "path", route)
             raise TypeError(
                 f"{path}: make its router with route_class=Guarded, so that its scope is asked for."
             )
+        found.append(route)
     return found
 
 

@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from driftgauge.producer.commands.rate_column import RateColumn
 from driftgauge.shared.connections.api_client import authorization, fetch_schema
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.local.finding import located_settings, url_option
+from driftgauge.shared.storage.places import local_files
 from driftgauge.shared.tables.options import file_options, form_of, names_option
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True)
 @click.option("--model", required=True, help="The model that the rows are for.")
 @click.option(
     "--as",
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def replay(
-    file: Path,
+    files: tuple[str, ...],
     model: str,
     way: "replaying.Way",
     prediction_column: str | None,
@@ -88,8 +90,8 @@ def replay(
     as_json: bool,
     **said: Any,
 ) -> None:
-    """Post the rows of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API, after a check
-    of all of them.
+    """Post the rows of FILES (CSV, JSON lines, Parquet or Arrow; - is standard input, s3:// object
+    storage) to a running API, after a check of all of them.
 
     Rows without times are taken as so many a day, the same on every machine. An API with keys needs
     one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
@@ -97,18 +99,19 @@ def replay(
     from driftgauge.producer.commands import replaying  # loads what reads tables
     from driftgauge.shared.tables.reading import read_table
 
-    if not file.exists():
-        raise BadData(f"There is no file {file}. Nothing was posted.")
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = located_settings()
 
-    async def run() -> None:
+    async def run(paths: list[Path]) -> None:
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
             schema = msgspec.structs.replace(schema, table=form_of(said, schema.table))
-            with Console(stderr=True).status(Text(f"reading and checking {file.name}")):
-                frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
+            names = ", ".join(path.name for path in paths)
+            with Console(stderr=True).status(Text(f"reading and checking {names}")):
+                kinds = schema.kinds_of(columns.names)
+                frames = [read_table(path, schema.table, kinds, _say) for path in paths]
+                frame = replaying.joined(frames)
                 if limit is not None:
                     frame = frame.head(limit)
                 plan = replaying.plan(frame, schema, model, columns, way, shuffle)
@@ -125,7 +128,11 @@ def replay(
                 replaying.answered(frame, plan, answers, columns).to_csv(output, index=False)
             replaying.check_taken(answers)
 
-    asyncio.run(run())
+    with local_files(files) as paths:
+        absent = next((path for path in paths if not path.exists()), None)
+        if absent is not None:
+            raise BadData(f"There is no file {absent}. Nothing was posted.")
+        asyncio.run(run(paths))
 
 
 def _say(remark: str) -> None:
@@ -170,6 +177,7 @@ async def _post(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        RateColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*bar, console=Console(stderr=True)) as progress:

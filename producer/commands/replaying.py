@@ -81,6 +81,24 @@ class Plan:
     places: list[int]
 
 
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of several files, which have the same columns.
+
+    Raises
+    ------
+    BadData
+        If they have not.
+    """
+    first, *others = frames
+    for number, other in enumerate(others, start=2):
+        if {*other.columns} != {*first.columns}:
+            names = ", ".join(sorted(map(str, {*other.columns} ^ {*first.columns})))
+            raise BadData(
+                f"File {number} has other columns than the first one: {names}. Nothing was posted."
+            )
+    return pd.concat(frames, ignore_index=True) if others else first
+
+
 def plan(
     frame: pd.DataFrame, schema: Schema, model: str, columns: Columns, way: Way, seed: int | None
 ) -> Plan:

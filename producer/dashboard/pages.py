@@ -37,7 +37,7 @@ REPORTS: Final = 25
 FILTERS: Final = frozenset((*inspect.signature(row_filter).parameters, "since", "until"))
 Model = Annotated[str | None, Blank]
 Before = Annotated[str, Query(max_length=LONGEST_CURSOR)]
-UtcTime = Annotated[int | None, BeforeValidator(lambda text: time_of(text, zone="Z"))]
+UtcTime = Annotated[int | None, BeforeValidator(lambda text: time_of(text or None, zone="Z"))]
 """A time as a browser's field gives it, which the page shows in UTC."""
 
 

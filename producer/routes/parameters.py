@@ -38,7 +38,7 @@ def time_of(given: object, zone: str = "") -> int | None:
     >>> time_of("2025-11-20T20:15:00+01:00"), time_of("1763666100000"), time_of(None)
     (1763666100000, 1763666100000, None)
     """
-    if given is None or given == "":
+    if given is None:
         return None
     is_number = isinstance(given, str) and given.isascii() and given.isdecimal()
     found = milliseconds(int(given[:20]) if is_number and isinstance(given, str) else given)
@@ -51,8 +51,10 @@ def time_of(given: object, zone: str = "") -> int | None:
 
 Time = Annotated[int | None, BeforeValidator(time_of), WithJsonSchema(TIME_SCHEMA)]
 """A point in time as Unix ms; None if there is none."""
-Since = Annotated[Time, Query(description="Not before this time.")]
-Until = Annotated[Time, Query(description="Before this time.")]
+UNLESS_EMPTY: Final = BeforeValidator(lambda text: text or None)
+"""Of a parameter of a query: a form sends its empty fields too."""
+Since = Annotated[Time, UNLESS_EMPTY, Query(description="Not before this time.")]
+Until = Annotated[Time, UNLESS_EMPTY, Query(description="Before this time.")]
 ModelName = Annotated[
     str | None, Query(description="Name of the model; needed only when there are several.")
 ]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BeforeValidator, FiniteFloat
+from pydantic import FiniteFloat
 
 from driftgauge.producer.access.control import Guarded, caller_of, needs
 from driftgauge.producer.describing.declared import answers
@@ -22,7 +22,14 @@ from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter
 from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.producer.routes.parameters import Cursor, Limit, ModelName, Since, Until
+from driftgauge.producer.routes.parameters import (
+    UNLESS_EMPTY,
+    Cursor,
+    Limit,
+    ModelName,
+    Since,
+    Until,
+)
 from driftgauge.producer.scoring.answers import table
 from driftgauge.shared.contract.events import Source, Value
 from driftgauge.shared.moments import Moment, iso
@@ -33,8 +40,6 @@ from driftgauge.shared.versions.manifest import PublishedVersion
 BLOCK: Final = 200
 COLUMNS: Final = ("time", "id", "version", "source", "prediction", "label", "latency_ms")
 
-UNLESS_EMPTY: Final = BeforeValidator(lambda text: text or None)
-"""A form sends its empty fields too."""
 Bound = Annotated[FiniteFloat | None, UNLESS_EMPTY]
 
 

@@ -27,6 +27,7 @@ from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError, DriftgaugeError, OwnershipLost
 from driftgauge.shared.moments import untold
@@ -175,10 +176,9 @@ def incidents_told(client: redis.Redis, redis_url: str, keys: Keys, url: str) ->
     shown = run("--model", MODEL).output
     assert incident["headline"] in shown
     assert f"[{incident['id']}]" in shown
-    kept: Any = client.hgetall(keys.open_incidents(MODEL))
-    assert {name.decode(): msgspec.json.decode(one) for name, one in kept.items()} == {
-        incident["id"]: event
-    }
+    ((name, kept),) = client.hgetall(keys.open_incidents(MODEL)).items()  # type: ignore[union-attr]
+    assert name.decode() == incident["id"]
+    assert untold(msgspec.json.decode(kept)["data"], Incident) == untold(incident, Incident)
     assert "Asked of plant" in run("acknowledge", incident["id"], "--note", "on it").output
     known = client.xlen(keys.incidents(MODEL))
     with worker_thread(settings_of(redis_url, keys)):

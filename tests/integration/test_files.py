@@ -80,3 +80,35 @@ def test_labels_join_by_id_and_by_key(url: str, tmp_path: Path) -> None:
     result, told = import_(strange)
     assert (result.exit_code, told["accepted"], told["rejected"]) == (3, 2, 0)
     assert told["became"]["early"] == 2  # type: ignore[index]
+
+
+def test_several_files_and_standard_input(url: str, tmp_path: Path) -> None:
+    """Rows of a Parquet file and of standard input are posted as one file's, and their labels of
+    two files join them; files of other columns are refused before anything is posted.
+    """
+    frame = pd.DataFrame({"x": [1.0] * 40, "y": [2.0] * 40, "made": [4.0] * 40})
+    frame["order"] = [f"n-{place}" for place in range(40)]
+    frame.head(30).to_parquet(tmp_path / "rows.parquet")
+    lines = frame.tail(10).to_json(orient="records", lines=True)
+    posting = ["--model", "linear", "--url", url, "--prediction-column", "made", "--json"]
+    given = [str(tmp_path / "rows.parquet"), "-", *posting, "--id-column", "order"]
+    done = CliRunner().invoke(replay, given, input=lines)
+    assert done.exit_code == 0, done.output
+    assert msgspec.json.decode(done.stdout.splitlines()[-1])["posted"] == 40
+    truths = []
+    for number, part in enumerate((frame.head(15), frame.tail(25))):
+        path = tmp_path / f"truth{number}.csv"
+        part.assign(label=3.0)[["order", "label"]].to_csv(path, index=False)
+        truths.append(str(path))
+    done = CliRunner().invoke(
+        labels,
+        ["import", *truths, "--model", "linear", "--url", url, "--id-column", "order", "--json"],
+    )
+    assert done.exit_code == 0, done.output
+    told = msgspec.json.decode(done.stdout)
+    assert (told["accepted"], told["became"]["joined"]) == (40, 40)
+    frame.drop(columns="order").to_csv(tmp_path / "other.csv", index=False)
+    done = CliRunner().invoke(
+        replay, [str(tmp_path / "rows.parquet"), str(tmp_path / "other.csv"), *posting]
+    )
+    assert "has other columns than the first one: order" in str(done.exception)

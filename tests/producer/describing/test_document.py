@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from driftgauge.producer.access.control import Guarded, for_everybody, needs
 from driftgauge.producer.access.key_file import create_key
-from driftgauge.producer.app import ROUTERS, create_app
+from driftgauge.producer.app import create_app
 from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.describing.document import describe
 from driftgauge.producer.http.problems import MEDIA_TYPE
@@ -201,9 +200,7 @@ async def test_unknown_parameters_are_refused(settings: Settings) -> None:
     """
     app = create_app(settings)
     async with running(app) as http:
-        every = (router(app.state.parts).routes for router in ROUTERS)
-        for route in chain.from_iterable(every):
-            assert isinstance(route, Guarded)
+        for route in app.state.routes:
             path = re.sub(r"{[^}]+}", "0" * 16, route.path_format)
             for method in sorted(route.methods or ()):
                 answer = await http.request(method, f"{path}?modle=steel")
@@ -218,6 +215,16 @@ async def test_unknown_parameters_are_refused(settings: Settings) -> None:
         table = {"content": b"code,x\n1,2\n3,4\n", "headers": {"content-type": "text/csv"}}
         several = "/columns?type=code=categorical&type=x=categorical"
         assert (await http.post(several, **table)).status_code == 200  # type: ignore[arg-type]
+
+
+@pytest.mark.anyio
+async def test_every_method_of_a_path_is_told(settings: Settings) -> None:
+    """405 names the methods of all routes of the path."""
+    async with running(create_app(settings)) as http:
+        for path, methods in (("/labels", "GET, POST"), ("/drift", "GET"), ("/predict", "POST")):
+            refused = await http.put(path)
+            problem(refused, 405)
+            assert refused.headers["allow"] == methods
 
 
 @pytest.mark.anyio

@@ -174,6 +174,8 @@ async def test_commands_that_cannot_be_meant(
             {"minutes": 5, "until": "2030-01-01T00:00:00Z"},
             {"minutes": -1},
             {"until": "1960-01-01T00:00:00Z"},
+            {"until": "", "minutes": 5},
+            {"until": "2030-01-01T00:00:00"},
             {"minutes": 5, "hours": 1},
             {"until": "2030-01-01T00:00:00"},
         ):
