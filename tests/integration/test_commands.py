@@ -27,6 +27,7 @@ from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError, DriftgaugeError, OwnershipLost
 from driftgauge.shared.moments import untold
@@ -140,12 +141,12 @@ def test_commands_from_the_command_line(
     assert name in shown
     told = [msgspec.json.decode(line) for line in run(alerts_command, "--json").output.splitlines()]
     everything = alerts(client, keys)
-    assert all(one["data"]["started"].endswith("Z") for one in told)
-    assert [(one["id"], msgspec.to_builtins(untold(one["data"], Alert))) for one in told] == [
-        (one["id"], one["data"])
+    assert [(one["id"], untold(one["data"], Alert)) for one in told] == [
+        (one["id"], untold(one["data"], Alert))
         for one in everything
         if one["data"]["notify"] and one["data"]["state"] in {"firing", "resolved"}
     ]
+    assert all(one["data"]["started"].endswith("Z") for one in told), "ISO 8601 with its zone"
     assert len(told) < len(everything)
     for wrong, said, code in (
         (["silence", name, "--for", "soon"], "30m, 2h or 3d", 65),
@@ -175,10 +176,9 @@ def incidents_told(client: redis.Redis, redis_url: str, keys: Keys, url: str) ->
     shown = run("--model", MODEL).output
     assert incident["headline"] in shown
     assert f"[{incident['id']}]" in shown
-    kept: Any = client.hgetall(keys.open_incidents(MODEL))
-    (held,) = kept.values()
-    assert [*kept] == [incident["id"].encode()]
-    assert msgspec.json.decode(held)["id"] == event["id"]
+    ((name, kept),) = client.hgetall(keys.open_incidents(MODEL)).items()  # type: ignore[union-attr]
+    assert name.decode() == incident["id"]
+    assert untold(msgspec.json.decode(kept)["data"], Incident) == untold(incident, Incident)
     assert "Asked of plant" in run("acknowledge", incident["id"], "--note", "on it").output
     known = client.xlen(keys.incidents(MODEL))
     with worker_thread(settings_of(redis_url, keys)):
