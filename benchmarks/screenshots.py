@@ -60,6 +60,7 @@ PAGES: Final = {
     "batch": "/dashboard/batch",
     "log": "/dashboard/log",
     "reports": "/dashboard/reports",
+    "glossary": "/dashboard/glossary",
     "error": "/dashboard/alerts/nonsense",
 }
 SIZES: Final = ((1440, 900), (1280, 800), (390, 844))

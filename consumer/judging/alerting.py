@@ -290,7 +290,9 @@ def _explained(evidence: AlertEvidence, alert: AlertState, context: AlertContext
         return evidence
     reference, odd = evaluation.version.reference.columns[column], context.judged.window.odd(column)
     cells = evaluation.version.part(evaluation.cells, column)
-    return msgspec.structs.replace(evidence, broken=broken_values(reference, cells, odd))
+    broken = broken_values(reference, cells, odd)
+    broken = msgspec.structs.replace(broken, unit=evaluation.version.unit(column))
+    return msgspec.structs.replace(evidence, broken=broken)
 
 
 def _broken_since(alarm: Alarm, context: AlertContext) -> BrokenValues | None:
@@ -302,7 +304,8 @@ def _broken_since(alarm: Alarm, context: AlertContext) -> BrokenValues | None:
     if column is None or rule_of(alarm.detector).kind != "data_quality":
         return None
     odd = context.judged.window.odd(column).then(alarm.odd or OddValues())
-    return broken_since(version.reference.columns[column], alarm, odd)
+    found = broken_since(version.reference.columns[column], alarm, odd)
+    return found and msgspec.structs.replace(found, unit=version.unit(column))
 
 
 def _cells(context: AlertContext, feature: str) -> list[Contribution]:

@@ -5,7 +5,7 @@ The whole file is checked against the model's schema before the first row is pos
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -295,6 +295,7 @@ async def post(
     way: Way,
     rate: float,
     posted: Callable[[int], None],
+    query: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Post all requests, at most `rate` events a second (0: as fast as it goes).
 
@@ -302,6 +303,8 @@ async def post(
     ----------
     posted
         Function that is called with the number of events of each answered request.
+    query
+        What names the publisher of numbered events.
 
     Returns
     -------
@@ -320,7 +323,7 @@ async def post(
         size = max(1, min(size, int(rate / 10)))
     async for group in _paced(requests, size, rate):
         if way == "events":
-            answer = await ask(client, "POST", "/events", json=group)
+            answer = await ask(client, "POST", "/events", json=group, params=query or {})
             refused = {one["index"]: {"reason": one["reason"]} for one in answer["rejected"]}
             ids = iter(answer["ids"])
             answers += [refused.get(at) or {"id": next(ids)} for at in range(len(group))]

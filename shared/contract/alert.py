@@ -57,6 +57,8 @@ class BrokenValues(msgspec.Struct, frozen=True, omit_defaults=True):
         The most extreme numbers below and above that range; None without one.
     names
         Some of the unseen categories, those that came first.
+    unit
+        Unit of the numbers, as the schema has it; empty if none is known.
     """
 
     rows: int
@@ -68,6 +70,7 @@ class BrokenValues(msgspec.Struct, frozen=True, omit_defaults=True):
     lowest: float | None = None
     highest: float | None = None
     names: tuple[str, ...] = ()
+    unit: str = ""
 
 
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,21 +2,26 @@
 not joined.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+import redis
 from click.testing import CliRunner, Result
 
+from driftgauge.producer.commands import replaying
 from driftgauge.producer.commands.labels import labels
 from driftgauge.producer.commands.replay import replay
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import ServiceUnavailable
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from tests.integration.plant import settings_of, worker_thread
+from tests.integration.plant import counters, settings_of, worker_thread
 from tests.producer.conftest import SCHEMA, api_process, publish, rows
 
 ROWS = 300
@@ -112,3 +117,48 @@ def test_several_files_and_standard_input(url: str, tmp_path: Path) -> None:
         replay, [str(tmp_path / "rows.parquet"), str(tmp_path / "other.csv"), *posting]
     )
     assert "has other columns than the first one: order" in str(done.exception)
+
+
+def test_a_replay_goes_on_where_it_stopped(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keys, client: redis.Redis
+) -> None:
+    """A replay with --resume that breaks off in the middle goes on with the same command, whether
+    the worker has counted what arrived or not: each row is counted once, and none is missed.
+    """
+    frame = pd.DataFrame({"x": [1.0] * 1200, "y": [2.0] * 1200, "made": [4.0] * 1200})
+    frame["at"] = pd.date_range("2026-01-01", periods=1200, freq="min").astype(str)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    arguments = [
+        str(tmp_path / "rows.csv"),
+        "--model",
+        "linear",
+        "--url",
+        url,
+        "--resume",
+        "--json",
+    ]
+    arguments += ["--prediction-column", "made", "--time-column", "at"]
+    asked = replaying.ask
+    left = iter(range(2))
+
+    async def breaking(*given: Any, **more: Any) -> Any:
+        if next(left, None) is None:
+            raise ServiceUnavailable("gone")
+        return await asked(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replaying, "ask", breaking)
+        done = CliRunner().invoke(replay, arguments)
+    assert isinstance(done.exception, ServiceUnavailable)
+
+    def count() -> int:
+        done = CliRunner().invoke(replay, arguments)
+        assert done.exit_code == 0, done.output
+        return int(msgspec.json.decode(done.stdout.splitlines()[-1])["posted"])
+
+    assert 200 <= count() <= 1200
+    deadline = time.monotonic() + 60
+    while count() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert count() == 0
+    assert counters(client, keys, "linear").events == 1200

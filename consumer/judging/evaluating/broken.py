@@ -5,6 +5,8 @@ the range that they should have, and the worst that came.
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.alert import BrokenValues
 from driftgauge.shared.contract.pane import Alarm, OddValues
@@ -53,7 +55,8 @@ def broken_since(column: ColumnReference, alarm: Alarm, odd: OddValues) -> Broke
     kind = KINDS.get(alarm.statistic)
     if kind is None:
         return None
-    found = BrokenValues(alarm.width, **{kind: round(alarm.value * alarm.width)}, names=odd.names)
+    rows = {kind: round(alarm.value * alarm.width)}
+    found = msgspec.structs.replace(BrokenValues(alarm.width, names=odd.names), **rows)
     return found if kind != "outside" else _in_range(found, column, odd)
 
 

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from driftgauge.shared.contract.incident import Incident, IncidentAlert
 from driftgauge.shared.reporting.canvas import WIDTH, Scale, at, picture, scale
-from driftgauge.shared.wording.filters import title_of
 from driftgauge.shared.wording.plain import TITLE_CELLS, clip
 from driftgauge.shared.wording.times import minute, moment
+from driftgauge.shared.wording.titles import rule_words
 
 DRAWN: Final = 12
 """Most alerts that the picture has."""
@@ -84,7 +84,7 @@ def drawn(incident: Incident) -> Markup:
         minute(first),
         WIDTH - 6,
         bottom + 16,
-        minute(last),
+        f"{minute(last)} UTC",
     )
     return picture(bottom + 20, "The alerts over time", [band, *rows, axis])
 
@@ -92,7 +92,7 @@ def drawn(incident: Incident) -> Markup:
 def _row(alert: IncidentAlert, place: int, x: Scale, last: int) -> Markup:
     top = _TOP + _ROW * place
     start, end = x(alert.started), x(alert.ended if alert.ended is not None else last)
-    label = f"{named(alert, 28)}: {title_of(alert.rule)}"
+    label = f"{named(alert, 28)}: {clip(rule_words(alert.rule), 40)}"
     return Markup(
         '<g><title>{}</title><text x="6" y="{}">{}</text>'
         '<path class="bar {}" d="M{} {}V{}H{}V{}z"/>'

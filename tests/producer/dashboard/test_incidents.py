@@ -172,8 +172,9 @@ async def test_an_integrity_alert_says_what_is_wrong(
     """
     Judging(client, keys)
     broken = BrokenValues(
-        2000, missing=3, outside=40, smallest=0.5, largest=99.0, lowest=-999.0, highest=1e6
-    )
+        2000, missing=3, outside=40, smallest=0.5, largest=99.0, lowest=-999.0, highest=1e6,
+        unit="<bar>",
+    )  # fmt: skip
     found = AlertEvidence(
         "out_of_range_share", 0.02, 0.001, 0.0, 5000, 2000, 1, 0, 1, broken=broken
     )
@@ -183,7 +184,13 @@ async def test_an_integrity_alert_says_what_is_wrong(
     Fleet(client, keys).open(told)
     async with running(create_app(settings)) as http:
         text = await read(http, f"/dashboard/alerts/{1:016x}")
-        for words in ("Outside the range", "No value", "Range in the reference", "\u2212999"):
+        for words in (
+            "Outside the range",
+            "No value",
+            "Range in the reference",
+            "\u2212999",
+            "</data> &lt;bar&gt;",
+        ):
             assert words in text
         assert "PSI" not in text
         assert 'href="/dashboard/drift?model=plant&amp;version=1.0.0&amp;feature=x"' in text
