@@ -3,6 +3,7 @@
 # make demo-retrain   shows an alert that trains, validates and stages a new version
 # make docs   makes a site of the pages in docs/, in build/docs; a warning, a dead link or a gap is an error
 # make fuzz   sends odd requests to every route, an hour long
+# make test-api   sends schemathesis's requests to every route of the API, and holds the answers against its document
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
 DEMO_ARGS ?=
@@ -14,7 +15,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-long docs fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -30,6 +31,9 @@ demo-retrain: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -m "not long" $(TEST_ARGS)
+
+test-api: $(READY)
+	$(VENV)/bin/python -m pytest -m long -n 0 tests/producer/describing/test_schemathesis.py
 
 test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)

@@ -48,6 +48,9 @@ VERSION: Final = "1.0.0"
 ROWS: Final = 2000
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 START_S: Final = 300.0
+LOOKS: Final = 5
+LOOK_PAUSE_S: Final = 3.0
+"""Time (s) after which an API reads the models anew for its overview."""
 PROGRAMS: Final = {
     "worker": "from driftgauge.consumer.commands.worker import worker; worker()",
     "API": "from driftgauge.producer.commands.serve import serve; serve()",
@@ -236,6 +239,22 @@ def counted_events(packed: Any) -> int:
     return msgspec.json.decode(packed, type=Counters).events if packed else 0
 
 
+def overview(found: Fleet) -> tuple[float, float]:
+    """Return how long (s) the overview takes when the models are read, and when they were read a
+    moment ago: medians of some requests.
+    """
+    read, again = list[float](), list[float]()
+    with httpx.Client(base_url=found.url, trust_env=False, timeout=60) as http:
+        for _ in range(LOOKS):
+            time.sleep(LOOK_PAUSE_S)
+            for took in (read, again):
+                begun = time.monotonic()
+                answer = http.get("/", headers={"Accept": "text/html"})
+                took.append(time.monotonic() - begun)
+                assert answer.is_success, answer.text
+    return float(np.median(read)), float(np.median(again))
+
+
 def alerts(client: redis.Redis, models: list[str]) -> int:
     """Return the number of alerts, which nothing here deserves."""
     pipe = client.pipeline(transaction=False)
@@ -266,10 +285,12 @@ def main(
         time.sleep(settle)
         rows += found.rest("after the last event", seconds)
         raised = alerts(found.client, found.models)
+        read, again = overview(found)
     p50, p99 = (round(float(np.percentile(took, share)), 3) for share in (50, 99))
     print(f"POST to commit: p50 {p50} s, p99 {p99} s of {len(took):,} events; {raised} alerts")
+    print(f"The overview: {read:.3f} s, and {again:.3f} s when it was read a moment ago")
     for row in rows:
-        row |= {"p99 s": p99, "alerts": raised}
+        row |= {"p99 s": p99, "alerts": raised, "overview s": round(read, 3)}
     what = f"{models:,} models of {partitions} partition(s), {per_second:g} events a second"
     write("many", what, rows)
 

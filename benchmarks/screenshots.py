@@ -43,7 +43,6 @@ class Shot(NamedTuple):
 
 SHOTS: Final = {
     "incident": Shot(INCIDENT, "light", 1180, 560),
-    "model": Shot("/dashboard/models/steel", "light", 1180, 640),
     "drift": Shot("/dashboard/drift", "light", 1180, 640),
     "feature": Shot("/dashboard/drift?feature=phase_log_odds", "dark", 1180, 640),
 }
@@ -61,6 +60,7 @@ PAGES: Final = {
     "batch": "/dashboard/batch",
     "log": "/dashboard/log",
     "reports": "/dashboard/reports",
+    "glossary": "/dashboard/glossary",
     "error": "/dashboard/alerts/nonsense",
 }
 SIZES: Final = ((1440, 900), (1280, 800), (390, 844))
@@ -144,7 +144,7 @@ def _path(url: str, shot: Shot) -> str:
     if "{incident}" not in shot.path:
         return shot.path
     found = httpx.get(f"{url}/incidents").json()["incidents"]
-    return shot.path.format(incident=found[0]["id"])
+    return shot.path.format(incident=found[0]["data"]["id"])
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

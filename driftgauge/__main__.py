@@ -32,6 +32,7 @@ SECTIONS: Final = {
     "Predictions and labels": {
         "predict": "producer.commands.predict",
         "replay": "producer.commands.replay",
+        "bridge": "consumer.commands.bridge",
         "labels": "producer.commands.labels",
     },
     "Compare and try out": {

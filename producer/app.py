@@ -1,7 +1,11 @@
 """The API: the one place where its parts meet."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -13,6 +17,7 @@ from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import incidents as incident_pages
 from driftgauge.producer.dashboard import routes as dashboard
+from driftgauge.producer.describing.document import describe, new_app
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
@@ -31,6 +36,7 @@ from driftgauge.producer.routes import (
     health,
     metrics,
     models,
+    open_inference,
     predict,
     predictions,
     references,
@@ -46,21 +52,27 @@ from driftgauge.producer.watching.access_log import AccessLog
 from driftgauge.producer.watching.feed import Feed
 from driftgauge.producer.watching.meter import Meter, Metered
 from driftgauge.producer.watching.watchdog import Watchdog
-from driftgauge.shared.connections.redis_client import connect_async
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
+from driftgauge.shared.registry.reference_publishing import restore
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
 MAX_READERS = 64
 MAX_SUBSCRIBER_READS = 8
 """Most connections to Redis of all subscribers together."""
+REFERENCES_S: Final = 10.0
+"""Seconds between looks whether Redis still has the accepted references."""
+
+logger = logging.getLogger("driftgauge.producer")
 
 ROUTERS = (
     pages.router,
     incident_pages.router,
     predict.router,
     batch.router,
+    open_inference.router,
     predictions.router,
     events.router,
     publishers.router,
@@ -91,20 +103,19 @@ def create_app(settings: Settings) -> FastAPI:
         async with running(parts):
             yield
 
-    app = FastAPI(
-        title="Driftgauge",
-        summary="Predictions in, events out; alerts, drift and reports.",
+    app = new_app(
         lifespan=lifespan,
         redirect_slashes=False,  # it would name any host; ours does not
-        openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
     )
     app.router.route_class = Guarded
     app.router.default = SlashRedirect(app.router)
     app.state.parts = parts
+    app.state.routes = []
     for router in ROUTERS:
         made = router(parts)
-        require_declarations(made.routes)
+        app.state.routes += require_declarations(made.routes)
         app.include_router(made)
+    describe(app, [one.endpoint for one in app.state.routes if one.include_in_schema])
     failures.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
@@ -118,7 +129,7 @@ def build(settings: Settings) -> Parts:
     supervisor = Supervisor()
     publisher = Publisher(settings, supervisor)
     serving = Serving(
-        ModelRegistry(settings.registry_dir),
+        registry_of(settings),
         settings.default_model,
         publisher.announce,
         settings.pii_secret,
@@ -156,6 +167,7 @@ def build(settings: Settings) -> Parts:
             serving,
             lambda: health.unmonitored(parts),
             most=connections.most_streams,
+            supervisor=supervisor,
         ),
         meter=meter,
         watchdog=Watchdog(
@@ -194,6 +206,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         "look at the keys file", parts.access.ring.refresh, KEYS_POLL_S
     )
     watching = parts.supervisor.keep("look at the connections", parts.connections.look, TICK_S)
+    references = parts.supervisor.keep(
+        "look at the accepted references", partial(_restore_references, parts), REFERENCES_S
+    )
     try:
         with keys:
             yield
@@ -203,6 +218,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         parts.feed.end()
         await stopped(following)
         await stopped(watching)
+        await stopped(references)
         parts.serving.close()
         parts.scorer.close()
         await parts.watchdog.close()
@@ -210,3 +226,14 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.reader.aclose()
         await parts.subscriptions.close()
         await parts.incidents.close()
+
+
+async def _restore_references(parts: Parts) -> None:
+    """Publish accepted references again that Redis has lost; one that is away is asked later."""
+    settings = parts.settings
+    with suppress(*UNAVAILABLE):
+        found = await asyncio.to_thread(
+            restore, settings.redis_url, Keys(settings.key_prefix), registry_of(settings)
+        )
+        for change in found:
+            logger.warning("Reference %d of %s is published again.", change.number, change.version)

@@ -3,6 +3,8 @@ becomes an answer.
 """
 
 import logging
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 import redis
@@ -10,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 
 from driftgauge.producer.dashboard.error_page import error_answer
 from driftgauge.producer.http import headers
@@ -49,7 +52,17 @@ async def _http(request: Request, error: Exception) -> Response:
         ),
     }
     detail = details.get(error.status_code, str(error.detail))
-    return error_answer(request, Problem(error.status_code, detail, (), error.headers))
+    headers = {**(error.headers or {})}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return error_answer(request, Problem(error.status_code, detail, (), headers))
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods of all routes of a path: the framework names those of the first one."""
+    routes: Sequence[Route] = request.app.state.routes
+    found = (one.methods or () for one in routes if one.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for methods in found for method in methods})
 
 
 async def _validation(request: Request, error: Exception) -> Response:

@@ -2,7 +2,8 @@
 
 The base installation has no dependencies. The extras of pyproject.toml bring the packages of API,
 worker and library (`server`), of Parquet, Arrow and zstd files (`parquet`), of pictures (`plot`),
-of the search for settings (`tune`), and a private server of Redis (`local`).
+of the search for settings (`tune`), of model files in other formats (`onnx`, `xgboost`, `catboost`)
+and in MLflow (`mlflow`), of object storage (`s3`), and a private server of Redis (`local`).
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,19 @@ from typing import Literal
 
 from driftgauge.shared.errors import NotInstalled
 
-Extra = Literal["server", "local", "parquet", "plot", "tune"]
+Extra = Literal[
+    "server",
+    "local",
+    "parquet",
+    "plot",
+    "tune",
+    "onnx",
+    "xgboost",
+    "catboost",
+    "mlflow",
+    "kafka",
+    "s3",
+]
 
 
 def pip_line(extra: Extra) -> str:

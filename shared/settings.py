@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     """Prefix of every key in Redis."""
     registry_dir: Path = Path("models/registry")
     """Folder of the registered model versions."""
+    registry_url: str | None = Field(None, pattern=r"^s3://[^/]+(/.*)?$")
+    """Registry in object storage instead of the folder: `s3://BUCKET/PREFIX`, with keys, region and
+    address of the environment (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …).
+    """
     data_dir: Path = Path(".driftgauge")
     """Folder of the private Redis and of what the processes keep on disk. While `up` or `demo`
     runs, its deployment.json says where API, Redis and registry are; the environment goes before.

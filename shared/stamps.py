@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from driftgauge.shared.registry.atomic import replace
+from driftgauge.shared.storage.atomic import replace
 from driftgauge.shared.unpacking import UNREADABLE
 
 SETTLE_S: Final = 10.0

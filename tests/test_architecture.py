@@ -28,6 +28,7 @@ PURE = (
     "producer/dashboard/views",
     "producer/reading/traffic",
     "shared/contract",
+    "shared/payloads",
     "shared/performance",
     "shared/reference",
     "shared/reporting",
@@ -45,6 +46,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.errors",
     "driftgauge.shared.extras",
     "driftgauge.shared.losses",
+    "driftgauge.shared.moments",
     "driftgauge.shared.steps",
     "driftgauge.shared.unpacking",
 }
@@ -82,7 +84,7 @@ IMPURE_MODULES = {
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"}
 UNSAFE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
-JOBLIB = ("shared/registry/version_folder.py", "models/")
+JOBLIB = ("shared/artifacts/joblib_file.py", "models/")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

@@ -12,7 +12,6 @@ from docs.making import filling, site, structs
 from docs.making.prose import Undocumented, described, meant
 from docs.making.routes import made_app, pages
 from docs.making.settings import groups, meanings, variable
-from driftgauge.producer.dashboard import documentation
 from driftgauge.producer.watching.metrics import HELP
 from driftgauge.shared.settings import Settings
 from tests.places import ROOT
@@ -98,7 +97,7 @@ def test_every_route_that_is_named_is_one() -> None:
     known = [
         *(
             f"{method.upper()} {path}"
-            for path, methods in documentation.described(app)["paths"].items()
+            for path, methods in app.openapi()["paths"].items()
             for method in methods
         ),
         *(name for name, _ in pages(app)),

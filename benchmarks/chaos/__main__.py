@@ -33,7 +33,7 @@ DRIFT_S = 10.0
 """Seconds for which the temperature is calm, then drifted, in turns."""
 
 
-SMOKE = ("--seconds", "6", "--gap", "1", "--faults", "kill_worker,kill_api,kill_redis")
+SMOKE = ("--seconds", "6", "--gap", "1", "--faults", "kill_worker,kill_api,kill_app,kill_redis")
 """Arguments of the smallest run, which CI starts."""
 
 
@@ -126,6 +126,7 @@ def figures(trial: Trial) -> dict[str, float]:
         "  of these answered as spooled": ledger.spooled,
         "events answered queued: no promise": ledger.queued,
         "events without id, answer lost: fate read from the log": ledger.unknown,
+        "events accepted by the client's spool in applications": ledger.logged,
         "predictions answered": ledger.predicted,
         "predictions of a model that hung, answered 503": ledger.given_up,
         "events published (distinct in the log)": verdict.in_log,

@@ -46,6 +46,8 @@ class Ledger:
     refused: int = 0
     """Events that were not accepted (503); sent again."""
     spooled: int = 0
+    logged: int = 0
+    """Events that the client accepted in applications that were killed."""
     predicted: int = 0
     given_up: int = 0
     """Predictions of the model that hangs that were answered 503."""

@@ -18,6 +18,8 @@ from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.chaos.witness import Witness
 from driftgauge.shared.errors import DriftgaugeError
 
+APPS = 2
+"""Applications that log by the client."""
 WELL_S = 60.0
 """Seconds after the last fault within which all must be well."""
 
@@ -69,7 +71,10 @@ def run(
     """
     predicts = FAULTS["hanging_model"] in faults
     sentinels = any(one.sentinels for one in faults)
-    plant = Plant(folder, predicts=predicts, sentinels=sentinels, api_command=api_command)
+    apps = APPS * (FAULTS["kill_app"] in faults)
+    plant = Plant(
+        folder, apps=apps, predicts=predicts, sentinels=sentinels, api_command=api_command
+    )
     with plant:
         record = Record(plant.versions)
         scene = Scene(plant, record, seed)
@@ -88,6 +93,13 @@ def run(
         well_after_s = time.monotonic() - ended
         scene.look()
         traffic.stop()
+        try:
+            accepted = plant.end_apps()
+        except TimeoutError as error:
+            scene.broken.append(str(error))
+            accepted = []
+        traffic.ledger.logged = len(accepted)
+        traffic.ledger.safe += accepted
         witness.stop()
         late += scene.broken
         told_after_s = slowest_s(injector.occurrences, witness)

@@ -159,9 +159,9 @@ def _of_file(
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.offline.backtesting import counted, log_of
     from driftgauge.consumer.worker import counting_policy
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(settings.registry_dir)
+    registry = registry_of(settings)
     published = read_by(registry.load(model, version or registry.production(model)), said)
     log = log_of(published, rows, per_day, _estimator(registry, published, rows))
     for remark in log.remarks:

@@ -53,7 +53,7 @@ def calibrate(
 ) -> None:
     """Test a version's reference for order in time, and replay its weeks."""
     from driftgauge.consumer.offline.calibrating import TimedRows
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
     if (data is None) != (time_column is None):
         raise click.UsageError("--data and --time-column belong together.")
@@ -63,7 +63,7 @@ def calibrate(
         else None
     )
     made = calibrate_version(
-        ModelRegistry(located_settings().registry_dir),
+        registry_of(located_settings()),
         model,
         version,
         rows,

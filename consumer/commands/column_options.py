@@ -8,7 +8,7 @@ import click
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.tables.format import COLUMN_TYPES
 from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, with_options
-from driftgauge.shared.wording.numbers import with_unit
+from driftgauge.shared.wording.numbers import percent, with_unit
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -63,7 +63,7 @@ def show_columns(found: "Recognised") -> None:
                 row.column,
                 row.kind,
                 row.why,
-                f"{row.missing:.2%}",
+                percent(row.missing),
                 f"{row.distinct:,}",
                 with_unit(row.shown, row.unit),
             )

@@ -14,9 +14,8 @@ from rich.text import Text
 from driftgauge.consumer.commands.column_options import choices_of, table_options
 from driftgauge.consumer.commands.tables import printable
 from driftgauge.consumer.commands.waiting import waiting
-from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot
 from driftgauge.shared.wording.numbers import score
-from driftgauge.shared.wording.titles import severity_words
 
 NOT_ENOUGH_ROWS = 3
 """Exit code if nothing could be judged: neither drift nor none was found."""
@@ -103,6 +102,8 @@ def _exit_code(snapshot: Snapshot, fail_on: Literal["warning", "critical"]) -> i
 
 
 def _show(snapshot: Snapshot) -> None:
+    from driftgauge.shared.wording.titles import severity_words
+
     table = Table("feature", "verdict", *SHOWN.values(), "why", box=None, pad_edge=False)
     for column in table.columns[:-1]:
         column.no_wrap = True
@@ -110,7 +111,7 @@ def _show(snapshot: Snapshot) -> None:
         lacking = feature.severity == "insufficient_data"
         values = {} if lacking else {found.name: found.value for found in feature.statistics}
         table.add_row(
-            Text.assemble(printable(feature.name), (f" {printable(feature.unit)}".rstrip(), "dim")),
+            Text.assemble(printable(feature.name), (_unit(feature), "dim")),
             Text(severity_words(feature.severity), COLOURS.get(feature.severity, "")),
             *(_number(values.get(name)) for name in SHOWN),
             Text("" if lacking else printable(feature.reason)),
@@ -124,3 +125,11 @@ def _show(snapshot: Snapshot) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else score(value)
+
+
+def _unit(feature: FeatureReport) -> str:
+    """Return the unit behind a feature's name, unless it is in that already."""
+    from driftgauge.shared.reference.units import unit_in
+
+    shown = feature.unit if feature.unit != unit_in(feature.name) else ""
+    return f" {printable(shown)}" if shown else ""

@@ -13,7 +13,7 @@ from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
-from driftgauge.shared.wording.numbers import with_unit
+from driftgauge.shared.wording.numbers import figure, with_unit
 from driftgauge.shared.wording.times import written_moment
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ for command in (register, validate, promote, rollback, archive, purge):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def list_models(*, as_json: bool) -> None:
     """List every version with its stage."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     rows = []
     for model in registry.registered():
         stages = registry.stages(model)
@@ -58,7 +58,7 @@ def list_models(*, as_json: bool) -> None:
         show_table(names, [(*row[:-1], _metrics(row[-1])) for row in rows])
     else:
         click.echo(
-            f"No model is registered in {registry.folder.absolute()}. Register one with "
+            f"No model is registered in {registry.storage.where()}. Register one with "
             f"`driftgauge models register`."
         )
 
@@ -69,9 +69,9 @@ def list_models(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print manifest, schema and stage as JSON.")
 def show(name: str, version: str | None, *, as_json: bool) -> None:
     """Show a version; by default the one in production, or else the newest."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     stages = registry.stages(name)
     version = version or stages.production or (registry.versions(name) or [""])[-1]
     published = registry.load(name, version)
@@ -97,6 +97,7 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
         for key, value in described.items()
         if key not in {"model", "version"} and value not in ("", {})
     }
+    fields |= {key: written_moment(fields[key]) for key in ("created", "trained") if key in fields}
     show_table(("", ""), [(key.replace("_", " "), _shown(value)) for key, value in fields.items()])
     click.echo(f"{rows:,} reference rows")
     for held in published.reference.segments:
@@ -135,9 +136,9 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON.")
 def verify(name: str, version: str | None, *, as_json: bool) -> None:
     """Compare every file with its checksum; exit code 1 if one differs."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     faults = registry.verify(name, version)
     if as_json:
         click.echo(msgspec.json.encode({"model": name, "sound": not faults, "faults": faults}))
@@ -157,9 +158,9 @@ def verify(name: str, version: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def history(name: str, *, as_json: bool) -> None:
     """Show each change of the stages and each validation, oldest first."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    changes = ModelRegistry(located_settings().registry_dir).history(name)
+    changes = registry_of(located_settings()).history(name)
     if as_json:
         click.echo(msgspec.json.encode(changes))
         return
@@ -187,8 +188,10 @@ def history(name: str, *, as_json: bool) -> None:
 
 
 def _metrics(metrics: object) -> str:
+    from driftgauge.shared.wording.titles import title
+
     assert isinstance(metrics, dict)  # noqa: S101  the last of a row above
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return "  ".join(f"{title(name)} {figure(value)}" for name, value in metrics.items())
 
 
 def _shown(value: object) -> str:

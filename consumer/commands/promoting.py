@@ -62,9 +62,9 @@ def validate(
 ) -> None:
     """Run a version's gates and record the result; exit code 1 if one fails."""
     from driftgauge.shared.registry import promotion
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     rows = _rows(registry, name, version, data, target_column, prediction_column, said)
     with _running_gates(name, version):
         validation = promotion.validate(registry, name, version, rows)
@@ -126,9 +126,9 @@ def promote(
     not.
     """
     from driftgauge.shared.registry import promotion
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     rows = (
         _rows(registry, name, version, data, target_column, prediction_column, said)
         if data is not None
@@ -153,11 +153,9 @@ def promote(
 @_json
 def rollback(name: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Put the previous production version back; twice goes back twice."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    change = ModelRegistry(located_settings().registry_dir).rollback(
-        name, actor=actor, reason=reason
-    )
+    change = registry_of(located_settings()).rollback(name, actor=actor, reason=reason)
     _tell(name, change, as_json=as_json)
 
 
@@ -169,11 +167,9 @@ def rollback(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 @_json
 def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Archive a version, so that no rollback goes to it."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    change = ModelRegistry(located_settings().registry_dir).archive(
-        name, version, actor=actor, reason=reason
-    )
+    change = registry_of(located_settings()).archive(name, version, actor=actor, reason=reason)
     _tell(name, change, as_json=as_json)
 
 
@@ -191,12 +187,12 @@ def purge(name: str, version: str, reason: str, actor: str, *, as_json: bool) ->
     """
     from driftgauge.consumer.commands.connection import connected
     from driftgauge.shared.contract.keys import Keys
+    from driftgauge.shared.registry.opening import registry_of
     from driftgauge.shared.registry.purging import forget
-    from driftgauge.shared.registry.registry import ModelRegistry
 
     settings, client = connected()  # before anything is removed: all of it is, or nothing
     client.close()
-    change = ModelRegistry(settings.registry_dir).purge(name, version, actor=actor, reason=reason)
+    change = registry_of(settings).purge(name, version, actor=actor, reason=reason)
     entries = forget(settings.redis_url, Keys(settings.key_prefix), name, version)
     if as_json:
         click.echo(msgspec.json.encode(change))

@@ -195,9 +195,9 @@ def _proposed(
 def _version(
     settings: Settings, model: str, version: str | None
 ) -> "tuple[ModelRegistry, PublishedVersion]":
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(settings.registry_dir)
+    registry = registry_of(settings)
     return registry, registry.load(model, version or registry.production(model))
 
 

@@ -1,5 +1,6 @@
 """`driftgauge models register`: a new version, with its fitted model or only to be monitored."""
 
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.registration.fields import FIELDS
+from driftgauge.shared.registration.mlflow_model import fetch, is_in_mlflow
 from driftgauge.shared.tables.options import names_option
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ AT_REGISTRATION: Final = "promoted at its registration"
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),
-    help="Fitted model: .joblib, or LightGBM's text as .txt. None: the model is only monitored.",
+    help="Fitted model: .joblib, .onnx, LightGBM's .txt, XGBoost's .ubj or .json, CatBoost's .cbm. "
+    "Or of MLflow: models:/NAME@ALIAS, runs:/RUN/PATH. None: the model is only monitored.",
 )
 @click.option(
     "--task",
@@ -52,6 +55,12 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
+@names_option(
+    "--feature",
+    "features",
+    help="Column that is a feature, in the model's order; repeatable, or with commas.  [default: "
+    "those of the artifact, or all]",
+)
 @names_option("--exclude", help="Column that is left out of drift; repeatable, or with commas.")
 @names_option(
     "--segment",
@@ -149,6 +158,7 @@ def register(
     prediction_column: str | None,
     target_column: str | None,
     time_column: str | None,
+    features: tuple[str, ...],
     exclude: tuple[str, ...],
     classes: tuple[str, ...],
     schema_file: Path | None,
@@ -183,11 +193,15 @@ def register(
     from driftgauge.consumer.offline.registration import register_version, write_schema
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
     from driftgauge.shared.versions.gates import Gates, parse_bounds
 
+    context = click.get_current_context()
+    if is_in_mlflow(artifact):
+        _register_fetched(context)
+        return
     if url is not None:
-        _register_at(url, click.get_current_context())
+        _register_at(url, context)
         return
     minimum, maximum = parse_bounds(bounds)
     gates = Gates(minimum, maximum, max_latency_ms, methods, min_reference_rows, tolerance)
@@ -215,8 +229,9 @@ def register(
         choices_of(table),
         git_revision,
         trained,
+        features,
     )
-    registry = ModelRegistry(located_settings().registry_dir)
+    registry = registry_of(located_settings())
     found: list[Recognised] = []
 
     def tell(recognised: Recognised) -> None:
@@ -257,6 +272,28 @@ def register(
         click.echo(f"{name} {version} is in production.")
     else:
         click.echo(f"To put it into production: driftgauge models promote {name} {version}")
+
+
+def _register_fetched(context: click.Context) -> None:
+    """Register a model of MLflow: what it tells counts where nothing else was said."""
+    parameters = {
+        field: option.name
+        for option in context.command.params
+        for field in (option.opts[0].removeprefix("--").replace("-", "_"),)
+        if option.name is not None
+    }
+    with tempfile.TemporaryDirectory(prefix="driftgauge-") as folder:
+        told = fetch(str(context.params["artifact"]), Path(folder))
+        if context.params["schema_file"] is not None:
+            told.pop("type", None)  # it is for the schema to say
+        told["metrics"] = tuple(f"{name}={value!r}" for name, value in told["metrics"].items())
+        for field, value in told.items():
+            name = parameters[field]
+            if field in {"artifact", "metrics"} or not context.params[name]:
+                said = context.params[name] if field == "metrics" else ()
+                context.params[name] = (*value, *said) if field == "metrics" else value
+                context.set_parameter_source(name, ParameterSource.COMMANDLINE)
+        context.invoke(register, **context.params)
 
 
 def _register_at(url: str, context: click.Context) -> None:
@@ -304,12 +341,12 @@ def _register_at(url: str, context: click.Context) -> None:
         click.echo(f"{name} {version} is in production.")
 
 
-def _document(folder: Path, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
+def _document(folder: str, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
     """Return what was registered, for --json."""
     return {
         "model": published.manifest.model,
         "version": published.manifest.version,
-        "folder": str(folder.absolute()),
+        "folder": folder,
         "rows": published.reference.rows,
         "columns": found.rows,
         "remarks": found.remarks,
@@ -369,7 +406,7 @@ def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
     return metrics
 
 
-def _tell(folder: Path, published: "PublishedVersion") -> None:
+def _tell(folder: str, published: "PublishedVersion") -> None:
     manifest, schema, rows = published.manifest, published.schema, published.reference.rows
     kinds = Counter(feature.kind for feature in schema.features)
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
@@ -377,7 +414,7 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
     what = f"{manifest.task}, {manifest.artifact}" if manifest.artifact else "monitored"
     click.echo(
         f"{manifest.model} {manifest.version} ({what}): {len(schema.features)} features ({told}), "
-        f"{rows:,} reference rows, stored in {folder.absolute()}."
+        f"{rows:,} reference rows, stored in {folder}."
     )
     if left_out:
         click.echo(f"Left out of drift: {', '.join(map(printable, left_out))}.")

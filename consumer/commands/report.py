@@ -11,6 +11,7 @@ from driftgauge.shared.connections.api_client import api_client, ask
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.local.finding import located_settings, url_option
+from driftgauge.shared.moments import untold
 
 
 @click.command()
@@ -65,7 +66,7 @@ async def _snapshot(url: str, model: str | None, report_id: str | None) -> Snaps
     async with api_client(url, located_settings()) as client:
         document = await ask(client, "GET", path, ModelNotFound, params=query)
     try:
-        snapshot = msgspec.convert(document, Snapshot)
+        snapshot = untold(document, Snapshot)
     except msgspec.ValidationError as error:
         raise BadData(
             f"{url}{path} is no report that this version can read ({error}). Use the version of "

@@ -8,16 +8,18 @@ is no order between the lists: each goes to a stream of its own.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import compress, pairwise
 from operator import attrgetter
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
 from driftgauge.consumer.counting.dedupe import Dedupe
 from driftgauge.consumer.counting.detection import detect
-from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter
+from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter, Failures
 from driftgauge.consumer.counting.exchanges.pairing import Paired, Pairer
 from driftgauge.consumer.counting.group import Group, segments_of
 from driftgauge.consumer.counting.join import Joiner
@@ -27,8 +29,16 @@ from driftgauge.consumer.counting.panes.rollups import mark
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState, InUse
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.events import Prediction
-from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
+from driftgauge.shared.contract.events import Failure, Prediction
+from driftgauge.shared.contract.pane import (
+    Alarm,
+    NewReference,
+    OddValues,
+    PaneEntry,
+    RollUp,
+    Span,
+    Watermark,
+)
 from driftgauge.shared.reference.history import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
@@ -36,6 +46,34 @@ FORGOTTEN = (
     "it came so late that its client's ids are forgotten for want of room "
     "(DRIFTGAUGE_CLIENT_IDS_MAX): whether another try of it was counted is not known any more"
 )
+
+
+def unknown(version: str) -> str:
+    """Say why entries of a version cannot be counted."""
+    return f"version {version!r} was never published, or cannot be read, so its schema is unknown"
+
+
+class Failing:
+    """The failed predictions of a batch that are to be counted, in their order.
+
+    Parameters
+    ----------
+    places
+        Places of those that are.
+    """
+
+    def __init__(self, failures: Failures, places: Ints) -> None:
+        self._failures = failures
+        self._places = places.tolist()
+        self._positions = failures.positions[places].tolist()
+        self._next = 0
+
+    def before(self, position: int) -> Iterator[tuple[Failure, int]]:
+        """Yield those before a position in the batch that were not yet, with their entry times."""
+        while self._next < len(self._places) and self._positions[self._next] < position:
+            place = self._places[self._next]
+            self._next += 1
+            yield self._failures.events[place], int(self._failures.entry_ms[place])
 
 
 @dataclass(slots=True)
@@ -98,10 +136,12 @@ class _Step:
 
     def run(self) -> Outputs:
         batch = self.batch
-        fresh, labels, halves = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
+        fresh, labels, halves, failures = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
         fresh = self._without_known_ids(self._usable(fresh))
         self._drop_unknown_changes()
         self._pair(halves)
+        self.timed = np.delete(np.arange(len(batch.entries)), batch.failures.positions)
+        self.failing = Failing(batch.failures, self._known_failures(failures))
         self.joiner = Joiner(
             self.state, batch.labels, labels, self.versions, self.policy, self._write
         )
@@ -112,14 +152,16 @@ class _Step:
         for position in sorted((*batch.ticks, *batch.changes)):
             stop = int(np.searchsorted(batch.positions[fresh], position))
             self._count(fresh[start:stop])
+            self._fail(position)
             if position in batch.changes:
                 self._change_reference(position, batch.changes[position])
             else:
                 self._tick(position)
             start = stop
         self._count(fresh[start:])
+        self._fail(len(batch.entries))
         self.joiner.join(len(batch.entries))
-        self.state.position.clock.entry = int(batch.all_ms[-1])
+        self._hold_time()
         ids = self.state.ids
         ids.forget(int(batch.all_ms[-1]), self.policy.retire_ms)
         self.state.position.id_hours = ids.first, ids.last
@@ -156,11 +198,21 @@ class _Step:
 
     def _fault(self, prediction: Prediction) -> str | None:
         if prediction.version not in self.versions:
-            return (
-                f"version {prediction.version!r} was never published, or cannot be read, so its "
-                "schema is unknown"
-            )
+            return unknown(prediction.version)
         return self.versions[prediction.version].fault(prediction)
+
+    def _known_failures(self, fresh: Ints) -> Ints:
+        """Leave out failed predictions of unknown versions: they become dead letters."""
+        failures = self.batch.failures
+        known = []
+        for place in fresh.tolist():
+            version = failures.events[place].version
+            if version in self.versions:
+                known.append(place)
+                continue
+            position = int(failures.positions[place])
+            self.batch.dead[position] = DeadLetter(self.batch.entries[position], unknown(version))
+        return np.array(known, dtype=np.int64)
 
     def _drop_unknown_changes(self) -> None:
         """Leave out changes to references that were never published: they become dead letters."""
@@ -225,7 +277,7 @@ class _Step:
         """
         state, now = self.state, self._pass_time(position)
         pane = state.pane
-        if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
+        if pane is not None and (pane.size >= self.policy.pane_events or self._old(pane, now)):
             self._close(now)
         self._roll_up(state.pane.start if state.pane is not None else now)
         self.joiner.revise(position, self.entry_ms, all_of_them=True)
@@ -237,9 +289,11 @@ class _Step:
         """
         state, all_ms = self.state, self.batch.all_ms
         self._reach(position, all_ms[position])
-        if position:
-            state.position.clock.entry = int(all_ms[position - 1])
-        now = state.position.clock.tick(self.entry_ms)
+        clock, pane = state.position.clock, state.pane
+        clock.entry = self._passed_until(position)
+        if not clock.logical and pane is not None:  # only failed predictions came so far
+            clock.logical = pane.start
+        now = clock.tick(self.entry_ms)
         self.joiner.pass_time(now)
         if (
             state.position.traffic.day is not None
@@ -290,10 +344,12 @@ class _Step:
             predictions = [predictions[place] for place in places.tolist()]
         event_ms = np.array([prediction.time for prediction in predictions])
         positions, entry_ms = self.batch.positions[places], self.batch.entry_ms[places]
+        before = self.state.position.clock.logical
         times = self.state.position.clock.advance(event_ms, entry_ms)
         turns = np.diff(times // DAY_MS) | np.diff(entry_ms // DAY_MS)
         cuts = [0, *(np.flatnonzero(turns) + 1).tolist(), len(places)]
         for first, last in pairwise(cuts):
+            self._fail(int(positions[first]), int(times[first - 1]) if first else before)
             self._reach(int(positions[first]) - 1, entry_ms[first])
             self._begin_day(int(times[first]))
             part = slice(first, last)
@@ -325,6 +381,8 @@ class _Step:
         alarms.sort(key=lambda alarm: alarm.total)
         first = 0
         while first < len(predictions):
+            if first:
+                self._fail(int(positions[first]), int(times[first - 1]))
             last, closes = self._pane_end(times, first)
             self.joiner.enter(positions[first:last], times[first:last])
             if with_labels:
@@ -332,11 +390,15 @@ class _Step:
                 self.joiner.wait(
                     predictions[first:last], positions[first:last], entry_ms[first:last], own
                 )
+            due = [alarm for alarm in alarms if alarm.total - before <= last]
+            told = [self._with_odd(alarm, groups, first, alarm.total - before) for alarm in due]
+            del alarms[: len(due)]
             self._add(groups, first, last)
-            while alarms and alarms[0].total <= self.state.counters.events:
-                row = alarms[0].total - before - 1
+            self._fail(int(positions[last - 1]))
+            for alarm in told:
+                row = alarm.total - before - 1
                 self._reach(int(positions[row]), entry_ms[row])
-                self._alarm(alarms.pop(0))
+                self._alarm(alarm)
             if closes:
                 self._reach(int(positions[last - 1]), entry_ms[last - 1])
                 self._close(int(times[last - 1]))
@@ -383,6 +445,69 @@ class _Step:
             times[rows],
             self.state.counters.events + rows + 1,
             marks,
+        )
+
+    # -- failed predictions ------------------------------------------------------------------------
+
+    def _passed_until(self, position: int) -> int:
+        """Return the entry time (ms) of the last entry before a position that let time pass: any
+        but a failed prediction.
+        """
+        clock, before = (
+            self.state.position.clock,
+            self.timed[: np.searchsorted(self.timed, position)],
+        )
+        if len(before):
+            return int(self.batch.all_ms[before[-1]])
+        return clock.held or clock.entry or (int(self.batch.all_ms[0]) if position else 0)
+
+    def _hold_time(self) -> None:
+        """Note the entry time of the last entry, and that of the last one that let time pass."""
+        clock, last = self.state.position.clock, len(self.batch.entries)
+        fails = not len(self.timed) or int(self.timed[-1]) < last - 1
+        held = self._passed_until(last) if fails else 0
+        clock.held, clock.entry = held, int(self.batch.all_ms[-1])
+
+    def _fail(self, position: int, now: int | None = None) -> None:
+        """Count the failed predictions before a position in the open pane.
+
+        They let no time pass and close no pane: ticks do, which come while there are no
+        predictions. Before the first event of all, a pane begins at the time of its first failure.
+
+        Parameters
+        ----------
+        now
+            Logical time (ms) there; that of the clock if None.
+        """
+        for failure, entry_ms in self.failing.before(position):
+            pane = self.state.pane
+            if pane is None:
+                reached = self.state.position.clock.logical if now is None else now
+                pane = self.state.pane = OpenPane(reached or min(failure.time, entry_ms))
+            cells = self._cell_map(failure.version)
+            pane.block(failure.version, cells.size, cells.segments).fail(failure.error)
+            pane.failed += 1
+            self.state.counters.failed += 1
+            self.changed.add(b"pane")
+
+    def _with_odd(self, alarm: Alarm, groups: list[Group], first: int, last: int) -> Alarm:
+        """Add to an alarm the odd values of its column in the open pane, to which the rows from
+        `first` to before `last` are to be added.
+        """
+        pane = self.state.pane
+        assert pane is not None  # noqa: S101  _pane_end has opened it
+        group = next(one for one in groups if one.version == alarm.version)
+        column = next(
+            place
+            for place, reference in enumerate(group.cell_map.reference.columns)
+            if reference.name == alarm.column
+        )
+        part = slice(*np.searchsorted(group.rows, (first, last)).tolist())
+        known = pane.blocks[alarm.version].odd if alarm.version in pane.blocks else {}
+        found = [known.get(column), group.odd.values(part, group.counted).get(column)]
+        values = [one for one in found if one is not None]
+        return (
+            msgspec.structs.replace(alarm, odd=reduce(OddValues.then, values)) if values else alarm
         )
 
     # -- panes -------------------------------------------------------------------------------------

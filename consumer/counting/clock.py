@@ -16,10 +16,18 @@ DAYS_MEASURED = 7
 
 
 class Clock(msgspec.Struct):
-    """The logical time of a partition, and the entry time of its last entry (both Unix ms)."""
+    """The logical time of a partition, and the entry time of its last entry (both Unix ms).
+
+    Parameters
+    ----------
+    held
+        Entry time (ms) of the last entry before the failed predictions that were the last entries;
+        0 if another entry was. Failed predictions let no time pass: the next tick does.
+    """
 
     logical: int = 0
     entry: int = 0
+    held: int = 0
 
     def advance(self, event_ms: Ints, entry_ms: Ints) -> Ints:
         """Return the logical time of each event, in the order of the log.

@@ -22,8 +22,8 @@ class _All:
     Parameters
     ----------
     kinds
-        Kind of each entry: 0 for a prediction, 1 for a label, 2 for a half; None if there are only
-        predictions.
+        Kind of each entry: 0 for a prediction, 1 for a label, 2 for a half, 3 for a failed
+        prediction; None if there are only predictions.
     """
 
     positions: Ints
@@ -34,7 +34,7 @@ class _All:
 
     @classmethod
     def of(cls, batch: Batch) -> "_All":
-        others = (batch.labels, batch.halves)
+        others = (batch.labels, batch.halves, batch.failures)
         if not any(one.events for one in others):
             return cls(batch.positions, batch.entry_ms, batch.publishers, batch.sequences)
         parts = (batch, *others)
@@ -54,7 +54,9 @@ class _All:
         """Return the places of the fresh entries among those of their kind."""
         if self.kinds is None:
             return Fresh(np.flatnonzero(fresh))
-        return Fresh(*(np.flatnonzero(fresh[self.kinds == kind]) for kind in range(3)))
+        return Fresh(
+            *(np.flatnonzero(fresh[self.kinds == kind]) for kind in range(len(Fresh._fields)))
+        )
 
 
 class Fresh(NamedTuple):
@@ -63,6 +65,7 @@ class Fresh(NamedTuple):
     predictions: Ints
     labels: Ints = NO_INTS
     halves: Ints = NO_INTS
+    failures: Ints = NO_INTS
 
 
 class Dedupe:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.consumer.counting.panes.cells import CellMap, latency_cells
+from driftgauge.consumer.counting.panes.odd import OddRows
 from driftgauge.consumer.counting.panes.open_pane import OpenBlock
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Prediction, Source
@@ -26,6 +27,7 @@ class Group:
     rows: Ints
     cells: Ints
     marks: Ints | None
+    odd: OddRows
     names: list[Source]
     counted: NDArray[np.bool_]
 
@@ -35,8 +37,8 @@ class Group:
     ) -> "Group":
         names = list(map(attrgetter("source"), predictions))
         counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
-        cells, marks = cell_map.cells_and_marks(predictions)
-        return cls(version, cell_map, predictions, rows, cells, marks, names, counted)
+        cells, marks, odd = cell_map.mapped(predictions)
+        return cls(version, cell_map, predictions, rows, cells, marks, odd, names, counted)
 
     def add_to(self, block: OpenBlock, part: slice) -> None:
         """Add some rows to the counts of a pane."""
@@ -46,6 +48,7 @@ class Group:
         latencies = [prediction.latency_ms for prediction in self.predictions[part]]
         block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
         block.rows += int(counted.sum())
+        block.add_odd(self.odd.values(part, self.counted))
         if self.cell_map.scored is not None:
             block.add_scores(
                 self.cell_map.score_counts(list(compress(self.predictions[part], counted.tolist())))

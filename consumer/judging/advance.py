@@ -27,6 +27,7 @@ from driftgauge.consumer.judging.segments.past_days import SegmentFell
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.consumer.judging.windows.failures import Attempts, FailureWindow
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import (
@@ -37,7 +38,15 @@ from driftgauge.consumer.judging.windows.window import (
 )
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.incident import Incident
-from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.contract.pane import (
+    Alarm,
+    Block,
+    Delta,
+    NewReference,
+    Pane,
+    PaneEntry,
+    Watermark,
+)
 from driftgauge.shared.performance import LABEL, PerformanceBaselines
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.performance import PERFORMANCE, SEGMENT_PERFORMANCE
@@ -215,6 +224,8 @@ class _Step:
         progress.judged += 1
         progress.events_per_day[pane.partition] = pane.events_per_day
         for version, block in pane.blocks.items():
+            if block.rows or block.failed:
+                self._attempt(version, pane, block)
             if not block.rows:  # only predictions that do not count for drift: no new evidence
                 continue
             self._await_labels(version, pane, block.rows)
@@ -230,6 +241,7 @@ class _Step:
                 block.latency,
                 block.scores,
                 block.segments,
+                block.odd,
             )
             window = self._window(version)
             window.add(part)
@@ -246,6 +258,21 @@ class _Step:
             self.reporting.consider(context)
         self._retire(pane.end)
         self._end_moment(pane.end)
+
+    def _attempt(self, version: str, pane: Pane, block: Block) -> None:
+        """Note which predictions of a pane failed; with no other rows there, judge that alone."""
+        self.state.keep_attempts(
+            version,
+            Attempts(pane.end, block.rows, block.failed),
+            least=self.policy.window_events,
+            days=self.policy.window_days,
+        )
+        if not block.rows:
+            self.state.progress.see(version, pane.end)
+            context = self._context(version, pane.end)
+            self.alerting.settle_limits(context)
+            self._note_told(context)
+            self.reporting.consider(context)
 
     def begin_day(self, now: int) -> None:
         """Begin a logical day, before its first pane is judged: a pane never spans midnight."""
@@ -466,6 +493,8 @@ class _Step:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
             self.state.drop_histories(version)
+            if self.state.failures.pop(version, None) is not None:
+                self.state.changed[f"failures:{version}".encode()] = b""
             self.reporting.settle(version)
 
     def _retirement(self, version: str, now: int) -> str:
@@ -541,7 +570,17 @@ class _Step:
         )
         target = Target.of(judged, labelled) if labelled is not None else None
         return AlertContext(
-            version, EvaluatedWindow(evaluation, window, rate, labelled, target, parted), now
+            version,
+            EvaluatedWindow(
+                evaluation,
+                window,
+                rate,
+                labelled,
+                target,
+                parted,
+                self.state.failures.get(version, FailureWindow()),
+            ),
+            now,
         )
 
     def _labelled(

@@ -13,17 +13,18 @@ from driftgauge.consumer.judging.alerts.actions import Circumstances
 from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
 from driftgauge.consumer.judging.alerts.notices import Notice
+from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_values
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules import performance
+from driftgauge.consumer.judging.rules import limits, performance
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
 from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_of_reference
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.state import JudgingState
-from driftgauge.shared.contract.alert import AlertEvidence, Contribution
+from driftgauge.shared.contract.alert import AlertEvidence, BrokenValues, Contribution
 from driftgauge.shared.contract.alerts import fingerprint
-from driftgauge.shared.contract.pane import Alarm
+from driftgauge.shared.contract.pane import Alarm, OddValues
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.rules import rule_of
@@ -72,6 +73,12 @@ class Alerting:
         found = performance.findings(context.judged, self._open_alerts(context), self._policy)
         self._follow(found, context)
 
+    def settle_limits(self, context: AlertContext) -> None:
+        """Move only the alerts of limits, when a pane has nothing but failed predictions."""
+        self._follow(
+            limits.findings(context.judged, self._open_alerts(context), self._policy), context
+        )
+
     def _open_alerts(self, context: AlertContext) -> OpenAlerts:
         known = self._state.alerts_of(context.version)
         return {(alert.segment or alert.feature, alert.rule) for alert in known if not alert.online}
@@ -115,7 +122,8 @@ class Alerting:
             context,
             alarm.effect,
         )
-        evidence = msgspec.structs.replace(evidence, mean_rank=alarm.mean_rank)
+        broken = _broken_since(alarm, context)
+        evidence = msgspec.structs.replace(evidence, mean_rank=alarm.mean_rank, broken=broken)
         self._step(
             alert,
             Reading(alarm.severity, quiet=False, summary=summary, at_once=True),
@@ -191,8 +199,8 @@ class Alerting:
             else alert
         )
         moved, transition = step(marked, reading, context.now, self._policy)
-        if transition is not None and not evidence.cells:
-            evidence = msgspec.structs.replace(evidence, cells=_cells(context, alert.feature))
+        if transition is not None:
+            evidence = _explained(evidence, alert, context)
         self.keep((moved, transition), evidence, context.now)
 
     def _settle_online(self, alert: AlertState, context: AlertContext) -> None:
@@ -266,6 +274,38 @@ class Alerting:
             cells=list(found.cells),
             unit=found.unit,
         )
+
+
+def _explained(evidence: AlertEvidence, alert: AlertState, context: AlertContext) -> AlertEvidence:
+    """Add what is wrong with the values to the evidence of a rule of broken values, and the cells
+    that contribute most to the drift to that of another rule, unless it has them.
+    """
+    if rule_of(alert.rule).kind != "data_quality":
+        if evidence.cells:
+            return evidence
+        return msgspec.structs.replace(evidence, cells=_cells(context, alert.feature))
+    evaluation = context.judged.evaluation
+    column = evaluation.version.place.get(alert.feature)
+    if evidence.broken is not None or alert.online or column is None:
+        return evidence
+    reference, odd = evaluation.version.reference.columns[column], context.judged.window.odd(column)
+    cells = evaluation.version.part(evaluation.cells, column)
+    broken = broken_values(reference, cells, odd)
+    broken = msgspec.structs.replace(broken, unit=evaluation.version.unit(column))
+    return msgspec.structs.replace(evidence, broken=broken)
+
+
+def _broken_since(alarm: Alarm, context: AlertContext) -> BrokenValues | None:
+    """Return what is wrong with the values by an online test: the worst of the window's panes and
+    of the open one.
+    """
+    version = context.judged.evaluation.version
+    column = version.place.get(alarm.column)
+    if column is None or rule_of(alarm.detector).kind != "data_quality":
+        return None
+    odd = context.judged.window.odd(column).then(alarm.odd or OddValues())
+    found = broken_since(version.reference.columns[column], alarm, odd)
+    return found and msgspec.structs.replace(found, unit=version.unit(column))
 
 
 def _cells(context: AlertContext, feature: str) -> list[Contribution]:

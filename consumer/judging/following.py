@@ -229,25 +229,18 @@ class Incidents:
             alert.segment,
             change=change,
         )
-        kind = self._kind(alert, context, located)
+        is_moved = self._is_moved(alert, located)
+        kind = _kind(alert, context)
+        if is_moved and kind == "broken_values":
+            kind = "feature"
         return change, Member(
             published,
             kind,
             tuple(sorted(columns_of(alert))),
-            self._effect(alert, kind, context, located),
+            self._effect(alert, kind, context, located, PSI.name if is_moved else alert.rule),
             round(located.strength if located is not None else _worse(alert), 6),
             located is not None and located.is_sure,
         )
-
-    def _kind(self, alert: AlertState, context: AlertContext, located: Located | None) -> CauseKind:
-        """Return what an alert is as a cause."""
-        if self._is_moved(alert, located):
-            return "feature"
-        kind, segments = cause_kind(alert), context.judged.segments
-        if kind == "segment" and rule_of(alert.rule).kind == "performance" and alert.inhibited_by:
-            explaining = segments.change.explaining if segments is not None else ()
-            return "segment" if alert.segment in explaining else "performance"
-        return kind
 
     def _is_moved(self, alert: AlertState, located: Located | None) -> bool:
         """Return whether values out of range are no broken ones: all values of the column moved,
@@ -329,16 +322,21 @@ class Incidents:
         return Change(since, min(start, since), max(end, since))
 
     def _effect(
-        self, alert: AlertState, kind: str, context: AlertContext, located: Located | None
+        self,
+        alert: AlertState,
+        kind: CauseKind,
+        context: AlertContext,
+        located: Located | None,
+        rule: str,
     ) -> str:
-        """Say what happened to what an alert is about."""
+        """Say what happened to what an alert is about, by a rule."""
         if kind == "operation":
             return effects.of_limit(alert)
         if rule_of(alert.rule).kind == "performance":
             return effects.of_performance(alert)
         if alert.segment:
             names = [clip(name, 20) for name in alert.columns[:3]]
-            return f"{', '.join(names)} drift there" if names else "its values drift"
+            return f"{', '.join(names)} changed there" if names else "its values changed"
         if located is None:
             return _of_labels(alert, context)
         version = context.judged.evaluation.version
@@ -346,7 +344,6 @@ class Incidents:
         if rule_of(alert.rule).online and not located.is_sure:
             return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
         usual = "higher" if alert.feature == PREDICTION else "too"
-        rule = alert.rule if kind == "broken_values" else PSI.name
         unit = version.unit(version.place[alert.feature])
         return effects.of_column(column, located.cells, rule, unit=unit, usual=usual)
 
@@ -452,6 +449,15 @@ def _moved_by(alert: AlertState) -> float:
     """Return how far the mean rank of a detector's values is from a half; 0 if it is not known."""
     rank = alert.evidence.mean_rank if alert.evidence is not None else None
     return 0.0 if rank is None else abs(rank - 0.5)
+
+
+def _kind(alert: AlertState, context: AlertContext) -> CauseKind:
+    """Return what an alert is as a cause; a segment that falls as all others do is none."""
+    kind, segments = cause_kind(alert), context.judged.segments
+    if kind == "segment" and rule_of(alert.rule).kind == "performance" and alert.inhibited_by:
+        explaining = segments.change.explaining if segments is not None else ()
+        return "segment" if alert.segment in explaining else "performance"
+    return kind
 
 
 def _worse(alert: AlertState) -> float:

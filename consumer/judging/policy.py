@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 LATENCY = "latency_p99_ms"
+FAILED = "failed_share"
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +73,8 @@ class JudgingPolicy:
     kind
         `classic` alerts on plain PSI and KS instead of the calibrated PSI and the online detectors.
     thresholds
-        Limits on published metrics; by default on the serving latency.
+        Limits on published metrics; by default on the serving latency, and on the share of
+        predictions that fail.
     version_superseded_hours
         Hours without events, while other versions fill a window, after which a version's alerts
         end.
@@ -114,6 +116,9 @@ class JudgingPolicy:
     renotify_ms: int = 0
     renotify_max_ms: int = 604_800_000
     kind: Literal["standard", "classic"] = "standard"
-    thresholds: tuple[Threshold, ...] = (Threshold(LATENCY, warning=100.0, critical=200.0),)
+    thresholds: tuple[Threshold, ...] = (
+        Threshold(LATENCY, warning=100.0, critical=200.0),
+        Threshold(FAILED, warning=0.01, critical=0.05),
+    )
     version_silent_hours: float = 24
     version_superseded_hours: float = 1

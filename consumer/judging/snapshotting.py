@@ -21,6 +21,7 @@ from driftgauge.consumer.judging.rules.findings import findings, rule_levels
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.report import report as report_segments
 from driftgauge.consumer.judging.state import JudgingState, Reported
+from driftgauge.consumer.judging.windows.failures import FailureWindow
 from driftgauge.consumer.judging.windows.history import History
 from driftgauge.consumer.judging.windows.window import DAY_MS, HOUR_MS
 from driftgauge.shared.contract.alert import Action, Alert
@@ -29,6 +30,7 @@ from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.severity import ALARMING, Severity, worst
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
+    Failures,
     FeatureReport,
     Snapshot,
     Window,
@@ -36,6 +38,7 @@ from driftgauge.shared.contract.snapshot import (
 from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
+from driftgauge.shared.wording.plain import clip
 from driftgauge.shared.wording.titles import severity_words
 
 UNJUDGED = frozenset({"insufficient_data", "uncalibrated"})
@@ -231,11 +234,12 @@ class Reporting:
             events_per_day=judged.events_per_day,
             actions=recommended(around),
             levels=rule_levels(judged, self._policy),
-            notes=notes(judged.evaluation),
+            notes=[*notes(judged.evaluation), *failure_notes(judged.failures)],
             history_times=list(history.times),
             performance=performance,
             reference=judged.evaluation.version.number,
             segments=report_segments(judged.segments) if judged.segments is not None else None,
+            failures=report_failures(judged.failures),
         )
 
 
@@ -247,6 +251,29 @@ class NoReporting(Reporting):
 
     def _take(self, context: AlertContext, *, alerted: bool) -> None:
         pass
+
+
+def report_failures(window: FailureWindow) -> Failures | None:
+    """Return the failed predictions; None if there are none."""
+    return Failures(window.attempts, window.failed, window.kinds) if window.failed else None
+
+
+def failure_notes(window: FailureWindow) -> list[str]:
+    """Tell of failed predictions in a sentence, if there are any.
+
+    Examples
+    --------
+    >>> from driftgauge.consumer.judging.windows.failures import Attempts
+    >>> window = FailureWindow()
+    >>> window.add(Attempts(1, 60, {"ValueError": 40}), least=100, days=7)
+    >>> failure_notes(window)
+    ['40 of the last 100 predictions failed, most of them with ValueError (40).']
+    """
+    if not window.failed:
+        return []
+    kind, number = window.kinds[0]
+    told = f"{window.failed:,} of the last {window.attempts:,} predictions failed"
+    return [f"{told}, most of them with {clip(kind, 64)} ({number:,})."]
 
 
 def verdict(

@@ -6,6 +6,7 @@ alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered
 pane:VERSION:P:N    a pane of a version's window
 span:VERSION:P:N    a span of a version's labelled window
 labelday:VERSION:DAY  a day of a version with the sums of its labels (labelled_days.py)
+    failures:VERSION    the latest attempts of a version, and which failed (failures.py)
 held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 metric:VERSION      its first metric over the last day, in the same form
@@ -16,6 +17,7 @@ day:VERSION:DAY     the sum of such a day's panes
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -31,6 +33,7 @@ from driftgauge.consumer.judging.ordered.week import (
     pack_day,
     unpack_days,
 )
+from driftgauge.consumer.judging.windows.failures import Attempts, FailureWindow
 from driftgauge.consumer.judging.windows.history import History
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
@@ -221,6 +224,10 @@ class Progress(msgspec.Struct):
         return known is not None and known.seen.get(alarm.partition, 0) < known.change
 
 
+OF_VERSIONS: Final = (b"pane:", b"span:", b"failures:")
+"""Beginnings of the fields whose versions must be known to read the checkpoint."""
+
+
 @dataclass(slots=True)
 class JudgingState:
     """Everything that judging one model knows. `advance` owns it; `changed` names the fields to
@@ -241,6 +248,8 @@ class JudgingState:
     days: dict[str, VersionDays] = field(default_factory=dict)
     histories: dict[str, History] = field(default_factory=dict)
     metrics: dict[str, History] = field(default_factory=dict)
+    failures: dict[str, FailureWindow] = field(default_factory=dict)
+    """Latest attempts of each version, which may have failed."""
     changed: dict[bytes, bytes | Callable[[], bytes]] = field(default_factory=dict)
     """Fields to write, or functions that pack them at the end of a step, so that only the last
     state is packed. An empty value deletes the field.
@@ -265,6 +274,12 @@ class JudgingState:
 
     def drop_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
+
+    def keep_attempts(self, version: str, attempts: Attempts, *, least: int, days: int) -> None:
+        """Add the attempts of a pane to those of a version."""
+        window = self.failures.setdefault(version, FailureWindow())
+        window.add(attempts, least=least, days=days)
+        self.changed[f"failures:{version}".encode()] = window.pack
 
     def keep_psi(self, version: str, now: int, psi: Floats, oldest: int) -> None:
         """Store an evaluation's PSI of all columns."""
@@ -431,6 +446,7 @@ class JudgingState:
                 panes[rest.decode().split(":")[0]].append(
                     msgspec.msgpack.decode(packed, type=WindowPane)
                 )
+        state.failures = failures_of(fields)
         state.merge.watermarks = state.progress.watermarks
         for name, held in held_of(fields):
             state.merge.held.setdefault(held.partition, deque()).append(held)
@@ -440,6 +456,15 @@ class JudgingState:
         for version, found in panes.items():
             state.windows[version] = VersionWindow.of(sizes[version], found)
         return state
+
+
+def failures_of(fields: Mapping[bytes, bytes]) -> dict[str, FailureWindow]:
+    """Read the latest attempts of each version from a checkpoint's fields."""
+    return {
+        name.decode().partition(":")[2]: FailureWindow.unpack(packed)
+        for name, packed in fields.items()
+        if name.startswith(b"failures:")
+    }
 
 
 def held_of(fields: Mapping[bytes, bytes]) -> list[tuple[bytes, Pane | Delta]]:
@@ -458,9 +483,7 @@ def _held_order(name: bytes) -> tuple[int, EntryId]:
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Return the versions that a checkpoint's panes belong to."""
-    named = {
-        name.decode().split(":")[1] for name in fields if name.startswith((b"pane:", b"span:"))
-    }
+    named = {name.decode().split(":")[1] for name in fields if name.startswith(OF_VERSIONS)}
     return named.union(*(versions_named(entry) for _, entry in held_of(fields)))
 
 

@@ -36,14 +36,13 @@ def pace(calibration: Calibration, window_days: int, min_window_rows: int) -> li
             f"of {window_days} at most, so the PSI of {free} columns is INSUFFICIENT_DATA. What "
             f"works: DRIFTGAUGE_WINDOW_DAYS={days}; or coarser and sooner, "
             f"DRIFTGAUGE_WINDOW_DAYS={fewer} and DRIFTGAUGE_MIN_WINDOW_ROWS={FEWER_ROWS}. "
-            "Missing, unseen, out-of-range and stuck values, the e-detector and ADWIN are judged "
-            "row by row as it is."
+            "Broken values are judged and early warnings are given row by row as it is."
         )
     if ordered and usual < LEAST_ROWS:
         said.append(
             f"{per_day:.1f} rows a day: {ordered} columns are ordered in time and judged on {WEEK} "
             f"days, which have {usual} rows and need {LEAST_ROWS}, so their drift is "
-            "INSUFFICIENT_DATA. Missing, unseen, out-of-range and stuck values are judged as it is."
+            "INSUFFICIENT_DATA. Broken values are judged as it is."
         )
     return said
 

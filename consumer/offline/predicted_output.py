@@ -2,46 +2,41 @@
 themselves.
 """
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from driftgauge.consumer.offline.reference_table import ReferenceTable, classes_in, is_few_whole
 from driftgauge.consumer.offline.submission import Submission, schema_from
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.artifacts import format_of
+from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.reference.columns.choices import ColumnRow
 from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.version_folder import load_estimator
-from driftgauge.shared.registry.version_writing import artifact_name
 from driftgauge.shared.regular_files import LARGE, read_regular
+from driftgauge.shared.storage.storage import Storage
 from driftgauge.shared.versions.manifest import Task
 from driftgauge.shared.versions.prediction import class_labels
 
-_OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
-
-def fitted(submission: Submission, registry: Path) -> tuple[Task, Any]:
+def fitted(submission: Submission, storage: Storage) -> tuple[Task, Any]:
     """Load the artifact, after a trial in a process of its own, and find its task."""
     if submission.artifact is None:
         return "monitor", None
-    name = artifact_name(submission.artifact)
+    name = format_of(submission.artifact).file
     try:
         content = read_regular(submission.artifact, LARGE)
     except OSError as error:
         raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
-    if name.endswith(".txt"):
-        task = submission.task or _task_of_text(content.decode(errors="replace"))
-        classes = _given_classes(submission)
-        trial.try_out(registry, trial.Tried(content, name, task, classes))
-        return task, load_estimator(content, name, task, classes)
-    trial.try_out(registry, trial.Tried(content, name, "monitor"))
+    task, classes = submission.task or "monitor", _given_classes(submission)
+    trial.try_out(storage, trial.Tried(content, name, task, classes))
     try:
-        estimator = load_estimator(content, name, "monitor", ())
+        estimator = load_estimator(content, name, task, classes)
+    except DriftgaugeError:
+        raise
     except Exception as error:
         raise BadData(
             f"{submission.artifact} cannot be loaded: {type(error).__name__}: {error}."
@@ -51,7 +46,8 @@ def fitted(submission: Submission, registry: Path) -> tuple[Task, Any]:
         raise BadData(
             f"The model's own classes are {', '.join(labels) or 'unknown'}: leave --classes out."
         )
-    return submission.task or _task_of(estimator), estimator
+    own: Task | None = getattr(estimator, "task", None)
+    return submission.task or own or _task_of(estimator), estimator
 
 
 def _given_classes(submission: Submission) -> tuple[str, ...]:
@@ -73,17 +69,6 @@ def _task_of(estimator: Any) -> Task:
         if is_classifier(estimator):
             return "binary" if len(estimator.classes_) <= 2 else "multiclass"
     raise BadData(f"The task of a {type(estimator).__name__} is unknown; name it with --task.")
-
-
-def _task_of_text(text: str) -> Task:
-    found = _OBJECTIVE.search(text)
-    objective = found[1] if found else ""
-    known: dict[str, Task] = {
-        "binary": "binary",
-        "multiclass": "multiclass",
-        "multiclassova": "multiclass",
-    }
-    return known.get(objective, "regression")
 
 
 @dataclass(frozen=True)

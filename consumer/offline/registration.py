@@ -21,6 +21,7 @@ from driftgauge.consumer.offline.reference_table import (
 )
 from driftgauge.consumer.offline.submission import Submission, schema_from
 from driftgauge.shared.arrays import Floats
+from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
@@ -55,7 +56,7 @@ def register_version(
     tell: Callable[[Recognised], None] = lambda _found: None,
     at: At = silent,
     calibrate: Calibrate = lambda _made, _estimator: None,
-) -> tuple[Path, PublishedVersion]:
+) -> tuple[str, PublishedVersion]:
     """Register a version, in stage none.
 
     Parameters
@@ -70,8 +71,8 @@ def register_version(
 
     Returns
     -------
-    folder, published
-        Folder of the stored version, and the version.
+    place, published
+        Where the version is stored, and the version.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def register_version(
             git_revision=git_revision()
             if submission.git_revision is None
             else submission.git_revision,
-            libraries=library_versions(estimator) if submission.artifact else {},
+            libraries=_libraries(submission.artifact, estimator),
             data_digest=file_digest(submission.reference),
             gates=_gates(submission, task, schema),
             labels=submission.labels,
@@ -116,9 +117,9 @@ def register_version(
         ),
     )
     published = msgspec.structs.replace(published, calibration=calibrate(published, estimator))
-    folder = registry.register(published, submission.artifact)
+    place = registry.register(published, submission.artifact)
     registry.note_tried(submission.name, version)  # it has predicted the reference here
-    return folder, registry.load(submission.name, version)
+    return place, registry.load(submission.name, version)
 
 
 def write_schema(
@@ -164,7 +165,7 @@ def _prepared(
     at: At = silent,
 ) -> _Prepared:
     """Read a submission, and tell how its columns are taken."""
-    task, estimator = fitted(submission, registry.folder)
+    task, estimator = fitted(submission, registry.storage)
     given = None if submission.schema_file is None else schema_from(submission.schema_file)
     table = read_reference(
         submission.reference,
@@ -209,10 +210,15 @@ def _choices(submission: Submission, given: Schema | None) -> Choices:
 
 
 def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Return the columns that are features: in the model's order and only its own, if it knows
-    by name.
+    """Return the columns that are features: those that were said; or in the model's order and only
+    its own, if it knows them by name.
     """
     features = table.frame[list(table.features)]
+    absent = [name for name in submission.features if name not in features.columns]
+    if absent:
+        raise BadData(f"{submission.reference} has no feature {', '.join(absent)}.")
+    if submission.features:
+        features = features[list(submission.features)]
     names: Any = getattr(estimator, "feature_names_in_", getattr(estimator, "feature_names", ()))
     columns = {
         str(name).replace(" ", "_"): name for name in features.columns
@@ -399,6 +405,10 @@ def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
     return msgspec.structs.replace(
         gates, methods=("predict",) if task == "regression" else ("predict", "predict_proba")
     )
+
+
+def _libraries(artifact: Path | None, estimator: Any) -> dict[str, str]:
+    return library_versions(estimator, format_of(artifact).libraries) if artifact else {}
 
 
 def _trained(submission: Submission) -> str:

@@ -56,6 +56,9 @@ class Submission:
         What is said of the types of columns, and of how they are written.
     git_revision
         Commit of the training code; None asks git in the current folder.
+    features
+        The columns that are features, in the model's order; empty for those that the fitted model
+        names, or else all.
     trained
         Time at which the model was fitted, ISO 8601; None is that of its file.
     """
@@ -83,6 +86,7 @@ class Submission:
     choices: Choices = field(default_factory=Choices)
     git_revision: str | None = None
     trained: str | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def special(self) -> Special:

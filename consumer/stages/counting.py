@@ -344,7 +344,8 @@ class CountingStage(Stage):
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
-        if batch.predictions or batch.labels.events or batch.halves.events:
+        others = (batch.labels, batch.halves, batch.failures)
+        if batch.predictions or any(one.events for one in others):
             self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
             self._last_entry, self._silent_s = now, 0.0
@@ -377,7 +378,7 @@ class CountingStage(Stage):
     @property
     def _full(self) -> bool:
         open_pane = self._state.pane
-        return open_pane is not None and open_pane.events >= self.policy.pane_events
+        return open_pane is not None and open_pane.size >= self.policy.pane_events
 
     @property
     def _tick_at(self) -> float:
@@ -386,7 +387,8 @@ class CountingStage(Stage):
         close because event time stands still.
         """
         alone = self.policy.partitions == 1
-        counted = self._state.counters.events or self._state.exchanges.size
+        counters = self._state.counters
+        counted = counters.events or counters.failed or self._state.exchanges.size
         if not counted and (alone or self._state.position.clock.entry):
             return math.inf  # nobody waits for a time without an event, or it was told once
         silent_s = self._last_entry - self._last_event

@@ -152,7 +152,8 @@ class JudgingStage(Stage):
         """Group alerts that an earlier release left without an incident, and commit that at
         once.
         """
-        self._learn({alert.version for alert in self._state.alerts.values()})
+        alerts = self._state.alerts.values()
+        self._learn({alert.version for alert in alerts if alert.state == "firing"})
         incidents = catch_up(self._state, self._model, self._versions, self.policy)
         if not incidents:
             return

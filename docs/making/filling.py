@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs.making import commands, library, metrics, routes, settings, structs
+from docs.making import commands, library, metrics, routes, settings, structs, words
 
 MADE: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings.page,
@@ -20,9 +20,13 @@ MADE: Final[Mapping[str, Callable[[], str]]] = {
     "event data": structs.event_data,
     "snapshot": structs.snapshot,
     "library": library.page,
+    "rules": words.rules,
+    "severities": words.severities,
 }
 """What can be filled in, by the name in the page."""
 PLACE: Final = re.compile(r"^\*Made from the code by `make docs`: (.+)\.\*$", re.MULTILINE)
+NAMED: Final = re.compile(r"\[[\w-]+\.md\](?=\([\w/-]+\.md[#)])")
+"""A link whose text is the name of a page, instead of which the site shows its title."""
 LINK: Final = re.compile(r"\[([^\]]*)\]\((\.\./[^)#\s]*)(#[^)\s]*)?\)")
 DOCS: Final = Path(__file__).parents[1]
 
@@ -37,7 +41,7 @@ def filled(text: str, page: str | Path) -> str:
     page
         Its file, from which its links lead.
     """
-    made = PLACE.sub(lambda found: MADE[found[1]](), text)
+    made = PLACE.sub(lambda found: MADE[found[1]](), NAMED.sub("[]", text))
     return LINK.sub(lambda found: _named(found, Path(page)), made)
 
 

@@ -32,14 +32,16 @@ def _name(name: str) -> str:
 
 
 def _methods(owner: type) -> Iterator[tuple[str, Any]]:
-    """Yield the public methods that a class defines itself, in the order of its code."""
+    """Yield the public methods and properties that a class defines, in the order of its code."""
     for name, found in vars(owner).items():
-        if inspect.isfunction(found) and not name.startswith("_"):
+        if (callable(found) or isinstance(found, property)) and not name.startswith("_"):
             yield name, found
 
 
 def _method(owner: str, name: str, found: Any) -> str:
     path = f"{owner}.{name}"
+    if isinstance(found, property):
+        return f"### {path}\n\n{described(inspect.getdoc(found), path)}"
     return f"### {path}\n\n{_code(path, found)}\n\n{described(inspect.getdoc(found), path)}"
 
 

@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from docs.making.prose import meant, plain, table
 from driftgauge.producer.access.control import Guarded
 from driftgauge.producer.app import ROUTERS, create_app
-from driftgauge.producer.dashboard.documentation import described
 from driftgauge.shared.settings import read_settings
 
 Document = Mapping[str, Any]
@@ -21,7 +20,7 @@ NOWHERE: Final = "redis://127.0.0.1:1/0"
 def page() -> str:
     """Write a section for each route, by what it is about, and the tables of what is sent."""
     app = made_app()
-    document = described(app)
+    document = app.openapi()
     found: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, route in methods.items():

@@ -21,7 +21,6 @@ from playwright.sync_api import Page, sync_playwright
 
 from docs.making import commands, library, routes, settings, structs
 from driftgauge.__main__ import COMMANDS, cli
-from driftgauge.producer.dashboard.documentation import described
 from driftgauge.producer.watching.metrics import HELP
 from driftgauge.shared.settings import Settings
 
@@ -100,7 +99,7 @@ def undocumented(site: Path, pages: Mapping[Path, Read]) -> Iterator[str]:
     The pages are made from the same tables; this finds what the site lost on the way.
     """
     app = routes.made_app()
-    paths = described(app)["paths"].items()
+    paths = app.openapi()["paths"].items()
     context = click.Context(cli(), info_name="driftgauge")
     for page, names in {
         "settings": [settings.variable(name) for name in Settings.model_fields],

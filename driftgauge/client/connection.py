@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from driftgauge.client.unit import PATHS, Batch
+from driftgauge.client.unit import PATHS, Batch, lines
 
 SMALL: Final = 512
 """Bodies below this size, in bytes, are sent as they are."""
@@ -85,8 +85,7 @@ class Connection:
     def send(self, batch: Batch) -> Answer:
         """Send events or labels."""
         query = {"publisher": batch.publisher, "partitions": batch.partitions}
-        body = b"\n".join([item.line() for item in batch.items])
-        return self._post(PATHS[batch.kind], query, body, "application/x-ndjson")
+        return self._post(PATHS[batch.kind], query, lines(batch.items), "application/x-ndjson")
 
     def declare(self, publisher: str, partitions: int, gaps: list[tuple[int, int, int]]) -> Answer:
         """Tell the API which numbers will never come."""

@@ -4,7 +4,7 @@ be sent.
 
 from collections import deque
 
-from driftgauge.client.unit import MOST, Numbered, Numbers, Unit, batches_of
+from driftgauge.client.unit import EVENT, LABEL, MOST, Numbers, Unit, batches_of
 
 Waiting = tuple[bytes, int, bytes]
 """Kind, CRC-32 of the prediction's id, and JSON of an event or label."""
@@ -29,9 +29,14 @@ class Memory:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._taken)
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room."""
+        return len(self) >= self._most
+
     def put(self, kind: bytes, crc: int, payload: bytes) -> bool:
         """Queue an event or label; return whether there was room."""
-        if len(self) >= self._most:
+        if self.full:
             return False
         self._waiting.append((kind, crc, payload))
         return True
@@ -46,11 +51,11 @@ class Memory:
             self._taken.append(self._waiting.popleft())
         if not self._taken:
             return None
-        numbers = self._numbers
-        items = [
-            (kind, Numbered(*numbers.give(kind, crc), payload))
-            for kind, crc, payload in self._taken
-        ]
+        numbers, items = self._numbers, {}
+        for kind in (EVENT, LABEL):
+            own = [one for one in self._taken if one[0] == kind]
+            crcs, payloads = [crc for _, crc, _ in own], [payload for *_, payload in own]
+            items[kind] = numbers.give_all(kind, crcs, payloads)
         batches = batches_of(numbers.publisher, numbers.partitions, items)
         self._unit = Unit(batches, self._settle)
         return self._unit

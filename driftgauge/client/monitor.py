@@ -8,7 +8,7 @@ import threading
 import time as clock
 import weakref
 from collections.abc import Iterator
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from zlib import crc32
 
 from driftgauge.client.encoding import Unserialisable, encode, mapping, milliseconds, text_id
@@ -18,8 +18,18 @@ from driftgauge.client.spool import Spool
 from driftgauge.client.stats import Stats
 from driftgauge.client.unit import EVENT, LABEL, MOST
 
+LONGEST_KIND: Final = 64
+"""Most characters of an error's kind."""
 FLUSH_S: Final = 2.0
 """Longest time that the end of the process is put off for what waits."""
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from driftgauge.client.frames import Column
+    from driftgauge.client.watching import Function, Pick
+
+Logged = TypeVar("Logged")
 
 _living: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
 
@@ -166,6 +176,170 @@ class Monitor:
             self._put(LABEL, named, {"prediction_id": named, "label": value, "time": moment})
         except Exception as error:  # noqa: BLE001  it costs this label alone
             self._fail(error)
+
+    def failed(
+        self,
+        features: object,
+        error: object,
+        id: object = None,  # noqa: A002
+        time: object = None,
+        latency_ms: float | None = None,
+    ) -> str:
+        """Log a prediction that failed: it is counted, and judged as a rate.
+
+        Parameters
+        ----------
+        features
+            What was known of them; `{}` if nothing was.
+        error
+            The exception, or a text; only its kind is sent, such as `ValueError`, since a message
+            may hold values.
+
+        Returns
+        -------
+        str
+            Its id.
+        """
+        kind = type(error).__name__ if isinstance(error, BaseException) else str(error)
+        return self._log(
+            {"features": features, "error": kind[:LONGEST_KIND], "latency_ms": latency_ms}, id, time
+        )
+
+    def watch(
+        self,
+        function: "Function | None" = None,
+        *,
+        features: "Pick | None" = None,
+        prediction: "Pick | None" = None,
+    ) -> Any:
+        """Watch a function that predicts, as a decorator: each call is logged with its latency, and
+        as failed if it raises. Its result, or its error, is what it was. It may be `async`.
+
+        Parameters
+        ----------
+        features
+            Function of the call's arguments that returns the features of the prediction, or rows
+            of them; by itself the first argument.
+        prediction
+            Function of the result that returns the prediction, or that of each row; by itself the
+            result.
+
+        Examples
+        --------
+        >>> monitor = Monitor("http://127.0.0.1:9", "steel")
+        >>> @monitor.watch
+        ... def predict(features: dict[str, float]) -> float:
+        ...     return 2 * features["x"]
+        >>> predict({"x": 1.5})
+        3.0
+        >>> monitor.stats["logged"]
+        1
+        >>> monitor.close(0)
+        """
+        from driftgauge.client.watching import watched
+
+        if function is None:
+            return lambda one: watched(self, one, features, prediction)
+        return watched(self, function, features, prediction)
+
+    # -- tables ------------------------------------------------------------------------------------
+
+    def log_frame(
+        self,
+        frame: object,
+        prediction: "Column",
+        *,
+        id: "Column" = None,  # noqa: A002
+        time: "Column" = None,
+        features: "Sequence[str] | None" = None,
+        progress: "bool | Callable[[int, int | None], object]" = False,
+        wait_s: float = 300.0,
+    ) -> list[str]:
+        """Log the predictions of a table, as a batch job makes them.
+
+        Unlike `log` it waits: for room in the queue, and without a spool until all is with the API.
+
+        Parameters
+        ----------
+        frame
+            A frame of pandas or polars, a table of pyarrow, or an iterable of mappings.
+        prediction, id, time
+            Name of the column, or the values in the order of the rows.
+        features
+            Columns that are features; all others by itself.
+        progress
+            True tells each second on standard error how far it is; a function is called with the
+            rows that are done, and with all of them, None if unknown.
+        wait_s
+            Longest time that it waits for the API, in all; what finds no room then is dropped, and
+            counted.
+
+        Returns
+        -------
+        list of str
+            The id of each row.
+        """
+        from driftgauge.client.frames import Columns
+
+        columns = Columns({"prediction": prediction, "id": id, "time": time})
+        wanted = None if features is None else set(features)
+
+        def log(row: "Mapping[str, Any]", place: int) -> str:
+            own, found = columns.split(row, place)
+            if wanted is not None:
+                own = {name: value for name, value in own.items() if name in wanted}
+            return self.log(own, found.pop("prediction"), **found)
+
+        return self._all(frame, log, progress, wait_s)
+
+    def label_frame(
+        self,
+        frame: object,
+        id: "Column",  # noqa: A002
+        label: "Column",
+        *,
+        time: "Column" = None,
+        progress: "bool | Callable[[int, int | None], object]" = False,
+        wait_s: float = 300.0,
+    ) -> int:
+        """Log the true values of a table; parameters as of `log_frame`. Returns the rows."""
+        from driftgauge.client.frames import Columns
+
+        columns = Columns({"id": id, "value": label, "time": time})
+
+        def log(row: "Mapping[str, Any]", place: int) -> None:
+            self.label(**columns.split(row, place)[1])
+
+        return len(self._all(frame, log, progress, wait_s))
+
+    def _all(
+        self,
+        frame: object,
+        log: "Callable[[Mapping[str, Any], int], Logged]",
+        progress: "bool | Callable[[int, int | None], object]",
+        wait_s: float,
+    ) -> "list[Logged]":
+        """Log each row of a table, as fast as the API takes them."""
+        from driftgauge.client.frames import Progress, rows_of, size_of
+
+        told = Progress(progress, size_of(frame))
+        done: list[Logged] = []
+        until = clock.monotonic() + wait_s
+        for place, row in enumerate(rows_of(frame)):
+            while self._memory.full and clock.monotonic() < until and not self._closed:
+                clock.sleep(0.01)
+            done.append(log(row, place))
+            told.reach(len(done))
+        if self._spool is None:
+            self.flush(until - clock.monotonic())
+        told.reach(len(done), end=True)
+        return done
+
+    def give_up(self, error: Exception) -> None:
+        """Count an event that could not be logged, and why: for what stands between an application
+        and its monitor.
+        """
+        self._fail(error)
 
     def _log(self, content: dict[str, object], given: object, time: object) -> str:
         named = f"{self._prefix}-{next(self._count):x}"

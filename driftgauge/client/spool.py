@@ -23,7 +23,17 @@ from functools import partial
 from typing import Any, Final
 from zlib import crc32
 
-from driftgauge.client.unit import EVENT, LABEL, MOST, Numbered, Numbers, Unit, batches_of
+from driftgauge.client.unit import (
+    AT_ONCE,
+    EVENT,
+    LABEL,
+    MOST,
+    Numbered,
+    Numbers,
+    Unit,
+    batches_of,
+    give_way,
+)
 from driftgauge.shared.framing import Frames, framed, read
 
 SUFFIX: Final = ".monitor"
@@ -69,7 +79,8 @@ class File:
 
     def append(self, kind: bytes, item: Numbered) -> None:
         """Write a record; OSError if the disk does not take all of it."""
-        record = framed(RECORD.pack(kind, item.partition, item.number) + item.payload)
+        partition, number, payload = item
+        record = framed(RECORD.pack(kind, partition, number) + payload)
         _write(self.descriptor, record, self.size)
         self.size += len(record)
         self.dirty = True
@@ -79,7 +90,7 @@ class File:
         piece = PIECE
         while True:
             content = os.pread(self.descriptor, min(piece, self.size - self.settled), self.settled)
-            found = read(content, least=1, most=MOST)
+            found = _read(content)
             if found.end:
                 return found, self.settled + found.end
             if not content or len(content) >= self.size - self.settled:
@@ -170,7 +181,7 @@ class Spool:
                 file = self._open()
                 if file is None:
                     return False
-                file.append(kind, Numbered(*self._numbers.give(kind, crc), payload))
+                file.append(kind, (*self._numbers.give(kind, crc), payload))
             except OSError as error:  # the caller keeps it in memory; its number is used by none
                 self._failed, self._retry_at = str(error), time.monotonic() + RETRY_S
                 self._begin_anew(self._numbers.partitions)
@@ -244,9 +255,8 @@ class Spool:
             if file.settled < file.size:
                 found, after = file.next()
                 self.damaged += len(found.damage)
-                records = map(_record, (body for _, body in found.bodies))
-                items = [(kind, item) for kind, item in records if kind in KINDS]
-                if items:
+                items = _items(found)
+                if any(items.values()):
                     batches = batches_of(file.publisher, file.partitions, items)
                     return Unit(batches, partial(file.settle, after))
                 file.settled = after
@@ -280,11 +290,9 @@ class Spool:
         new = self._create(numbers)
         while file.settled < file.size:
             found, file.settled = file.next()
-            for _, body in found.bodies:
-                kind, item = _record(body)
-                if kind in KINDS:
-                    crc = _crc_of(kind, item.payload)
-                    new.append(kind, Numbered(*numbers.give(kind, crc), item.payload))
+            for kind, items in _items(found).items():
+                for _, _, payload in items:
+                    new.append(kind, (*numbers.give(kind, _crc_of(kind, payload)), payload))
         new.sync()
         os.replace(new.path, file.path)
         new.path = file.path
@@ -341,12 +349,28 @@ class Spool:
         self._active = None
 
 
-def _record(body: bytes) -> tuple[bytes, Numbered]:
-    """Read a record; a header, or what is none, has another kind."""
-    if body[:1] not in KINDS or len(body) < RECORD.size:
-        return b"", Numbered(0, 0, b"")
-    kind, partition, number = RECORD.unpack_from(body)
-    return kind, Numbered(partition, number, body[RECORD.size :])
+def _read(content: bytes) -> Frames:
+    """Read the next frames, some at a time."""
+    found = Frames([], [], 0)
+    while len(found.bodies) < MOST:
+        part = read(content[found.end :], least=1, most=AT_ONCE)
+        if not part.end:
+            break
+        found.bodies.extend(part.bodies)
+        found.damage.extend(part.damage)
+        found = found._replace(end=found.end + part.end)
+        give_way()
+    return found
+
+
+def _items(found: Frames) -> dict[bytes, list[Numbered]]:
+    """Return the records of frames, by their kind; a header is none."""
+    items: dict[bytes, list[Numbered]] = {EVENT: [], LABEL: []}
+    for _, body in found.bodies:
+        if body[:1] in KINDS and len(body) >= RECORD.size:
+            kind, partition, number = RECORD.unpack_from(body)
+            items[kind].append((partition, number, body[RECORD.size :]))
+    return items
 
 
 def _crc_of(kind: bytes, payload: bytes) -> int:

@@ -1,6 +1,8 @@
 """What is sent together: a few hundred numbered events or labels of one publisher."""
 
+import time
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from os import urandom
 from typing import Final, NamedTuple
 
@@ -10,20 +12,32 @@ EVENT, LABEL = b"e", b"l"
 PATHS: Final = {EVENT: "/events", LABEL: "/labels"}
 
 
-class Numbered(NamedTuple):
-    """An event or label with its number in its partition; `payload` is a JSON object."""
+AT_ONCE: Final = 50
+"""Events that are worked on before other threads get a turn."""
 
-    partition: int
-    number: int
-    payload: bytes
+Numbered = tuple[int, int, bytes]
+"""Partition and number of an event or label, and its JSON object."""
 
-    def line(self) -> bytes:
-        """Return it as it is sent.
 
-        >>> Numbered(0, 7, b'{"id":"a"}').line()
-        b'{"id":"a","number":7}'
-        """
-        return b'%b,"number":%d}' % (self.payload[:-1], self.number)
+def give_way() -> None:
+    """Let the application's threads have Python's lock: they would wait for it until the
+    interpreter takes it away after 5 ms.
+    """
+    time.sleep(0)
+
+
+def lines(items: list[Numbered]) -> bytes:
+    """Return events as they are sent: each a line, with its number.
+
+    >>> lines([(0, 7, b'{"id":"a"}'), (0, 8, b'{"id":"b"}')]).decode().splitlines()
+    ['{"id":"a","number":7}', '{"id":"b","number":8}']
+    """
+    found: list[bytes] = []
+    for start in range(0, len(items), AT_ONCE):
+        part = items[start : start + AT_ONCE]
+        found += [b'%b,"number":%d}' % (payload[:-1], number) for _, number, payload in part]
+        give_way()
+    return b"\n".join(found)
 
 
 class Batch(NamedTuple):
@@ -84,6 +98,17 @@ class Numbers:
         self.partitions = partitions
         self._last: dict[tuple[bytes, int], int] = {}
 
+    def give_all(self, kind: bytes, crcs: list[int], payloads: list[bytes]) -> list[Numbered]:
+        """Number many of a kind."""
+        if self.partitions > 1:
+            return [
+                (*self.give(kind, crc), payload)
+                for crc, payload in zip(crcs, payloads, strict=True)
+            ]
+        first = self._last.get((kind, 0), 0) + 1
+        self._last[kind, 0] = first + len(payloads) - 1
+        return list(zip(repeat(0), range(first, first + len(payloads)), payloads))
+
     def give(self, kind: bytes, crc: int) -> tuple[int, int]:
         """Return the partition of an event by the CRC-32 of its prediction's id, and its number."""
         partition = crc % self.partitions
@@ -100,11 +125,10 @@ def publisher_of(publisher: str, kind: bytes) -> str:
     return f"{publisher}.{kind.decode()}"
 
 
-def batches_of(publisher: str, partitions: int, items: list[tuple[bytes, Numbered]]) -> list[Batch]:
-    """Sort events and labels into batches."""
-    found = []
-    for kind in (EVENT, LABEL):
-        own = [item for its, item in items if its == kind]
-        if own:
-            found.append(Batch(kind, publisher_of(publisher, kind), partitions, own))
-    return found
+def batches_of(publisher: str, partitions: int, items: dict[bytes, list[Numbered]]) -> list[Batch]:
+    """Return a batch for each kind that has items."""
+    return [
+        Batch(kind, publisher_of(publisher, kind), partitions, items[kind])
+        for kind in (EVENT, LABEL)
+        if items.get(kind)
+    ]

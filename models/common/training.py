@@ -32,6 +32,7 @@ from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.creation import new_manifest, utc_now
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions import prediction, scores
@@ -175,7 +176,7 @@ def store(
     name: str | None = None,
     version: str | None = None,
     gates: Gates | None = None,
-) -> Path:
+) -> str:
     """Store a trained model with its schema and reference as a version in stage none.
 
     Parameters
@@ -189,8 +190,8 @@ def store(
 
     Returns
     -------
-    Path
-        The version's folder.
+    str
+        The version.
 
     Raises
     ------
@@ -221,9 +222,10 @@ def store(
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "model.joblib"
         joblib.dump(trained.estimator, artifact)
-        return registry.register(
+        registry.register(
             PublishedVersion(manifest, schema, reference, performance=performance), artifact
         )
+    return manifest.version
 
 
 def register(
@@ -232,7 +234,7 @@ def register(
     registry: ModelRegistry,
     name: str | None = None,
     version: str | None = None,
-) -> Path:
+) -> str:
     """Store a trained model as `store` does, and put it into production if it passes its gates.
 
     Raises
@@ -246,7 +248,12 @@ def register(
     actor = f"models.{model.name}.train"
     rows = promotion.ValidationData(held_out(model, trained))
     promotion.promote(
-        registry, name or model.name, stored.name, actor=actor, reason="newly trained", data=rows
+        registry,
+        name or model.name,
+        stored,
+        actor=actor,
+        reason="newly trained",
+        data=rows,
     )
     return stored
 
@@ -294,15 +301,17 @@ def command(model: DemoModel) -> click.Command:
             with step(console, f"Training the {model.name} model"):
                 trained = model.train(data, seed)
             click.echo("\n".join((*trained.remarks, _listed(trained.metrics))))
-            chosen = ModelRegistry(registry or located_settings().registry_dir)
+            settings = located_settings()
+            chosen = ModelRegistry(registry) if registry else registry_of(settings)
             with step(console, "Registering it: its reference, its checks"):
-                folder = register(model, trained, chosen, name, version)
+                stored = register(model, trained, chosen, name, version)
         except DriftgaugeError as error:
             click.echo(f"Error: {error}", err=True)
             if isinstance(error, GateFailed):
                 click.echo("The version is stored, in stage none.", err=True)
             raise SystemExit(error.exit_code) from error
-        click.echo(f"Stored in {folder.absolute()}, now in production.")
+        place = chosen.storage.where(f"{name or model.name}/{stored}")
+        click.echo(f"Stored in {place}, now in production.")
 
     return train
 

@@ -11,6 +11,7 @@ import msgspec
 
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
 from driftgauge.shared.connections.redis_client import connect, require, shown
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.wording.times import written_moment
 
@@ -52,7 +53,7 @@ def _show_places(running: "Deployment", *, as_json: bool) -> None:
         f"Redis     {running.server['kind']} {running.server['version']} at "
         f"{shown(running.settings.redis_url)}"
     )
-    click.echo(f"Models    {running.settings.registry_dir.absolute()}")
+    click.echo(f"Models    {registry_of(running.settings).storage.where()}")
     click.echo(f"Logs      {folder}/serve.log, worker.log")
     if running.settings.port != running.wanted_port:
         click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")

@@ -36,6 +36,7 @@ from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.moments import untold
 from driftgauge.shared.rules import is_operational
 
 ENDLESS_CLEAN_EVENTS = 3000
@@ -296,13 +297,13 @@ class LiveDemo:
 
     def _alert(self, event: CloudEvent) -> None:
         """Record an alert that fires or resolves; it is evidence, which nobody needs to read."""
-        alert = msgspec.json.decode(event.data, type=Alert)
+        alert = untold(msgspec.json.decode(event.data), Alert)
         if alert.state in {"firing", "resolved"}:
             self.result.alerts.append(alert)
 
     def _incident(self, event: CloudEvent) -> None:
         """Record an incident, and print what people are told of it."""
-        incident = msgspec.json.decode(event.data, type=Incident)
+        incident = untold(msgspec.json.decode(event.data), Incident)
         self.result.incidents[incident.id] = incident
         if not incident.notify:
             return

@@ -24,6 +24,7 @@ from driftgauge.models.demo.recent_rows import wait_for_rows
 from driftgauge.shared.contract.alert import CloudEvent
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import read_settings
 
@@ -62,7 +63,7 @@ def main(path: Path, at_least: int, patience: float, seed: int) -> None:
     """Retrain once, for one incident."""
     try:
         incident = _incident(sys.stdin.buffer.read())
-        registry = ModelRegistry(read_settings().registry_dir)
+        registry = registry_of(read_settings())
         model = _model(registry, incident)
         click.echo(
             f"{incident.model} {incident.version}: {incident.headline} Waiting for {at_least:,} "
@@ -71,7 +72,7 @@ def main(path: Path, at_least: int, patience: float, seed: int) -> None:
         rows = wait_for_rows(path, model.schema, incident.opened, at_least, patience)
         trained = model.fit(rows, seed, str(path))
         gates = registry.manifest(incident.model, incident.version).gates
-        version = store(model, trained, registry, incident.model, gates=gates).name
+        version = store(model, trained, registry, incident.model, gates=gates)
         click.echo(f"Trained {incident.model} {version} on {len(rows.labels):,} rows.")
         _validate(model, trained, incident.model, version)
         _driftgauge(

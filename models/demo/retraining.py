@@ -22,7 +22,7 @@ from driftgauge.models.drift.testbed import prepared
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.deployment import Deployment
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.stages import StageChange
 
@@ -98,7 +98,7 @@ def run(
             simulated = run_shown(plan, running.settings, running.url, console, rows.add)
             _wait(running, name)
             _tell_log(running, console)
-        registry = ModelRegistry(testbed.settings.registry_dir)
+        registry = registry_of(testbed.settings)
         stages = registry.stages(name)
         keep(simulated, output, console)
         return RetrainingResult(stages.staging, registry.history(name), simulated.record)

@@ -32,7 +32,8 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.local.running import RunningDeployment, beside
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.moments import untold
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.reporting.files import written
 from driftgauge.shared.settings import Settings
 
@@ -60,7 +61,7 @@ def run(plan: DemoPlan, settings: Settings) -> None:
         with step(console, f"Training the {plan.model.name} model (some seconds)"):
             trained = plan.model.train(plan.data, plan.seed)
         with step(console, "Registering it: its reference, its checks"):
-            register(plan.model.patient, trained, ModelRegistry(own.registry_dir))
+            register(plan.model.patient, trained, registry_of(own))
         metric, value = next(iter(trained.metrics.items()))
         features = len(plan.model.schema.features)
         console.print(
@@ -152,7 +153,7 @@ def _find_reports(result: DemoResult, plan: DemoPlan, running: Deployment) -> No
     if answer.status_code != httpx.codes.OK:
         return
     snapshot, deadline = (
-        msgspec.json.decode(answer.content, type=Snapshot),
+        untold(answer.json(), Snapshot),
         time.monotonic() + INTERRUPTED_S,
     )
     while (

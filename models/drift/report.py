@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.verdict import Verdict
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.registry.atomic import replace
+from driftgauge.shared.storage.atomic import replace
 from driftgauge.shared.versions.scores import Outcomes, score
 
 METRICS = {True: ("mae", "rmse", "r2"), False: ("accuracy", "f1_macro")}

@@ -24,9 +24,10 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.errors import BadData, ServiceUnavailable
+from driftgauge.shared.moments import untold
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 
 SAMPLE: Final = 4000
@@ -144,7 +145,7 @@ class _Simulation:
         self.listener = listener
         self.info = info
         self.schema = msgspec.convert(info["schema"], Schema)
-        registry = ModelRegistry(settings.registry_dir)
+        registry = registry_of(settings)
 
         def source(seed: int) -> Source:
             return source_of(
@@ -274,15 +275,15 @@ class _Simulation:
         while True:
             given = {
                 "model": self.info["model"],
-                "count": "1000",
+                "limit": "1000",
                 **({"since": since} if since else {}),
                 **position,
             }
             page = await ask(self.client, "GET", "/alerts", params=given)
-            found += [msgspec.convert(event["data"], Alert) for event in page["alerts"]]
+            found += [untold(event["data"], Alert) for event in page["alerts"]]
             if page["next"] is None:
                 return found
-            position = {"before": page["next"]}
+            position = {"cursor": page["next"]}
 
     def _show(self, found: list[FiredAlert]) -> None:
         for one in found:

@@ -80,8 +80,8 @@ def source_of(
         reference = registry.load(model, version).reference
     except ModelNotFound as error:
         raise BadData(
-            f"{model} has no simulator, and its reference is not in {registry.folder}. Run this "
-            f"where the registry is, or "
+            f"{model} has no simulator, and its reference is not in "
+            f"{registry.storage.where()}. Run this where the registry is, or "
             "set DRIFTGAUGE_REGISTRY_DIR."
         ) from error
     watched = [feature.name for feature in schema.stream.features if not feature.excluded]

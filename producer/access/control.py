@@ -11,12 +11,13 @@ of them. Without a keys file everybody who reaches the API has all, so it listen
 (server.py) and answers only to names and addresses of its own (origin.py).
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Send
@@ -27,6 +28,16 @@ from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.origin import SAFE_METHODS, cross_site, host_allowed
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.access.session import cookie_of, unseal
+from driftgauge.producer.describing.declared import (
+    answers_of,
+    as_operation,
+    as_responses,
+    summary_of,
+    taken_by,
+)
+from driftgauge.producer.describing.errors import errors_of
+from driftgauge.producer.describing.queries import check as check_query
+from driftgauge.producer.describing.queries import queries_of
 from driftgauge.producer.http.problems import Problem, forbidden, rate_exceeded, unauthorized
 from driftgauge.producer.http.sites import site_of
 
@@ -38,12 +49,6 @@ MAX_ADDRESS: Final = 64
 READ_HEADERS: Final = frozenset(
     (b"authorization", b"x-api-key", b"cookie", b"host", b"origin", b"sec-fetch-site", b"accept")
 )
-
-ERROR: Final = {
-    "description": "An error: what was wrong, and what to do (RFC 9457).",
-    "content": {"application/problem+json": {"schema": {"type": "object"}}},
-}
-"""What every route may answer, as OpenAPI describes it."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Needed = tuple[KeyScope, ...]
@@ -99,12 +104,13 @@ def caller_of(request: Request) -> Caller:
 
 
 class Guarded(APIRoute):
-    """A route that lets only those in who have the scope that its endpoint declares.
+    """A route that lets only those in who have the scope that its endpoint declares, and ask for
+    nothing that it does not know.
 
     Raises
     ------
     TypeError
-        If the endpoint declares none.
+        If the endpoint declares no scope, or is described without saying what it answers.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
@@ -114,32 +120,72 @@ class Guarded(APIRoute):
                 f"producer/access/control.py."
             )
         self.needed: Needed = getattr(endpoint, DECLARED)
-        if self.needed:
-            security = [{kind: [scope]} for scope in self.needed for kind in ("bearer", "header")]
-            more["openapi_extra"] = {**(more.get("openapi_extra") or {}), "security": security}
-        more["responses"] = {"default": ERROR, **(more.get("responses") or {})}
-        super().__init__(path, endpoint, **more)
+        described = _described(path, endpoint, self.needed, more)
+        super().__init__(path, endpoint, **described)
+        self.queries = queries_of(self.dependant, taken_by(endpoint).parameters)
 
     async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Let a request in, or answer that it may not."""
         scope["app"].state.parts.access.admit(scope, self.needed)
+        if scope["query_string"] and scope["method"] in (self.methods or ()):
+            check_query(scope["query_string"], self.queries)
         await super().handle(scope, receive, send)
 
 
-def require_declarations(routes: Sequence[BaseRoute]) -> None:
-    """Refuse routes that are made without a declaration, by another class than ours.
+def _described(
+    path: str, endpoint: Callable[..., Any], needed: Needed, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a route, with its description for OpenAPI."""
+    found = answers_of(endpoint)
+    if not found:
+        if given.get("include_in_schema", True):
+            raise TypeError(
+                f"{path}: {endpoint.__name__} does not declare what it answers; see "
+                f"producer/describing/declared.py."
+            )
+        return {**given, "response_class": Response, "response_model": None}
+    taken, signature = taken_by(endpoint), inspect.signature(endpoint).parameters
+    changes = not SAFE_METHODS.issuperset(given.get("methods") or ())
+    errors = errors_of(
+        path,
+        (*signature, *(one["name"] for one in taken.parameters)),
+        keyed=bool(needed),
+        changes=changes,
+        has_body=changes,
+    )
+    extra = as_operation(taken)
+    if needed:
+        extra["security"] = [{kind: [scope]} for scope in needed for kind in ("bearer", "header")]
+    return {
+        **given,
+        "operation_id": endpoint.__name__,
+        "summary": summary_of(endpoint),
+        "status_code": min(found),
+        "responses": as_responses(errors | dict(found)),
+        "openapi_extra": extra,
+        # each endpoint makes its answer; it is described by `responses` alone
+        "response_class": Response,
+        "response_model": None,
+    }
+
+
+def require_declarations(routes: Sequence[BaseRoute]) -> list[Guarded]:
+    """Return routes; refuse those that are made without a declaration, by another class than ours.
 
     Raises
     ------
     TypeError
         If there is one; the message names the first.
     """
+    found = []
     for route in routes:
         if not isinstance(route, Guarded):
             path = getattr(route, "path", route)
             raise TypeError(
                 f"{path}: make its router with route_class=Guarded, so that its scope is asked for."
             )
+        found.append(route)
+    return found
 
 
 class Access:

@@ -14,7 +14,7 @@ from driftgauge.shared.wording.visible import visible
 if TYPE_CHECKING:
     from driftgauge.producer.diagnosis.check import Check
 
-MARKS: Final = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "bold red")}
+MARKS: Final = {"ok": ("OK", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "bold red")}
 
 
 @click.command()

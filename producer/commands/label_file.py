@@ -114,21 +114,24 @@ def import_file(
     path: Path,
     model: str,
     columns: Columns,
-    sent: Callable[[int], None],
+    sent: Callable[[int, int], None],
     ids: Mapping[str, str | None] | None = None,
     form: TableFormat | None = None,
     times: TimeFormat | None = None,
+    imported: Imported | None = None,
 ) -> Imported:
     """Post a file.
 
     Parameters
     ----------
     sent
-        Called with the characters of each part that was answered.
+        Called with the characters and the rows of each part that was answered.
     ids
         The predictions' ids by what stands in the file instead, as from `ids_by_key`.
     form, times
         How the file's cells and times are written.
+    imported
+        The numbers of the files before, to which those of this one are added.
 
     Raises
     ------
@@ -137,9 +140,9 @@ def import_file(
     ServiceUnavailable
         If nothing answers, or it stops answering; the message says what was accepted.
     """
-    imported = Imported()
+    imported = Imported() if imported is None else imported
     with cells_of(path, form) as cells:
-        imported.remarks = cells.remarks
+        imported.remarks += cells.remarks
         named = [name for name in columns if name is not None]
         places = _places(path, cells.header, named)
         numbered = enumerate((record for _, record in cells.records), start=1)
@@ -147,7 +150,7 @@ def import_file(
             rows = list(_rows(part, places, len(cells.header), ids, imported, times))
             if rows:
                 imported.add(rows, _post(client, model, rows, imported))
-            sent(sum(sum(map(len, record)) + len(record) for _, record in part))
+            sent(sum(sum(map(len, record)) + len(record) for _, record in part), len(part))
     return imported
 
 

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from driftgauge.producer.commands.label_file import Columns, Imported, ids_by_key, import_file
+from driftgauge.producer.commands.rate_column import RateColumn
 from driftgauge.shared.connections.api_client import authorization
 from driftgauge.shared.local.finding import located_settings, url_option
+from driftgauge.shared.storage.places import local_files
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 from driftgauge.shared.tables.options import form_of, text_options
 
@@ -54,7 +56,7 @@ def labels() -> None:
 
 
 @labels.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True)
 @click.option("--model", required=True, help="The model that made the predictions.")
 @click.option(
     "--id-column",
@@ -90,7 +92,7 @@ def labels() -> None:
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the reasons as JSON.")
 def import_labels(
-    file: Path,
+    files: tuple[str, ...],
     model: str,
     id_column: str,
     label_column: str,
@@ -103,7 +105,8 @@ def import_labels(
     as_json: bool,
     **said: Any,
 ) -> None:
-    """Post the labels of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API.
+    """Post the labels of FILES (CSV, JSON lines, Parquet or Arrow; - is standard input, s3://
+    object storage) to a running API.
 
     Exit code: 0 all were joined or nobody knows yet, 1 some were rejected, 3 some found no
     prediction, 65 the file cannot be used. An API with keys needs one with the scope label, in
@@ -114,24 +117,24 @@ def import_labels(
     if key is not None and predictions is None:
         raise click.UsageError("--key belongs to --predictions.")
     ids = None if predictions is None else ids_by_key(predictions, key or id_column)
-    size = file.stat().st_size if file.is_file() else 0
     with (
+        local_files(files) as paths,
         httpx.Client(base_url=url, headers=headers, trust_env=False) as client,
         _progress() as progress,
     ):
         before = _counts(client, model)
         version = _version(client, model)
-        task = progress.add_task("posted", total=size)
-        imported = import_file(
-            client,
-            file,
-            model,
-            columns,
-            lambda part: progress.advance(task, part),
-            ids,
-            form_of(said, version.table),
-            version.time,
-        )
+        size = sum(path.stat().st_size for path in paths if path.is_file())
+        task, rows, imported = progress.add_task("posted", total=size, rows=0), 0, Imported()
+
+        def sent(characters: int, part: int) -> None:
+            nonlocal rows
+            rows += part
+            progress.update(task, advance=characters, rows=rows)
+
+        form = form_of(said, version.table)
+        for path in paths:
+            import_file(client, path, model, columns, sent, ids, form, version.time, imported)
         progress.update(task, completed=size)
         for remark in imported.remarks:
             click.echo(remark, err=True)
@@ -190,6 +193,7 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
+        RateColumn("rows"),
         TimeRemainingColumn(),
     )
     return Progress(*bar, console=Console(stderr=True))

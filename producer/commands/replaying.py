@@ -5,7 +5,7 @@ The whole file is checked against the model's schema before the first row is pos
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.connections.api_client import ask
+from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, json_values, rows_of
@@ -78,6 +79,24 @@ class Plan:
     requests: list[dict[str, Any]]
     ignored: list[str]
     places: list[int]
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of several files, which have the same columns.
+
+    Raises
+    ------
+    BadData
+        If they have not.
+    """
+    first, *others = frames
+    for number, other in enumerate(others, start=2):
+        if {*other.columns} != {*first.columns}:
+            names = ", ".join(sorted(map(str, {*other.columns} ^ {*first.columns})))
+            raise BadData(
+                f"File {number} has other columns than the first one: {names}. Nothing was posted."
+            )
+    return pd.concat(frames, ignore_index=True) if others else first
 
 
 def plan(
@@ -221,11 +240,12 @@ async def busy_until(client: httpx.AsyncClient, model: str) -> int | None:
     DriftgaugeError
         If the API does not tell: the key has not the scope read, say.
     """
-    found = await ask(client, "GET", "/predictions", params={"model": model, "count": 1})
+    found = await ask(client, "GET", "/predictions", params={"model": model, "limit": 1})
     if not found["predictions"]:
         return None
     latest = found["predictions"][0]
-    return int(latest["time"] + max(0, time.time_ns() // 1_000_000 - latest["entered"]))
+    happened, came = (milliseconds(latest[name]) or 0 for name in ("time", "entered"))
+    return happened + max(0, time.time_ns() // 1_000_000 - came)
 
 
 def times_of(series: "pd.Series[Any]", form: TimeFormat | None = None) -> list[int]:
@@ -275,6 +295,7 @@ async def post(
     way: Way,
     rate: float,
     posted: Callable[[int], None],
+    query: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Post all requests, at most `rate` events a second (0: as fast as it goes).
 
@@ -282,6 +303,8 @@ async def post(
     ----------
     posted
         Function that is called with the number of events of each answered request.
+    query
+        What names the publisher of numbered events.
 
     Returns
     -------
@@ -300,7 +323,7 @@ async def post(
         size = max(1, min(size, int(rate / 10)))
     async for group in _paced(requests, size, rate):
         if way == "events":
-            answer = await ask(client, "POST", "/events", json=group)
+            answer = await ask(client, "POST", "/events", json=group, params=query or {})
             refused = {one["index"]: {"reason": one["reason"]} for one in answer["rejected"]}
             ids = iter(answer["ids"])
             answers += [refused.get(at) or {"id": next(ids)} for at in range(len(group))]

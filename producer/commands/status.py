@@ -85,9 +85,9 @@ def _show_places(found: Found, picture: "Picture") -> None:
 
 def _show_registered(settings: Settings) -> None:
     """Say which models would run here."""
-    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.registry.opening import registry_of
 
-    registry = ModelRegistry(settings.registry_dir)
+    registry = registry_of(settings)
     for model in registry.registered():
         production = registry.stages(model).production
         stage = f"{production} in production" if production else "none in production"

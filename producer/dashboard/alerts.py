@@ -26,29 +26,21 @@ SEARCHED: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that is pending or firing. One of the watchdog (`blind`) can be acknowledged at
-    most.
+    """An alert that is pending or firing, and the version whose window has it; the watchdog's have
+    none.
     """
 
     model: str
     version: str
     alert: ActiveAlert
 
-    @property
-    def blind(self) -> bool:
-        return is_blind(self.alert)
 
-    @property
-    def may_be_acknowledged(self) -> bool:
-        return may_be_acknowledged(self.alert)
-
-
-def is_blind(alert: Alert | ActiveAlert) -> bool:
+def is_blind(alert: Alert) -> bool:
     """Return whether the watchdog raised an alert; such an alert cannot be silenced."""
     return rule_of(alert.rule).kind == "monitor"
 
 
-def may_be_acknowledged(alert: Alert | ActiveAlert) -> bool:
+def may_be_acknowledged(alert: Alert) -> bool:
     """Return whether a person can acknowledge an alert: every one of judging, and those of the
     watchdog that tell what happened.
     """

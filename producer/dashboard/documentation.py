@@ -1,28 +1,22 @@
-"""GET /docs, /redoc and /openapi.json: all routes, with the scope that each needs.
+"""GET /docs, /redoc and /openapi.json: all routes, with the scope that each needs; and
+/dashboard/glossary: what the words on the pages mean.
 
 Swagger UI and ReDoc come with this package: from another host they would run beside a browser's
 session, and would show nothing without a network. Both write style into their pages, which their
 policy has to allow; scripts come from files only.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard.rendering import POLICY, page, root_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import examples
+from driftgauge.shared.wording import glossary
 
-SCHEMES: Final = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A key of `driftgauge keys create`.",
-    },
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
 STYLED: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 SEARCHING: Final = STYLED + "; worker-src blob:"
 """Policy of the ReDoc page, whose search runs in a web worker made from a blob."""
@@ -36,7 +30,7 @@ def router(parts: Parts) -> APIRouter:
     @needs("read", "predict")
     async def openapi(request: Request) -> Response:
         """Return the API's description in OpenAPI, with examples for a served model."""
-        document = described(request.app)
+        document = request.app.openapi()
         served = examples.chosen(parts.serving.production, parts.settings.default_model)
         if served is not None:
             document = examples.with_examples(document, examples.examples(served))
@@ -57,11 +51,17 @@ def router(parts: Parts) -> APIRouter:
         """Return the API's description as a page to read (ReDoc)."""
         return page(request, "redoc.html.j2", policy=SEARCHING)
 
+    @routes.get("/dashboard/glossary")
+    @needs("read")
+    async def words(request: Request, model: str | None = None) -> Response:
+        """Return what the words on the pages mean."""
+        return page(
+            request,
+            "glossary.html.j2",
+            model=model,
+            rules=list(glossary.rule_rows()),
+            severities=glossary.SEVERITIES,
+            words=glossary.WORDS,
+        )
+
     return routes
-
-
-def described(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, with the ways in which a key is sent."""
-    document = app.openapi()
-    document.setdefault("components", {})["securitySchemes"] = SCHEMES
-    return document

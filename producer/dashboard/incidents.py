@@ -1,23 +1,33 @@
 """GET /dashboard/incidents and /dashboard/incidents/ID: what is open and what to do about it, and
-one incident with its evidence.
+one incident with its evidence. POST /dashboard/incidents/acknowledge: some of them at once.
 """
 
 from typing import Annotated, Final, Literal
+from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from driftgauge.producer.access.control import Guarded, needs
-from driftgauge.producer.dashboard.rendering import Blank, page
+from driftgauge.producer.dashboard.rendering import Blank, page, root_of
+from driftgauge.producer.dashboard.views.standings import sorted_incidents
+from driftgauge.producer.dashboard.views.timeline import drawn, timeline
 from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
-from driftgauge.producer.reading.history import EventFilter, readable
+from driftgauge.producer.reading.history import NAME, EventFilter, readable
 from driftgauge.producer.reading.incidents import open_incidents
+from driftgauge.producer.routes.judged.commands import LONGEST_NOTE, Seen
+from driftgauge.producer.routes.judged.incidents import mark
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.rules import rule_of
 
 PAGE: Final = 50
+MOST_CHOSEN: Final = 500
+"""Most incidents that are acknowledged at once."""
+MOST_FORM_BYTES: Final = 1 << 16
 
 
 def router(parts: Parts) -> APIRouter:
@@ -31,6 +41,8 @@ def router(parts: Parts) -> APIRouter:
         model: Annotated[str | None, Blank] = None,
         severity: Annotated[Literal["warning", "critical"] | None, Blank] = None,
         before: Annotated[str, Query(max_length=8192)] = "",
+        acknowledged: Annotated[int, Query(ge=0)] = 0,
+        gone: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
         """Return the open incidents, and those that resolved."""
         every = sorted(await parts.subscriptions.models())
@@ -50,12 +62,42 @@ def router(parts: Parts) -> APIRouter:
             model=model,
             models=every,
             severity=severity,
-            opened=sorted(opened, key=lambda one: (one.severity != "critical", -one.opened)),
+            opened=sorted_incidents(opened),
             ended=readable(ended, Incident),
             following=following,
             before=before,
+            acknowledged=acknowledged,
+            gone=gone,
+            timeline=timeline,
             may_be_marked=may_be_marked,
         )
+
+    @routes.post("/dashboard/incidents/acknowledge")
+    @needs("admin")
+    async def acknowledge(request: Request) -> Response:
+        """Acknowledge the incidents that a form names, with one note; then lead back to the list,
+        which says how many that were.
+        """
+        asked = await _form(request)
+        note = asked.get("note", [""])[0].strip()
+        if len(note) > LONGEST_NOTE:
+            raise Problem(422, f"The note has more than {LONGEST_NOTE} characters.")
+        done = gone = 0
+        for chosen in asked.get("incident", []):
+            model, _, incident = chosen.partition(" ")
+            if not MODEL_NAME.fullmatch(model) or not NAME.fullmatch(incident):
+                raise Problem(422, "An incident is chosen by its model, a blank and its id.")
+            try:
+                await mark(
+                    parts, model, incident, Seen(note=note, who="").command(incident, request)
+                )
+                done += 1
+            except Problem:  # it resolved meanwhile, or is the watchdog's: the list tells
+                gone += 1
+        kept = {name: asked[name][0] for name in ("model", "severity") if name in asked}
+        told = {"acknowledged": done} | ({"gone": gone} if gone else {})
+        address = f"{root_of(request)}/dashboard/incidents?{urlencode(kept | told)}"
+        return Response(status_code=303, headers={"Location": address})
 
     @routes.get("/dashboard/incidents/{incident}")
     @needs("read")
@@ -78,6 +120,8 @@ def router(parts: Parts) -> APIRouter:
             model=found[-1].model,
             incident=found[-1],
             life=[step for step in reversed(found) if step.change != "evidence"],
+            steps=timeline(found[-1]),
+            picture=drawn(found[-1]),
             may_be_marked=may_be_marked,
         )
 
@@ -90,3 +134,14 @@ def may_be_marked(incident: Incident) -> bool:
     """
     cause = incident.cause
     return cause.kind != "monitor" or rule_of(cause.rule).until_acknowledged
+
+
+async def _form(request: Request) -> dict[str, list[str]]:
+    """Read what a form sent, by field."""
+    body = await read_body(request, MOST_FORM_BYTES)
+    try:
+        return parse_qs(body.decode(errors="replace"), max_num_fields=MOST_CHOSEN)
+    except ValueError as error:
+        raise Problem(
+            422, f"At most {MOST_CHOSEN} incidents are acknowledged at once; choose fewer."
+        ) from error

@@ -7,13 +7,22 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
 
 from driftgauge.producer.access import session
 from driftgauge.producer.access.control import for_everybody
 from driftgauge.producer.dashboard.rendering import page, root_of
-from driftgauge.producer.http.problems import Problem, unauthorized
+from driftgauge.producer.describing.declared import (
+    JSON,
+    Answer,
+    Content,
+    answers,
+    in_query,
+    takes,
+)
+from driftgauge.producer.describing.schemas import Named
+from driftgauge.producer.http.problems import MEDIA_TYPE, Problem, ProblemDocument, unauthorized
 from driftgauge.producer.intake.documents import decode, read_body
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.raw_body import RawBodyRoute
 
@@ -23,20 +32,49 @@ HOME: Final = "/"
 OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 """Path on this host: two slashes at its start would name another host."""
 
+NEXT: Final = in_query("next", "Path to go to after the login.")
+KEY: Final = {"type": "string", "description": "A key of `driftgauge keys create`."}
+LOGIN: Final = Named("Login", {"type": "object", "required": ["key"], "properties": {"key": KEY}})
+LOGIN_FORM: Final = Named(
+    "LoginForm",
+    {
+        "type": "object",
+        "required": ["key"],
+        "properties": {
+            "key": KEY,
+            "next": {"type": "string", "description": "Path to go to after the login."},
+        },
+    },
+)
+REFUSED: Final[Content] = {MEDIA_TYPE: ProblemDocument, "text/html": str}
+"""A form gets the page again."""
+
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["access"])
 
-    @routes.get("/login", response_class=HTMLResponse)
+    @routes.get("/login")
     @for_everybody
-    async def form(request: Request) -> Response:
+    @takes(None, NEXT)
+    @answers({"text/html": str}, "The page.")
+    async def get_login_page(request: Request) -> Response:
         """Return the page that asks for a key."""
         return _page(request, request.query_params.get("next", HOME))
 
-    @routes.post("/login", status_code=204, responses={303: {"description": "To the page."}})
+    @routes.post("/login")
     @for_everybody
-    async def login(request: Request) -> Response:
+    @takes({JSON: LOGIN, "application/x-www-form-urlencoded": LOGIN_FORM}, ENCODING)
+    @answers(
+        None,
+        "The session's cookie is set.",
+        status=204,
+        others={
+            303: Answer("The same of a form: to the page that was asked for."),
+            401: Answer("The key is unknown, revoked or expired.", REFUSED),
+        },
+    )
+    async def log_in(request: Request) -> Response:
         """Exchange a key (a form's or JSON's `key`) for a session's cookie."""
         given, from_form = await _given(request)
         held = parts.access.ring.held
@@ -57,9 +95,10 @@ def router(parts: Parts) -> APIRouter:
             _set(answer, request, session.seal(held, key, seconds), int(seconds))
         return answer
 
-    @routes.post("/logout", status_code=303, response_class=Response)
+    @routes.post("/logout")
     @for_everybody
-    async def logout(request: Request) -> Response:
+    @answers(None, "The cookie is removed: to the login.", status=303)
+    async def log_out(request: Request) -> Response:
         """Forget the browser's session; revoking its key ends it everywhere."""
         answer = Response(status_code=303, headers={"Location": f"{root_of(request)}/login"})
         _set(answer, request, "", 0)

@@ -167,6 +167,7 @@ async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
     ]
     return {
         "name": name,
+        "unit": found[-1][1].unit,
         "baseline": found[-1][1].baseline,
         "times": [time for time, _ in found],
         "values": [metric.value for _, metric in found],

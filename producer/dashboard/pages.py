@@ -4,31 +4,50 @@ API's own routes.
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.dashboard import alerts, batch, models
 from driftgauge.producer.dashboard.rendering import Blank, page
+from driftgauge.producer.dashboard.views.timeline import by_alert
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
-from driftgauge.producer.reading.history import EventFilter
+from driftgauge.producer.reading.history import EventFilter, readable
+from driftgauge.producer.reading.incidents import open_incidents
+from driftgauge.producer.reading.pages import LONGEST_CURSOR
 from driftgauge.producer.reading.prediction_log import PredictionFilter
 from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.producer.routes.predictions import prediction_filter, schema_of
+from driftgauge.producer.routes.parameters import time_of
+from driftgauge.producer.routes.predictions import row_filter, schema_of
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.registry.opening import registry_of
+from driftgauge.shared.rules import rule_of
 
 ROWS: Final = 50
 REPORTS: Final = 25
-FILTERS: Final = frozenset(inspect.signature(prediction_filter).parameters)
+FILTERS: Final = frozenset((*inspect.signature(row_filter).parameters, "since", "until"))
 Model = Annotated[str | None, Blank]
-Before = Annotated[str, Query(max_length=8192)]
+Before = Annotated[str, Query(max_length=LONGEST_CURSOR)]
+UtcTime = Annotated[int | None, BeforeValidator(lambda text: time_of(text or None, zone="Z"))]
+"""A time as a browser's field gives it, which the page shows in UTC."""
+
+
+def shown_filter(
+    rows: Annotated[PredictionFilter, Depends(row_filter)],
+    since: UtcTime = None,
+    until: UtcTime = None,
+) -> PredictionFilter:
+    """Read the filters of the page of predictions."""
+    return replace(rows, since_ms=since, until_ms=until)
 
 
 def router(parts: Parts) -> APIRouter:
@@ -51,8 +70,10 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
         state: Annotated[Literal["pending", "firing", "resolved", "inactive"] | None, Blank] = None,
         severity: Annotated[Literal["warning", "critical"] | None, Blank] = None,
         before: Before = "",
+        *,
+        every: bool = False,
     ) -> Response:
-        """Return the open alerts, and the history."""
+        """Return the open alerts, the most urgent ones or every one, and the history."""
         names = await _known(parts, model)
         wanted = EventFilter(state, None, severity)
         return page(
@@ -62,6 +83,11 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
             models=await _all(parts),
             filters={"state": state, "severity": severity},
             open_alerts=await alerts.open_alerts(parts, names, wanted),
+            incidents=by_alert(
+                readable(await open_incidents(parts.reader, parts.keys, names), Incident)
+            ),
+            most=None if every else ROWS,
+            every=every,
             page=await alerts.transitions(parts, names, wanted, before),
             before=before,
         )
@@ -74,26 +100,31 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
         """Return the history of one alert, and the evidence behind it."""
         streams = [parts.keys.alerts(name) for name in await _all(parts)]
         events = await history.life(parts.reader, streams, "fingerprint", fingerprint)
-        found = history.readable(events, Alert)
+        found = readable(events, Alert)
         if not found:
             raise Problem(
                 404,
                 f"No alert with the fingerprint {fingerprint} is kept; /dashboard/alerts has those "
                 f"that are.",
             )
+        model = found[-1].model
         return page(
             request,
             "alert.html.j2",
-            model=found[-1].model,
+            model=model,
             life=found[::-1],
             alert=found[-1],
+            incident=by_alert(
+                readable(await open_incidents(parts.reader, parts.keys, [model]), Incident)
+            ).get(fingerprint),
+            kind=rule_of(found[-1].rule).kind,
             blind=alerts.is_blind(found[-1]),
             may_be_acknowledged=alerts.may_be_acknowledged(found[-1]),
         )
 
 
 def _models(routes: APIRouter, parts: Parts) -> None:
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
 
     @routes.get("/dashboard/models")
     @needs("read")
@@ -125,13 +156,20 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
             if served.estimator is not None
         ]
         chosen = model or (names[0] if names else None)
-        served = await parts.serving.predicting(chosen, version) if chosen is not None else None
+        asked = model if version is None else None
+        monitored = asked if asked is not None and await _only_monitored(parts, asked) else None
+        served = (
+            await parts.serving.predicting(chosen, version)
+            if chosen is not None and monitored is None
+            else None
+        )
         limits = {"rows": parts.settings.batch_max_rows, "bytes": parts.settings.batch_max_bytes}
         shown: dict[str, Any] = {
             "models": names,
             "served": served,
             "asked_version": version,
             "limits": limits,
+            "monitored": monitored,
         }
         return page(request, "batch.html.j2", model=chosen, **shown)
 
@@ -155,7 +193,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
     @needs("read")
     async def log(
         request: Request,
-        wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
+        wanted: Annotated[PredictionFilter, Depends(shown_filter)],
         model: Model = None,
         before: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
@@ -177,6 +215,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
                 if name in FILTERS and value
             },
             wanted=wanted,
+            times={"since": wanted.since_ms, "until": wanted.until_ms},
             found=found,
             before=before,
             classes=await _classes(parts, chosen, wanted.version),
@@ -203,6 +242,18 @@ def _reports(routes: APIRouter, parts: Parts) -> None:
             "before": before,
         }
         return page(request, "reports.html.j2", model=model, **shown)
+
+
+async def _only_monitored(parts: Parts, model: str) -> bool:
+    """Return whether a model is known and has no version that predicts here.
+
+    Raises
+    ------
+    Problem
+        404 if there is no such model.
+    """
+    served = parts.serving.production.get(await known_model(parts, model))
+    return served is None or served.estimator is None
 
 
 async def _all(parts: Parts) -> list[str]:

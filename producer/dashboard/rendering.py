@@ -35,7 +35,6 @@ NAVIGATION: Final = (
     ("/dashboard/drift", "Drift"),
     ("/dashboard/performance", "Performance"),
     ("/dashboard/incidents", "Incidents"),
-    ("/dashboard/alerts", "Alerts"),
     ("/dashboard/models", "Models"),
     ("/dashboard/batch", "Batch"),
     ("/dashboard/log", "Log"),

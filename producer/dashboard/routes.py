@@ -3,7 +3,7 @@ them live, what they load.
 """
 
 from importlib.metadata import version
-from typing import Annotated, Any, Final, cast, get_args
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,6 +15,7 @@ from driftgauge.producer.dashboard.drift_page import drift_shown, performance_sh
 from driftgauge.producer.dashboard.model_page import model_card
 from driftgauge.producer.dashboard.rendering import Blank, page, root_of
 from driftgauge.producer.dashboard.standings import Standings
+from driftgauge.producer.dashboard.views.drift import Chosen
 from driftgauge.producer.dashboard.views.standings import Asked, Order, Status, table
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.health import unmonitored
@@ -70,9 +71,12 @@ def router(parts: Parts) -> APIRouter:
         version: str | None = None,
         statistic: str = PSI,
         feature: str | None = None,
+        show: Literal["changed", "all", ""] = "changed",
+        find: Annotated[str, Query(max_length=200)] = "",
+        page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
     ) -> Response:
-        """Return the drift of a model's version: all features over time, and one of them in
-        detail.
+        """Return the drift of a model's version: the columns that changed over time, or all of
+        them, and one of them in detail.
         """
         name = await _chosen(parts, model)
         if name is None:
@@ -81,7 +85,14 @@ def router(parts: Parts) -> APIRouter:
             request,
             "drift.html.j2",
             model=name,
-            **await drift_shown(parts, name, version, statistic, feature),
+            **await drift_shown(
+                parts,
+                name,
+                version,
+                statistic,
+                feature,
+                Chosen(find.strip(), show == "all", page_number),
+            ),
         )
 
     @routes.get("/dashboard/performance")

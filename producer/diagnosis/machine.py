@@ -31,9 +31,10 @@ def machine_checks(found: Found) -> Iterator[Check]:
     settings = found.settings
     folders = {
         "data folder": settings.data_dir,
-        "registry": settings.registry_dir,
         "reports folder": settings.reports_dir,
     }
+    if settings.registry_url is None:
+        folders["registry"] = settings.registry_dir
     for name, folder in folders.items():
         yield _writable(name, folder)
     yield _disk(settings.data_dir)

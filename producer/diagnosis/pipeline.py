@@ -14,7 +14,7 @@ from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import FORMAT_FIELD, FORMATS, Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.finding import Found
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 
 
@@ -70,16 +70,17 @@ def model_checks(found: Found, picture: Picture) -> Iterator[Check]:
 
 def _registered(settings: Settings) -> Check:
     name = "models"
+    place = settings.registry_url or settings.registry_dir.absolute()
     try:
-        registry = ModelRegistry(settings.registry_dir)
+        registry = registry_of(settings)
         models = registry.registered()
         without = [model for model in models if not registry.stages(model).production]
     except (DriftgaugeError, OSError) as error:
-        return wrong(name, f"{settings.registry_dir.absolute()} cannot be read", str(error))
+        return wrong(name, f"{place} cannot be read", str(error))
     if not models:
         return note(
             name,
-            f"none is registered in {settings.registry_dir.absolute()}",
+            f"none is registered in {place}",
             "Register one with `driftgauge models register`; `driftgauge demo` brings its own.",
         )
     if without:

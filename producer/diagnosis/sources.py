@@ -18,6 +18,7 @@ from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.finding import Found
+from driftgauge.shared.moments import Moment, untold
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -43,7 +44,7 @@ class OpenIncident(msgspec.Struct, frozen=True):
     severity: AlertSeverity
     headline: str
     advice: str
-    since: int
+    since: Moment
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -168,8 +169,8 @@ async def _asked(client: httpx.AsyncClient, model: str) -> CurrentWindow | None:
     """Ask the API for a model's current window; None if it has none, or none that can be read."""
     try:
         answer = await client.get("/drift", params={"model": model})
-        return _window(answer.content) if answer.is_success else None
-    except httpx.HTTPError:  # the rest is still of use
+        return untold(answer.json(), CurrentWindow) if answer.is_success else None
+    except (httpx.HTTPError, *UNREADABLE):  # the rest is still of use
         return None
 
 
@@ -199,7 +200,7 @@ async def _of_redis(settings: Settings, service: Service) -> Picture:
                 windows = [one for one in map(_window, packed) if one is not None]
                 return max(windows, key=lambda one: one.created, default=None)
 
-            told = {state.model: described(state) for state in states}
+            told = {state.model: msgspec.to_builtins(described(state)) for state in states}
             opened = _incidents(await open_incidents(client, keys, told))
             return Picture(service, told, await _windows(told, current), opened, "redis")
     finally:
@@ -211,7 +212,7 @@ def _incidents(events: Iterable[Any]) -> list[OpenIncident]:
     found = []
     for event in events:
         with suppress(msgspec.ValidationError):
-            found.append(msgspec.convert(event["data"], OpenIncident))
+            found.append(untold(event["data"], OpenIncident))
     return found
 
 

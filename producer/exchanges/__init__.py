@@ -1,1 +1,1 @@
-"""What other servers say and log of predictions: tensors, bodies, CloudEvents. Pure."""
+"""What other servers log: CloudEvents, and the halves of predictions in them."""

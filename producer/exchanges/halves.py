@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from driftgauge.producer.exchanges.cloudevents import CloudEvent
-from driftgauge.producer.exchanges.payloads import Answer, Row, answers_of, rows_of
 from driftgauge.shared.contract.events import Request, Response, Value
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.payloads.bodies import Answer, Row, answers_of, rows_of
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
 MOST_ID: Final = 120

@@ -17,6 +17,43 @@ MAX_ERRORS = 100
 RETRY_AFTER = {"Retry-After": "2"}
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    """A field or parameter that cannot be used.
+
+    Parameters
+    ----------
+    field
+        JSON pointer to it, such as `/features/age` or `/query/limit`.
+    message
+        What is wrong with it.
+    """
+
+    field: str
+    message: str
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error answer (RFC 9457); some operations add members of their own.
+
+    Parameters
+    ----------
+    type
+        Always `about:blank`: the status says what kind of problem it is.
+    title
+        The status in words.
+    detail
+        What was wrong, and what to do next.
+    errors
+        Each bad field or parameter, at most a hundred.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = []
+
+
 class Problem(Exception):
     """An error answer.
 

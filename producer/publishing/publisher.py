@@ -40,6 +40,7 @@ from driftgauge.shared.contract.events import (
 )
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.losses import Held
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
@@ -79,7 +80,7 @@ class Publisher:
         self._spool_first = settings.publish_mode == "spool_first"
         self._partitions: dict[str, int] = {}
         self._lanes = Lanes(keys)
-        self._versions = Versions(keys, self._lanes, settings.registry_dir)
+        self._versions = Versions(keys, self._lanes, registry_of(settings))
         self._receipts = Receipts(settings.ack_timeout_ms / 1000, self._late)
         self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes, keys.is_log_of)
         self._spooler = Spooler(

@@ -5,7 +5,6 @@ events.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import redis
@@ -15,6 +14,8 @@ from redis.asyncio.connection import AbstractConnection
 from driftgauge.producer.publishing.connection import ask
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.stages_file import STAGES_FILE
 
 LEAST_VERIFIED: Final = 100
 VERIFIED_IN: Final = 10
@@ -29,10 +30,10 @@ class Versions:
     Parameters
     ----------
     registry
-        Folder of the registered versions: one that was purged there is not published again.
+        The registered versions: one that was purged there is not published again.
     """
 
-    def __init__(self, keys: Keys, lanes: Lanes, registry: Path) -> None:
+    def __init__(self, keys: Keys, lanes: Lanes, registry: ModelRegistry) -> None:
         self._keys = keys
         self._registry = registry
         self._lanes = lanes
@@ -136,9 +137,14 @@ class Versions:
                     del versions[model]
 
     def _purged(self, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        folders = {model for model, _ in names if (self._registry / model).is_dir()}
+        there = {model: self._registry.versions(model) for model in {model for model, _ in names}}
+        known = {
+            model
+            for model, versions in there.items()
+            if versions or self._registry.storage.is_file(f"{model}/{STAGES_FILE}")
+        }
         return [
             (model, version)
             for model, version in names
-            if model in folders and not (self._registry / model / version).is_dir()
+            if model in known and version not in there[model]
         ]

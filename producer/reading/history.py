@@ -61,25 +61,24 @@ async def page(
     client: redis.asyncio.Redis,
     streams: Mapping[str, str],
     wanted: EventFilter,
-    count: int,
-    before: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> tuple[list[Any], str | None]:
-    """Return up to `count` transitions as events, newest first, and where the next page begins.
+    """Return up to `limit` transitions as events, newest first, and the cursor of the next page.
 
-    `streams` is the key of each model's stream. The second value is None if nothing is left;
-    otherwise it is the `before` of the next page.
+    `streams` is the key of each model's stream. The second value is None if nothing is left.
 
     Raises
     ------
     Problem
-        400 if `before` is not what a page returned.
+        400 if `cursor` is not what a page returned.
     """
 
     def decode(fields: Fields) -> Any:
         event = _event(fields)
         return event if wanted.matches(event) else None
 
-    return await merged_page(client, streams, decode, count, before)
+    return await merged_page(client, streams, decode, limit, cursor)
 
 
 async def life(
@@ -89,6 +88,13 @@ async def life(
 
     `streams` are the keys to look in.
     """
+    return [event for _, event in await placed_life(client, streams, field, value)]
+
+
+async def placed_life(
+    client: redis.asyncio.Redis, streams: Iterable[str], field: str, value: str
+) -> list[tuple[str, Any]]:
+    """Return the same, each transition behind its place in the stream, as text that sorts so."""
 
     def decode(fields: Fields) -> Any:
         event = _event(fields)
@@ -98,7 +104,7 @@ async def life(
 
     for stream in sorted(streams):
         walked = backwards_async(client, stream, Backwards(decode))
-        if found := [event async for _, event in walked]:
+        if found := [(f"{at.ms:020d}-{at.sequence:020d}", event) async for at, event in walked]:
             return found[::-1]
     return []
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.reading.pages import unknown_cursor
 from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async, whole
 from driftgauge.shared.contract.entry_id import EntryId, exclusive, is_entry_id
 from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction
@@ -122,7 +122,7 @@ class Page:
     Parameters
     ----------
     following
-        The `before` of the next page; empty at the log's beginning.
+        The cursor of the next page; empty at the log's beginning.
     read
         Number of entries that were read.
     """
@@ -136,17 +136,17 @@ async def page(
     client: redis.asyncio.Redis,
     logs: Sequence[str],
     wanted: PredictionFilter,
-    count: int,
-    before: str = "",
+    limit: int,
+    cursor: str = "",
     most: int = MOST_READ,
 ) -> Page:
-    """Return up to `count` predictions, newest first, from the entries before a place.
+    """Return up to `limit` predictions, newest first, from the entries before a place.
 
     Parameters
     ----------
     logs
         Keys of the model's partitions.
-    before
+    cursor
         The `following` of the previous page; empty for the newest predictions.
     most
         Most entries that are read; after them a page ends early, and the next one goes on.
@@ -154,16 +154,16 @@ async def page(
     Raises
     ------
     Problem
-        400 if `before` is malformed.
+        400 if `cursor` is malformed.
     """
     rows: list[Logged] = []
     read = 0
-    async with aclosing(_walk(client, logs, wanted, before)) as walked:
+    async with aclosing(_walk(client, logs, wanted, cursor)) as walked:
         async for place, row in walked:
             read += 1
             if row is not None:
                 rows.append(row)
-            if len(rows) == count or read == most:
+            if len(rows) == limit or read == most:
                 return Page(rows, str(place), read)
     return Page(rows, "", read)
 
@@ -272,7 +272,5 @@ def _place(text: str) -> Place | None:
         return None
     found = PLACE.fullmatch(text)
     if found is None or not is_entry_id(found[1]):
-        raise Problem(
-            400, "`before` is not the `next` of a page; leave it out to begin with the newest."
-        )
+        raise unknown_cursor()
     return Place(EntryId.parse(found[1]), int(found[2]))

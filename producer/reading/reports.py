@@ -26,23 +26,22 @@ from driftgauge.shared.unpacking import UNREADABLE
 
 
 async def page(
-    client: redis.asyncio.Redis, keys: Keys, models: Iterable[str], count: int, before: str | None
+    client: redis.asyncio.Redis, keys: Keys, models: Iterable[str], limit: int, cursor: str | None
 ) -> tuple[list[SnapshotSummary], str | None]:
-    """Return up to `count` reports, newest first, and where the next page begins.
-
-    The second value is None if nothing is left; otherwise it is the `before` of the next page.
+    """Return up to `limit` reports, newest first, and the cursor of the next page; None if nothing
+    is left.
 
     Raises
     ------
     Problem
-        400 if `before` is not what a page returned.
+        400 if `cursor` is not what a page returned.
     """
 
     def decode(fields: Fields) -> SnapshotSummary:
         return part_of(_event(fields), SnapshotSummary)
 
     streams = {model: keys.snapshots(model) for model in models}
-    return await merged_page(client, streams, decode, count, before)
+    return await merged_page(client, streams, decode, limit, cursor)
 
 
 async def latest(client: redis.asyncio.Redis, keys: Keys, model: str) -> Snapshot:

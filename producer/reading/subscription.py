@@ -18,6 +18,7 @@ from weakref import WeakSet
 import redis
 import redis.asyncio
 
+from driftgauge.producer.answers.cloud_events import telling
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.reading.positions import (
     Positions,
@@ -65,6 +66,7 @@ class Subscriptions:
         self.client = client
         self.kind = kind
         self._keys = keys
+        self._tell = telling(kind)
         self._stream_of = {"alert": keys.alerts, "incident": keys.incidents}[kind]
         self._most = most
         self._reading = asyncio.Semaphore(most_reads)
@@ -164,7 +166,9 @@ class Subscriptions:
             subscription.news.set()
         names = {self._stream_of(model): model for model in subscription.followed}
         return [
-            subscription.block(names[key.decode()], entry_id.decode(), fields.get(b"e", b""))
+            subscription.block(
+                names[key.decode()], entry_id.decode(), self._tell(fields.get(b"e", b""))
+            )
             for key, entries in found
             for entry_id, fields in entries
         ]

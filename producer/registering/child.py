@@ -30,6 +30,7 @@ NEEDED: Final = frozenset(
     f"DRIFTGAUGE_{name}"
     for name in (
         "REGISTRY_DIR",
+        "REGISTRY_URL",
         "PII_KEY",
         "MIN_REFERENCE_ROWS",
         "MIN_WINDOW_ROWS",

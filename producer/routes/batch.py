@@ -1,19 +1,23 @@
 """POST /predict_batch: score many rows, publish an event for each, and stream the answers."""
 
 from collections.abc import AsyncIterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import JSON, Content, answers, in_query, takes
+from driftgauge.producer.describing.schemas import Named, reference
 from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.rows import RowColumns
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.raw_body import UNPREDICTING, RawBodyRoute
 from driftgauge.producer.scoring.answers import AnswerText, CsvText, JsonText
-from driftgauge.producer.scoring.batch import Batch, Form
+from driftgauge.producer.scoring.batch import Batch, Form, RowAnswer
 
 AnswerForm = Literal["csv", "json"]
 ANSWERS: Final[dict[str, AnswerForm]] = {"text/csv": "csv", "application/json": "json"}
@@ -32,44 +36,42 @@ ROWS: Final = {
     "items": {"type": "object"},
     "description": "The features of each row, name to value.",
 }
-BODY: Final = {
-    "oneOf": [
-        {
-            "type": "object",
-            "required": ["rows"],
-            "additionalProperties": False,
-            "properties": {
-                "model": {"type": "string"},
-                "version": {"type": "string"},
-                "rows": ROWS,
-            },
+ROWS_OF_MODEL: Final = Named(
+    "BatchOfModel",
+    {
+        "type": "object",
+        "required": ["rows"],
+        "additionalProperties": False,
+        "properties": {
+            "model": {"type": "string"},
+            "version": {"type": "string"},
+            "rows": ROWS,
         },
-        ROWS,
-    ],
-}
-ROW: Final = {
-    "type": "object",
-    "required": ["row", "status"],
-    "properties": {
-        "row": {"type": "integer", "description": "From 1."},
-        "line": {"type": "integer", "description": "Where the row begins in a CSV file."},
-        "status": {"type": "string", "enum": ["ok", "invalid", "failed"]},
-        "id": {"type": "string"},
-        "prediction": {"type": ["number", "string"]},
-        "probabilities": {"type": "array", "items": {"type": "number"}},
-        "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]},
-        "errors": {"type": "array", "items": {"type": "object"}},
     },
-}
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "model": {"type": "string"},
-        "version": {"type": "string"},
-        "rows": {"type": "array", "items": ROW},
-        "summary": {"type": "object", "additionalProperties": {"type": "integer"}},
-    },
-}
+)
+BODY: Final = Named("Batch", {"oneOf": [reference(ROWS_OF_MODEL), ROWS]}, (ROWS_OF_MODEL,))
+TAKEN: Final[Content] = dict.fromkeys(FORMS, bytes) | {JSON: BODY, "text/csv": str}
+QUERY: Final = (
+    in_query("model", "Needed only when there are several, and the document names none."),
+    in_query("version", "A version in staging; that in production if absent."),
+    in_query("id_column", "Column of the rows that holds the predictions' ids; else made here."),
+    in_query("time_column", "Column of the rows that holds the event times; now if absent."),
+)
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """An answer for each row of a batch, in their order.
+
+    Parameters
+    ----------
+    summary
+        Number of rows by status, and by what became of their events.
+    """
+
+    model: str
+    version: str
+    rows: list[RowAnswer]
+    summary: dict[str, int]
 
 
 class BatchResponse(StreamingResponse):
@@ -91,8 +93,19 @@ def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
 
-    @routes.post("/predict_batch", openapi_extra=_documented())
+    @routes.post("/predict_batch")
     @needs("predict")
+    @takes(TAKEN, ENCODING, *QUERY)
+    @answers(
+        {JSON: BatchAnswer, "text/csv": str},
+        "An answer for each row, in their order.",
+        others={
+            406: "The header Accept asks for a form that is not given.",
+            409: UNPREDICTING,
+            501: "Parquet and Arrow need pyarrow, which is not installed.",
+            507: "There is no room on disk for the batch.",
+        },
+    )
     async def predict_batch(request: Request) -> Response:
         """Predict many rows. A row that does not fit gets an error in its place, and does not
         affect the others.
@@ -158,38 +171,3 @@ async def _stream(batch: Batch, text: AnswerText) -> AsyncIterator[bytes]:
     async for block in batch.answers():
         yield text.block(block)
     yield text.tail()
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI: as a raw route, with CSV beside JSON, and the model as a
-    parameter.
-    """
-    found = documented(BODY, 200, "An answer for each row, in their order.", ANSWER)
-    found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    found["requestBody"]["content"] |= {
-        name: {"schema": {"type": "string", "format": "binary"}}
-        for name in FORMS
-        if name not in ANSWERS
-    }
-    found["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    problem = found["responses"]["422"]["content"]
-    found["responses"]["413"] = {
-        "description": "Too many rows, or too large a body.",
-        "content": problem,
-    }
-    found["parameters"] += [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": meaning,
-        }
-        for name, meaning in (
-            ("model", "Needed only when there are several, and the document names none."),
-            ("version", "A version in staging; that in production if absent."),
-            ("id_column", "Column of the rows that holds the predictions' ids; else made here."),
-            ("time_column", "Column of the rows that holds the event times; now if absent."),
-        )
-    ]
-    return found

@@ -10,11 +10,15 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import answers, in_query, takes
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.raw_body import RawBodyRoute
 from driftgauge.shared.errors import BadData, NotInstalled
+from driftgauge.shared.reference.columns.choices import ColumnRow
 
 Many = Literal["one", "many"]
 OPTIONS: Final[Mapping[str, tuple[Many, str]]] = {
@@ -35,27 +39,29 @@ OPTIONS: Final[Mapping[str, tuple[Many, str]]] = {
 }
 SPECIAL: Final = ("prediction_column", "target_column", "time_column", "probability_column")
 UNITS: Final = ("s", "ms", "us", "ns")
-COLUMN: Final = {
-    "type": "object",
-    "properties": {
-        "column": {"type": "string"},
-        "kind": {"type": "string"},
-        "why": {"type": "string"},
-        "missing": {"type": "number", "description": "Share of the rows."},
-        "distinct": {"type": "integer"},
-        "shown": {"type": "string", "description": "Range or top values; not of personal columns."},
-        "warnings": {"type": "array", "items": {"type": "string"}},
-        "unit": {"type": "string", "description": "Of its numbers; empty if none is known."},
-    },
-}
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "rows": {"type": "integer"},
-        "columns": {"type": "array", "items": COLUMN},
-        "remarks": {"type": "array", "items": {"type": "string"}},
-    },
-}
+LIST: Final = {"type": "array", "items": {"type": "string"}}
+UNIT: Final = {"type": "string", "enum": [*UNITS]}
+PARAMETERS: Final = [
+    in_query(name, meaning, LIST if times == "many" else UNIT if name == "time_unit" else None)
+    for name, (times, meaning) in OPTIONS.items()
+]
+TABLES: Final = dict.fromkeys(
+    ("text/csv", "application/x-ndjson", "application/octet-stream"), bytes
+)
+
+
+class ColumnsAnswer(msgspec.Struct, frozen=True):
+    """How a registration would take the columns of a table.
+
+    Parameters
+    ----------
+    remarks
+        What is to be said of the table as a whole.
+    """
+
+    rows: int
+    columns: list[ColumnRow]
+    remarks: list[str]
 
 
 def router(parts: Parts) -> APIRouter:
@@ -63,9 +69,15 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawBodyRoute, tags=["models"])
     turn = asyncio.Lock()
 
-    @routes.post("/columns", openapi_extra=_documented())
+    @routes.post("/columns")
     @needs("admin")
-    async def columns(request: Request) -> Response:
+    @takes(TABLES, ENCODING, *PARAMETERS)
+    @answers(
+        ColumnsAnswer,
+        "How each column is taken.",
+        others={501: "Parquet and Arrow need pyarrow, which is not installed."},
+    )
+    async def recognise_columns(request: Request) -> Response:
         """Tell how a registration would take each column of a table (CSV, JSON lines, Parquet or
         Arrow), as `driftgauge models register` prints it. One table at a time is read.
         """
@@ -73,21 +85,14 @@ def router(parts: Parts) -> APIRouter:
         body = await read_body(request, parts.settings.events_max_bytes)
         async with turn:
             found = await asyncio.to_thread(_taken, body, given, parts.settings.data_dir)
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        return answer(found)
 
     return routes
 
 
 def _options(request: Request) -> dict[str, Any]:
-    """Read the query; a name that is no option is refused, since it would change nothing."""
+    """Read the query."""
     query = request.query_params
-    unknown = sorted({*query} - {*OPTIONS})
-    if unknown:
-        raise Problem(
-            422,
-            f"{', '.join(name[:40] for name in unknown[:5])}: no such option; there are "
-            f"{', '.join(OPTIONS)}.",
-        )
     given: dict[str, Any] = {
         name: tuple(query.getlist(name)) if times == "many" else query.get(name)
         for name, (times, _) in OPTIONS.items()
@@ -97,7 +102,7 @@ def _options(request: Request) -> dict[str, Any]:
     return given | {"types": given["type"], "units": given["unit"]}
 
 
-def _taken(body: bytes, given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _taken(body: bytes, given: Mapping[str, Any], folder: Path) -> ColumnsAnswer:
     """Read a table and recognise its columns."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="columns-") as file:
@@ -111,7 +116,7 @@ def _taken(body: bytes, given: Mapping[str, Any], folder: Path) -> dict[str, Any
             raise Problem(422, str(error).replace(file.name, "The body")) from error
 
 
-def _recognised(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+def _recognised(path: Path, given: Mapping[str, Any]) -> ColumnsAnswer:
     # slow to import, and an API that only watches needs none
     from driftgauge.shared.reference.columns.choices import Choices, Circumstances
     from driftgauge.shared.reference.columns.whole_table import recognise
@@ -128,36 +133,14 @@ def _recognised(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     features = {name: cells for name, cells in table.columns.items() if name not in special}
     place = Circumstances(timed=given["time_column"] is not None)
     found, _, remark = recognise(features, choices, place)
-    return {
-        "rows": len(table.places),
-        "columns": [row for _, row in found.values()],
-        "remarks": [one.replace(str(path), "The body") for one in (*table.remarks, remark) if one],
-    }
+    return ColumnsAnswer(
+        len(table.places),
+        [row for _, row in found.values()],
+        [one.replace(str(path), "The body") for one in (*table.remarks, remark) if one],
+    )
 
 
 def _special(given: Mapping[str, Any]) -> Sequence[str]:
     """Return the columns that are no features."""
     said = (given[name] for name in SPECIAL)
     return [name for one in said for name in ((one,) if isinstance(one, str) else one or ())]
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI."""
-    found = documented({}, 200, "How each column is taken.", ANSWER)
-    found["requestBody"]["content"] = {
-        name: {"schema": {"type": "string", "format": "binary"}}
-        for name in ("text/csv", "application/x-ndjson", "application/octet-stream")
-    }
-    found["parameters"] += [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": {"type": "string"}
-            if times == "one"
-            else {"type": "array", "items": {"type": "string"}},
-            "description": meaning,
-        }
-        for name, (times, meaning) in OPTIONS.items()
-    ]
-    return found

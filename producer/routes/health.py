@@ -8,17 +8,37 @@ made. /readyz answers the first one, /readyz?monitoring the second.
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import redis
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
+from driftgauge.producer.answers.health import (
+    Alive,
+    FollowerHealth,
+    Health,
+    JudgingHealth,
+    Lag,
+    MissingNumbers,
+    ModelHealth,
+    PartitionHealth,
+    Readiness,
+    RefusedEvents,
+    RefusedField,
+    RefusedVersion,
+    Ring,
+    Served,
+    Spooled,
+    Task,
+)
+from driftgauge.producer.describing.declared import JSON, Answer, answers
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.model_state import ModelState, PartitionState
+from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.feed import Unmonitored
@@ -37,23 +57,15 @@ NO_WORKER: Final = (
     "log."
 )
 
-Flag = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
+SET_BY_NAME: Final = BeforeValidator(lambda given: True if given == "" else given)
 """A parameter of a URL that is set by its name alone: `?monitoring`."""
-ANSWER: Final = {
-    "type": "object",
-    "required": ["status"],
-    "properties": {
-        "status": {"type": "string", "enum": ["ready", "degraded"]},
-        "reasons": {"type": "array", "items": {"type": "string"}},
-        "models": {"type": "object"},
-    },
-}
-READY: Final[dict[int | str, dict[str, Any]]] = {
-    NOT_READY: {
-        "description": "No model can predict; with `monitoring`, what is logged is not monitored.",
-        "content": {"application/json": {"schema": ANSWER}},
-    }
-}
+Verbose = Annotated[bool, SET_BY_NAME, Query(description="Tell more.")]
+Monitoring = Annotated[
+    bool, SET_BY_NAME, Query(description="Ask whether what is logged is monitored.")
+]
+UNREADY: Final = Answer(
+    "No model can predict; with `monitoring`, what is logged is not monitored.", {JSON: Readiness}
+)
 
 
 def router(parts: Parts) -> APIRouter:
@@ -62,50 +74,51 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/health")
     @needs("read")
-    async def health(*, verbose: Flag = False) -> dict[str, Any]:
+    @answers(Health, "How the API is.")
+    async def get_health(*, verbose: Verbose = False) -> Response:
         """Return the state in numbers; `verbose` adds what is counted, waits and is owned, per
         model and partition.
         """
         publisher = parts.publisher
-        found = {
-            "status": "degraded" if reasons(parts) else "ok",
-            "redis": "connected" if publisher.connected else "away",
-            "models": {
-                served.model: served.version for served in parts.serving.production.values()
-            },
-            "queued": publisher.queued,
-            "spooled": {"events": publisher.spool.events, "bytes": publisher.spool.bytes},
-            "published": publisher.published,
-            "resent": publisher.sender.resent,
-            "ring": {
-                "bytes": publisher.sender.ring.bytes,
-                "shortened": publisher.sender.ring.shortened,
-            },
-            "dropped": dict(publisher.dropped),
-            "refused": dict(parts.refusals.events),
-            "refused_labels": dict(parts.refused_labels.events),
-            "hanging": {
-                model: hang.version
-                for model, hang in parts.scorer.hanging(parts.serving.production).items()
-            },
-            "damaged": publisher.spool.damaged,
-            "adopted": publisher.spool.adopted,
-        }
-        if not verbose:
-            return found
-        return {**found, "tasks": _tasks(parts.supervisor), **await _pipeline(parts)}
+        hanging = parts.scorer.hanging(parts.serving.production)
+        pipeline, reason = await _pipeline(parts) if verbose else (msgspec.UNSET, "")
+        return answer(
+            Health(
+                status="degraded" if reasons(parts) else "ok",
+                redis="connected" if publisher.connected else "away",
+                models={
+                    served.model: served.version for served in parts.serving.production.values()
+                },
+                queued=publisher.queued,
+                spooled=Spooled(publisher.spool.events, publisher.spool.bytes),
+                published=publisher.published,
+                resent=publisher.sender.resent,
+                ring=Ring(publisher.sender.ring.bytes, publisher.sender.ring.shortened),
+                dropped=dict(publisher.dropped),
+                refused=dict(parts.refusals.events),
+                refused_labels=dict(parts.refused_labels.events),
+                hanging={model: hang.version for model, hang in hanging.items()},
+                damaged=publisher.spool.damaged,
+                adopted=publisher.spool.adopted,
+                tasks=_tasks(parts.supervisor) if verbose else None,
+                pipeline=pipeline,
+                reason=reason,
+            )
+        )
 
     @routes.get("/livez")
     @for_everybody
-    async def livez() -> dict[str, str]:
+    @answers(Alive, "The process lives.")
+    async def get_liveness() -> Response:
         """Answer, which is all that is asked."""
-        return {"status": "alive"}
+        return answer(Alive())
 
-    @routes.get("/readyz", responses=READY)
+    @routes.get("/readyz")
     @for_everybody
-    async def readyz(
-        request: Request, answer: Response, *, verbose: Flag = False, monitoring: Flag = False
-    ) -> dict[str, Any]:
+    @answers(Readiness, "A model can predict.", others={NOT_READY: UNREADY})
+    async def get_readiness(
+        request: Request, *, verbose: Verbose = False, monitoring: Monitoring = False
+    ) -> Response:
         """Tell whether all is well. 503 only if no model can predict: without Redis or a worker
         the API is degraded and still serves, so that is 200 too.
 
@@ -117,15 +130,18 @@ def router(parts: Parts) -> APIRouter:
         task the age of its last successful look.
         """
         found = blindness(parts) if monitoring else reasons(parts)
-        if found if monitoring else _nothing_predicts(parts):
-            answer.status_code = NOT_READY
-        status = {"status": "degraded" if found else "ready"}
-        if not caller_of(request).allows("read"):
-            return status
-        ready = {**status, "reasons": found}
-        if not verbose:
-            return ready
-        return {**ready, "models": _served(parts.serving), "tasks": _tasks(parts.supervisor)}
+        unready = found if monitoring else _nothing_predicts(parts)
+        reader = caller_of(request).allows("read")
+        more = reader and verbose
+        return answer(
+            Readiness(
+                "degraded" if found else "ready",
+                found if reader else None,
+                _served(parts.serving) if more else None,
+                _tasks(parts.supervisor) if more else None,
+            ),
+            NOT_READY if unready else 200,
+        )
 
     return routes
 
@@ -226,32 +242,29 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
         )
 
 
-def _tasks(supervisor: Supervisor) -> dict[str, Any]:
+def _tasks(supervisor: Supervisor) -> dict[str, Task]:
     """Describe the background tasks."""
     return {
-        name: {
-            "last_success_seconds": round(task.age_s, 1),
-            "failures": task.failures,
-            "fault": task.fault or None,
-        }
+        name: Task(round(task.age_s, 1), task.failures, task.fault or None)
         for name, task in supervisor.tasks.items()
     }
 
 
-def _served(serving: Serving) -> dict[str, Any]:
+def _served(serving: Serving) -> dict[str, Served]:
     """Describe what serves each model, and what should and cannot; a fault without a model is among
     the reasons.
     """
-    found: dict[str, Any] = {}
+    found = {}
     for model in sorted(serving.production.keys() | (serving.faults.keys() - {""})):
         served, fault = serving.production.get(model), serving.faults.get(model)
-        found[model] = {"serving": None if served is None else served.version}
-        if fault is not None:
-            found[model]["refused"] = {"version": fault.version or None, "reason": fault.reason}
+        found[model] = Served(
+            None if served is None else served.version,
+            None if fault is None else RefusedVersion(fault.version or None, fault.reason),
+        )
     return found
 
 
-async def _pipeline(parts: Parts) -> dict[str, Any]:
+async def _pipeline(parts: Parts) -> tuple[dict[str, ModelHealth] | None, str]:
     """Describe the pipeline; None with the reason if it cannot be read, since health has to
     answer.
     """
@@ -259,63 +272,55 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
         async with asyncio.timeout(TIMEOUT_S):
             states = await parts.pipeline.read(await parts.pipeline.models())
     except (*UNAVAILABLE, TimeoutError):
-        return {"pipeline": None, "reason": "Redis does not answer."}
+        return None, "Redis does not answer."
     except (redis.RedisError, BadData) as error:
-        return {"pipeline": None, "reason": f"What stands in Redis cannot be read: {error}"}
-    return {"pipeline": {state.model: described(state) for state in states}}
+        return None, f"What stands in Redis cannot be read: {error}"
+    return {state.model: described(state) for state in states}, ""
 
 
-def described(state: ModelState) -> dict[str, Any]:
+def described(state: ModelState) -> ModelHealth:
     """Describe a model's part of the pipeline."""
-    return {
-        "events": state.events,
-        "refused": _refused(state.refused),
-        "refused_labels": _refused(state.refused_labels),
-        "missing": dict(zip(("waiting", "held_by_nobody"), waiting_and_lost(state), strict=True)),
-        "unreadable": state.unreadable,
-        "partitions": [_partition(state, partition) for partition in state.partitions],
-        "judging": {
-            "owned": state.judging_owned,
-            "panes_behind": [partition.panes_behind for partition in state.partitions],
-            "panes_waiting": [partition.waiting for partition in state.partitions],
-            "dead_letters": state.judging_dead,
-            "labels_too_late": state.labels_too_late,
-            "fault": _told(state.judging_fault),
+    return ModelHealth(
+        events=state.events,
+        refused=_refused(state.refused),
+        refused_labels=_refused(state.refused_labels),
+        missing=MissingNumbers(*waiting_and_lost(state)),
+        unreadable=state.unreadable,
+        partitions=[_partition(state, partition) for partition in state.partitions],
+        judging=JudgingHealth(
+            owned=state.judging_owned,
+            panes_behind=[partition.panes_behind for partition in state.partitions],
+            panes_waiting=[partition.waiting for partition in state.partitions],
+            dead_letters=state.judging_dead,
+            labels_too_late=state.labels_too_late,
+            fault=_told(state.judging_fault),
+        ),
+        followers={
+            name: FollowerHealth(_told(state.follower_faults.get(name))) for name in FOLLOWERS
         },
-        "followers": {
-            name: {"fault": _told(state.follower_faults.get(name))} for name in FOLLOWERS
-        },
-    }
+    )
 
 
-def _told(fault: StageFault | None) -> dict[str, Any] | None:
-    """Describe what a stage fails on; None once it goes on."""
-    return None if fault is None or fault.over else msgspec.structs.asdict(fault)
+def _told(fault: StageFault | None) -> StageFault | None:
+    """Return what a stage fails on; None once it goes on."""
+    return None if fault is None or fault.over else fault
 
 
-def _refused(hour: RefusedHour) -> dict[str, Any]:
-    return {
-        "last_hour": hour.refused,
-        "taken_last_hour": hour.taken,
-        "fields": [msgspec.structs.asdict(fault) for fault in hour.faults],
-    }
+def _refused(hour: RefusedHour) -> RefusedEvents:
+    fields = [RefusedField(fault.field, fault.reason, fault.events) for fault in hour.faults]
+    return RefusedEvents(hour.refused, hour.taken, fields)
 
 
-def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
+def _partition(state: ModelState, partition: PartitionState) -> PartitionHealth:
     backlog = partition.backlog
-    return {
-        "partition": partition.partition,
-        "owned": partition.owned,
-        "counted": partition.counted,
-        "missing": partition.counters.missing,
-        "rolled_back": partition.rolled_back,
-        "dead_letters": partition.dead_letters,
-        "exchanges": msgspec.structs.asdict(partition.counters.exchanges),
-        "fault": _told(partition.fault),
-        "lag": {
-            "entries": backlog.entries,
-            "exact": backlog.exact,
-            "seconds": backlog.seconds,
-            "oldest_seconds": age_s(state, partition),
-        },
-    }
+    return PartitionHealth(
+        partition=partition.partition,
+        owned=partition.owned,
+        counted=partition.counted,
+        missing=partition.counters.missing,
+        rolled_back=partition.rolled_back,
+        dead_letters=partition.dead_letters,
+        exchanges=partition.counters.exchanges,
+        fault=_told(partition.fault),
+        lag=Lag(backlog.entries, backlog.exact, backlog.seconds, age_s(state, partition)),
+    )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, generate_latest
 
 from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
 from driftgauge.producer.watching.watchdog import firing_rules
@@ -22,9 +23,10 @@ def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=Guarded, tags=["health"])
 
-    @routes.get("/metrics", response_class=Response)
+    @routes.get("/metrics")
     @needs("read")
-    async def scrape() -> Response:
+    @answers({"text/plain": str}, "All metrics.")
+    async def get_metrics() -> Response:
         """Return all metrics in the Prometheus text format."""
         registry = CollectorRegistry()  # of this scrape alone: the library's own is process-wide
         registry.register(

@@ -9,6 +9,8 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import answers, takes
+from driftgauge.producer.describing.schemas import Named
 from driftgauge.producer.http.problems import Problem, invalid
 from driftgauge.producer.intake.documents import (
     decode,
@@ -19,11 +21,12 @@ from driftgauge.producer.intake.documents import (
     read_body,
     strict_fault,
 )
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.turns import run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.raw_body import NO_MODEL, UNPREDICTING, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
@@ -32,47 +35,47 @@ from driftgauge.shared.reference.schema import FieldError
 
 CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
 
-BODY: Final = {
-    "type": "object",
-    "required": ["features"],
-    "additionalProperties": False,
-    "properties": {
-        "features": {
-            "type": "object",
-            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
-            "description": "Name to value, as in the model's schema (GET /model-info).",
-        },
-        "id": {
-            "type": "string",
-            "maxLength": 128,
-            "description": "Makes a retry count once; made here if absent.",
-        },
-        "model": {"type": "string", "description": "Needed only when there are several."},
-        "version": {
-            "type": "string",
-            "description": "A version in staging; that in production if absent.",
+BODY: Final = Named(
+    "PredictionRequest",
+    {
+        "type": "object",
+        "required": ["features"],
+        "additionalProperties": False,
+        "properties": {
+            "features": {
+                "type": "object",
+                "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
+                "description": "Name to value, as in the model's schema (GET /model-info).",
+            },
+            "id": {
+                "type": "string",
+                "maxLength": 128,
+                "description": "Makes a retry count once; made here if absent.",
+            },
+            "model": {"type": "string", "description": "Needed only when there are several."},
+            "version": {
+                "type": "string",
+                "description": "A version in staging; that in production if absent.",
+            },
         },
     },
-}
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string"},
-        "model": {"type": "string"},
-        "version": {"type": "string"},
-        "prediction": {"type": ["number", "string"]},
-        "probabilities": {
-            "type": "array",
-            "items": {"type": "number"},
-            "description": "Of the schema's classes in order; absent if the model gives none.",
-        },
-        "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]},
-    },
-}
+)
 
 
-class Answer(msgspec.Struct, gc=False, omit_defaults=True):
-    """The answer; `event` tells what became of the event."""
+class PredictionAnswer(msgspec.Struct, gc=False, omit_defaults=True):
+    """The prediction of a row.
+
+    Parameters
+    ----------
+    id
+        Id of the prediction; its label names it.
+    version
+        The version that predicted.
+    event
+        What became of its event: it is in Redis, on disk, in memory, or nowhere for want of room.
+    probabilities
+        Of the schema's classes in their order; absent if the model gives none.
+    """
 
     id: str
     model: str
@@ -89,8 +92,10 @@ def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
 
-    @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
+    @routes.post("/predict")
     @needs("predict")
+    @takes(BODY, ENCODING)
+    @answers(PredictionAnswer, "The prediction.", others={404: NO_MODEL, 409: UNPREDICTING})
     async def predict(request: Request) -> Response:
         """Predict one row. `event` in the answer tells whether the event is already in Redis or on
         disk.
@@ -116,7 +121,7 @@ def router(parts: Parts) -> APIRouter:
         )
         request.scope[PREDICTIONS] = ((served, event),)
         outcome = await parts.publisher.publish(served.model, event)
-        answer = Answer(
+        answer = PredictionAnswer(
             event.id, served.model, served.version, score.prediction, outcome, score.probabilities
         )
         return Response(_encode(answer), media_type="application/json")

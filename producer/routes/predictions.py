@@ -2,64 +2,126 @@
 file.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BeforeValidator, FiniteFloat
+from pydantic import FiniteFloat
 
 from driftgauge.producer.access.control import Guarded, caller_of, needs
-from driftgauge.producer.http.problems import invalid
+from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.intake.documents import MAX_ID
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import prediction_log
 from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter
+from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.routes.parameters import (
+    UNLESS_EMPTY,
+    Cursor,
+    Limit,
+    ModelName,
+    Since,
+    Until,
+)
 from driftgauge.producer.scoring.answers import table
-from driftgauge.shared.durations import milliseconds
-from driftgauge.shared.reference.schema import FieldError, Schema
+from driftgauge.shared.contract.events import Source, Value
+from driftgauge.shared.moments import Moment, iso
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.unpacking import UNREADABLE
+from driftgauge.shared.versions.manifest import PublishedVersion
 
 BLOCK: Final = 200
 COLUMNS: Final = ("time", "id", "version", "source", "prediction", "label", "latency_ms")
 
-Number = Annotated[FiniteFloat | None, BeforeValidator(lambda text: text or None)]
-"""A number, or nothing: a form sends its empty fields too."""
+Bound = Annotated[FiniteFloat | None, UNLESS_EMPTY]
+
+
+class LoggedPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A prediction as its log has it.
+
+    Parameters
+    ----------
+    time
+        When it was made.
+    entered
+        When it came into the log.
+    features
+        Name of each feature to its value, null for a missing one; without those that are dropped as
+        personal.
+    positional
+        The values alone, in the order of the version's schema, where nothing knows that schema any
+        more; `features` is empty then.
+    label
+        The true value, if it came.
+    probabilities
+        Of the schema's classes, in their order.
+    client_id
+        Whether the client chose the id.
+    received
+        When the API took it; only of events whose id the client chose.
+    """
+
+    id: str
+    version: str
+    time: Moment
+    entered: Moment
+    features: dict[str, Value]
+    prediction: float | str | None
+    source: Source
+    latency_ms: float | None = None
+    label: float | str | None = None
+    probabilities: list[float] | None = None
+    client_id: bool = False
+    received: Moment | None = None
+    positional: list[Value] = []
+
+
+class PredictionPage(msgspec.Struct, frozen=True):
+    """A page of predictions; it may have fewer than were asked for, and yet have a next one.
+
+    Parameters
+    ----------
+    next
+        Cursor of the next page; null on the last one.
+    read
+        Entries of the log that were read for it.
+    """
+
+    predictions: list[LoggedPrediction]
+    next: str | None
+    read: int
+
+
+def row_filter(
+    version: Annotated[str, Query(max_length=64, description="Only of this version.")] = "",
+    least: Annotated[Bound, Query(description="Least predicted number.")] = None,
+    most: Annotated[Bound, Query(description="Largest predicted number.")] = None,
+    prediction: Annotated[str, Query(max_length=1024, description="A predicted category.")] = "",
+    id: Annotated[  # noqa: A002  the parameter's public name
+        str, Query(max_length=MAX_ID, description="The prediction of this id.")
+    ] = "",
+) -> PredictionFilter:
+    """Read the filters of a request but those by time."""
+    return PredictionFilter(version.strip(), None, None, least, most, prediction, id.strip())
 
 
 def prediction_filter(
-    version: Annotated[str, Query(max_length=64)] = "",
-    since: Annotated[
-        str, Query(max_length=64, description="ISO 8601, UTC where it has no zone.")
-    ] = "",
-    until: Annotated[str, Query(max_length=64, description="As `since`; not included.")] = "",
-    least: Number = None,
-    most: Number = None,
-    prediction: Annotated[str, Query(max_length=1024, description="A predicted category.")] = "",
-    id: Annotated[str, Query(max_length=MAX_ID)] = "",  # noqa: A002  the parameter's public name
+    rows: Annotated[PredictionFilter, Depends(row_filter)],
+    since: Since = None,
+    until: Until = None,
 ) -> PredictionFilter:
-    """Read the filters of a request.
+    """Read the filters of a request."""
+    return replace(rows, since_ms=since, until_ms=until)
 
-    Raises
-    ------
-    Problem
-        422 for a time that is none.
-    """
-    times = {name: _milliseconds(text) for name, text in (("since", since), ("until", until))}
-    wrong = [name for name, found in times.items() if found == -1]
-    if wrong:
-        raise invalid(
-            [
-                FieldError(f"/query/{name}", "must be a time such as 2025-11-20T20:15")
-                for name in wrong
-            ]
-        )
-    return PredictionFilter(
-        version.strip(), times["since"], times["until"], least, most, prediction, id.strip()
-    )
+
+FORMS: Final = {"application/json": PredictionPage, "text/csv": str}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -68,24 +130,28 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/predictions")
     @needs("read")
-    async def predictions(
+    @answers(FORMS, "A page of predictions, the newest first; as CSV all of them.")
+    async def list_predictions(
         request: Request,
         wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
-        model: str | None = None,
-        count: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: Annotated[str, Query(max_length=64)] = "",
-        format: Literal["json", "csv"] = "json",  # noqa: A002  the parameter's public name
+        model: ModelName = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        format: Annotated[  # noqa: A002  the parameter's public name
+            Literal["json", "csv"], Query(description="JSON in pages, or all of them as one CSV.")
+        ] = "json",
     ) -> Response:
-        """Return the wanted predictions, newest first: JSON has `next`, which is `before` of the
-        next page; CSV has all.
-        """
+        """Return the wanted predictions, newest first, each with its label if one came."""
         name = await known_model(parts, model)
         logs = await parts.pipeline.logs(name)
         if format == "json":
-            found = await prediction_log.page(parts.reader, logs, wanted, count, before)
-            rows = [_described(row) for row in found.rows]
-            body = {"predictions": rows, "next": found.following or None, "read": found.read}
-            return Response(msgspec.json.encode(body), media_type="application/json")
+            found = await prediction_log.page(parts.reader, logs, wanted, limit, cursor or "")
+            schemas = {
+                version: await schema_of(parts, name, version)
+                for version in {row.event.version for row in found.rows}
+            }
+            rows = [_described(row, schemas[row.event.version]) for row in found.rows]
+            return answer(PredictionPage(rows, found.following or None, found.read))
         schema = await schema_of(parts, name, wanted.version)
         walked = prediction_log.walk(parts.reader, logs, wanted)
         caller = caller_of(request)
@@ -101,13 +167,22 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def schema_of(parts: Parts, model: str, version: str) -> Schema | None:
-    """Return the schema of a version, of the one in production if none is named; None if this API
-    has it not.
+    """Return the schema of what the log holds of a version, of the one in production if none is
+    named; None if it is neither in the registry here nor in Redis.
     """
     served = parts.serving.production.get(model)
     if version and (served is None or served.version != version):
         served = await parts.serving.version(model, version)
-    return None if served is None else served.schema
+    if served is not None:
+        return served.schema.stream
+    reading: Any = parts.reader.hget(parts.keys.versions(model), version)
+    packed: bytes | None = await reading
+    if packed is None:
+        return None
+    try:
+        return (await asyncio.to_thread(PublishedVersion.unpack, packed)).schema.stream
+    except UNREADABLE:  # another release published it
+        return None
 
 
 def file_name(model: str) -> str:
@@ -143,7 +218,7 @@ def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[obje
     event = row.event
     given = {} if schema is None else dict(zip(schema.names, event.features, strict=False))
     found = [
-        moment(row.time_ms),
+        iso(row.time_ms),
         event.id,
         event.version,
         event.source,
@@ -154,33 +229,22 @@ def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[obje
     return [*found, *(given.get(name) for name in names)]
 
 
-def moment(time_ms: int) -> str:
-    """Return a time to the millisecond, in UTC.
-
-    Examples
-    --------
-    >>> moment(1714557600123)
-    '2024-05-01T10:00:00.123Z'
-    """
-    return (
-        datetime.fromtimestamp(time_ms / 1000, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
+def _described(row: Logged, schema: Schema | None) -> LoggedPrediction:
+    event = row.event
+    names = () if schema is None else schema.names
+    known = len(names) == len(event.features)
+    return LoggedPrediction(
+        id=event.id,
+        version=event.version,
+        time=row.time_ms,
+        entered=row.place.entry.ms,
+        features=dict(zip(names, event.features, strict=True)) if known else {},
+        prediction=event.prediction,
+        source=event.source,
+        latency_ms=event.latency_ms,
+        label=row.label,
+        probabilities=event.probabilities,
+        client_id=event.client_id,
+        received=event.received,
+        positional=[] if known else event.features,
     )
-
-
-def _described(row: Logged) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(row.event)
-    found |= {"time": row.time_ms, "entered": row.place.entry.ms}
-    return found if row.label is None else {**found, "label": row.label}
-
-
-def _milliseconds(text: str) -> int | None:
-    """Read a time; None if there is none, -1 if it is malformed."""
-    text = text.strip()
-    if not text:
-        return None
-    found = milliseconds(text)
-    if found is None:
-        found = milliseconds(f"{text}Z")  # as a browser's field for a time gives it
-    return -1 if found is None else found

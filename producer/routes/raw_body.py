@@ -2,13 +2,19 @@
 prediction does.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from fastapi import Request, Response
 
 from driftgauge.producer.access.control import Guarded
-from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
+
+NO_MODEL: Final = "There is no model of this name in production; the answer names those that are."
+MISNUMBERED: Final = (
+    "The publisher numbers by another number of partitions than the model has; the answer says "
+    "which."
+)
+UNPREDICTING: Final = "The model is only monitored: it has nothing to predict with."
 
 
 class RawBodyRoute(Guarded):
@@ -16,32 +22,3 @@ class RawBodyRoute(Guarded):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
-
-
-def documented(
-    body: Mapping[str, Any], status: int, meaning: str, answer: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Describe a raw route's body and answer for OpenAPI; its header says how the body is
-    compressed.
-    """
-    problem = {"application/problem+json": {"schema": {"type": "object"}}}
-    return {
-        "parameters": [ENCODING],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {
-            str(status): {
-                "description": meaning,
-                "content": {"application/json": {"schema": answer}},
-            },
-            "413": {
-                "description": "Too large a body, as sent or unpacked.",
-                "content": problem,
-            },
-            "415": {"description": "A Content-Encoding that is not taken.", "content": problem},
-            "422": {"description": "Every bad field, by JSON pointer.", "content": problem},
-            "503": {
-                "description": "No model is loaded, it does not answer, or there is no room.",
-                "content": problem,
-            },
-        },
-    }

@@ -6,25 +6,35 @@ statistics are its own; this process stores it in the registry, and writes the c
 """
 
 import asyncio
-from typing import Final
+from typing import Annotated, Final
 
 import redis
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from driftgauge.producer.access.control import Guarded, caller_of, needs
+from driftgauge.producer.describing.declared import answers, takes
+from driftgauge.producer.describing.schemas import Named
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import Check
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading import proposals, reference_history
-from driftgauge.producer.routes.raw_body import documented
+from driftgauge.producer.reading import proposals
+from driftgauge.producer.reading.reference_history import (
+    AcceptedChange,
+    ReferencePage,
+    described,
+    reference_history,
+)
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.parameters import Cursor, Model, Version
 from driftgauge.producer.routes.registry_requests import (
     check_version_name,
     from_registry,
-    json_answer,
     read_fields,
 )
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import publish
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -70,28 +80,38 @@ REASON: Final = {
     "maxLength": MAX_REASON,
     "description": "Stands in the history.",
 }
-ACCEPTANCE: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["reason"],
-    "properties": {
-        "window": {
-            "type": "string",
-            "default": WINDOW,
-            "description": "Latest rows to take, such as 36h or 14d.",
+ACCEPTANCE: Final = Named(
+    "ReferenceAcceptance",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["reason"],
+        "properties": {
+            "window": {
+                "type": "string",
+                "default": WINDOW,
+                "description": "Latest rows to take, such as 36h or 14d.",
+            },
+            "reason": REASON,
         },
-        "reason": REASON,
+        "example": {"window": "14d", "reason": "second furnace since March"},
     },
-    "example": {"window": "14d", "reason": "second furnace since March"},
-}
-UNDOING: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["reason"],
-    "properties": {"reason": REASON},
-    "example": {"reason": "was too early"},
-}
-CHANGE: Final = {"type": "object", "description": "The change, as the history has it."}
+)
+UNDOING: Final = Named(
+    "ReferenceUndo",
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["reason"],
+        "properties": {"reason": REASON},
+        "example": {"reason": "was too early"},
+    },
+)
+MADE: Final = "The change, as the history has it."
+DAMAGED: Final = "What stands in the registry cannot be read."
+UNFIT: Final = "No reference can be made of what was counted; the answer says why."
+TOO_LONG: Final = "The reference was not made in time. Nothing has changed."
+MOST: Final = "Most entries of the answer."
 ACCEPTANCE_CHECKS: Final[dict[str, Check]] = {"window": is_window, "reason": is_reason}
 UNDOING_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
 
@@ -99,26 +119,30 @@ UNDOING_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["models"])
-    registry = ModelRegistry(parts.settings.registry_dir)
+    registry = registry_of(parts.settings)
 
     @routes.get(PATH)
     @needs("read")
-    async def listed(model: str, version: str) -> Response:
+    @answers(ReferencePage, "The reference in use, and the changes.", others={409: DAMAGED})
+    async def list_references(
+        model: Model,
+        version: Version,
+        limit: Annotated[int, Query(ge=1, le=200, description=MOST)] = 50,
+        cursor: Cursor = None,
+    ) -> Response:
         """Return the number of the reference in use (0: the registered one), and every change of
         it, newest first.
         """
         check_version_name(model, version)
-        return json_answer(
-            await from_registry(
-                lambda: reference_history.reference_history(registry, model, version)
-            )
+        return answer(
+            await from_registry(lambda: reference_history(registry, model, version, limit, cursor))
         )
 
-    @routes.post(
-        PATH, status_code=201, openapi_extra=documented(ACCEPTANCE, 201, "Accepted.", CHANGE)
-    )
+    @routes.post(PATH)
     @needs("admin")
-    async def accept(request: Request, model: str, version: str) -> Response:
+    @takes(ACCEPTANCE, ENCODING)
+    @answers(AcceptedChange, MADE, status=201, others={409: UNFIT, 504: TOO_LONG})
+    async def accept_reference(request: Request, model: Model, version: Version) -> Response:
         """Make a new reference of what was counted in production lately, and hold the version
         against it from here on.
 
@@ -131,18 +155,20 @@ def router(parts: Parts) -> APIRouter:
         who = caller_of(request).name
         history = await from_registry(lambda: store.accept(made, who=who, reason=told["reason"]))
         await _published(parts, manifest, store)
-        return json_answer(reference_history.described(history.changes[-1], made), 201)
+        return answer(described(history.changes[-1], made), 201)
 
-    @routes.post(f"{PATH}/undo", openapi_extra=documented(UNDOING, 200, "Undone.", CHANGE))
+    @routes.post(f"{PATH}/undo")
     @needs("admin")
-    async def undo(request: Request, model: str, version: str) -> Response:
+    @takes(UNDOING, ENCODING)
+    @answers(AcceptedChange, MADE, others={409: "The registered reference is in use."})
+    async def undo_reference(request: Request, model: Model, version: Version) -> Response:
         """Go back to the reference before the one in use; 409 if that is the registered one."""
         told = await read_fields(request, UNDOING_CHECKS, "reason")
         store, manifest = await _store(registry, model, version)
         who = caller_of(request).name
         history = await from_registry(lambda: store.undo(who=who, reason=told["reason"]))
         await _published(parts, manifest, store)
-        return json_answer(reference_history.described(history.changes[-1], None))
+        return answer(described(history.changes[-1], None))
 
     return routes
 

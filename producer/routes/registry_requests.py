@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-from fastapi import Request, Response
+from fastapi import Request
 
 from driftgauge.producer.http.problems import Problem, invalid
 from driftgauge.producer.intake.documents import Check, decode, field_faults, read_body
@@ -65,8 +65,3 @@ async def read_fields(
         raise flaw
     found: dict[str, Any] = document
     return found
-
-
-def json_answer(document: dict[str, Any], status: int = 200) -> Response:
-    """Return a document as JSON."""
-    return Response(msgspec.json.encode(document), status, media_type="application/json")

@@ -6,50 +6,104 @@ As `driftgauge models register` does it, which also runs here, in a process of i
 import asyncio
 from typing import Any, Final
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import caller_of, needs
+from driftgauge.producer.describing.declared import answers, in_path, takes
+from driftgauge.producer.describing.schemas import Named, Schema
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.encodings import coding_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.registering import child
 from driftgauge.producer.registering.upload import BODY, PIECE, Upload, open_upload, part
-from driftgauge.producer.routes.columns import COLUMN
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.raw_body import RawBodyRoute
 from driftgauge.producer.routes.registry_requests import (
     check_version_name,
     from_registry,
-    json_answer,
 )
-from driftgauge.shared.registration.fields import FIELDS, FILES
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.artifacts import format_of
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.columns.choices import ColumnRow
+from driftgauge.shared.registration.fields import FIELDS, FILES, FLAGS, Kind
+from driftgauge.shared.registry.opening import registry_of
 
 MOST_UPLOADS: Final = 8
 """Most uploads of one process that are being received or registered."""
 SOME_VERSION: Final = "1.0.0"
 PATH: Final = "/models/{model}/versions"
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "model": {"type": "string"},
-        "version": {"type": "string"},
-        "rows": {"type": "integer", "description": "Rows of the reference."},
-        "columns": {"type": "array", "items": COLUMN},
-        "remarks": {"type": "array", "items": {"type": "string"}},
-        "schema": {"type": "object", "description": "As `models register --schema` takes it."},
+MODEL: Final = in_path("model", "Name of the model.")
+
+
+def _field(kind: Kind) -> Schema:
+    """Describe a field of the form."""
+    text: Schema = {"type": "string"} | ({"enum": [*FLAGS]} if kind == "flag" else {})
+    return {"type": "array", "items": text} if kind in {"many", "names"} else text
+
+
+UPLOAD: Final = Named(
+    "VersionUpload",
+    {
+        "type": "object",
+        "required": ["reference"],
+        "properties": {
+            name: {"type": "string", "format": "binary", "description": meaning}
+            for name, meaning in FILES.items()
+        }
+        | {
+            name: _field(kind) | {"description": meaning}
+            for name, (kind, meaning) in FIELDS.items()
+        },
     },
-}
+)
+
+
+class RegisteredVersion(msgspec.Struct, frozen=True):
+    """A version that was registered.
+
+    Parameters
+    ----------
+    rows
+        Rows of the reference.
+    columns
+        How each column was taken.
+    remarks
+        What is to be said of the table as a whole.
+    schema
+        The schema, as a file of `--schema` has it.
+    """
+
+    model: str
+    version: str
+    rows: int
+    columns: list[ColumnRow]
+    remarks: list[str]
+    schema: dict[str, Any]
 
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["models"])
-    settings, registry = parts.settings, ModelRegistry(parts.settings.registry_dir)
+    settings, registry = parts.settings, registry_of(parts.settings)
     turn, places = asyncio.Lock(), asyncio.Semaphore(MOST_UPLOADS)
 
-    @routes.post(PATH, status_code=201, openapi_extra=_documented())
+    @routes.post(PATH)
     @needs("admin")
-    async def register(request: Request) -> Response:
+    @takes({"multipart/form-data": UPLOAD}, ENCODING, MODEL)
+    @answers(
+        RegisteredVersion,
+        "Registered, in stage none; the version's address as Location.",
+        status=201,
+        others={
+            403: "A file that runs code, which is not taken; or the key lacks the scope.",
+            409: "There is such a version, or it was purged.",
+            501: "A package that the file needs is not installed.",
+            507: "There is no room on disk.",
+        },
+    )
+    async def register_version(request: Request) -> Response:
         """Register a version: its reference rows, and the fitted model if it is to be served here.
 
         The parts are the files `reference`, `artifact` and `schema`, and fields by the names of the
@@ -80,11 +134,9 @@ def router(parts: Parts) -> APIRouter:
                 raise _no_room(error) from error
             finally:
                 await asyncio.to_thread(upload.close)
-        del found["folder"]
-        location = f"{settings.root_path}/models/{model}/versions/{found['version']}"
-        answer = json_answer(found, 201)
-        answer.headers["Location"] = location
-        return answer
+        made = msgspec.convert(found, RegisteredVersion)
+        location = f"{settings.root_path}/models/{model}/versions/{made.version}"
+        return answer(made, 201, {"Location": location})
 
     return routes
 
@@ -134,42 +186,26 @@ def _too_large(most: int) -> Problem:
 
 
 def _check_artifact(upload: Upload, *, joblib: bool) -> None:
-    """Refuse a file that runs code when it is loaded, unless the settings allow it.
+    """Refuse a file of no known format, and one that runs code when it is loaded, unless the
+    settings allow it.
 
     Raises
     ------
     Problem
-        403.
+        403, 422.
     """
     artifact = upload.files.get("artifact")
-    if artifact is None or joblib or artifact.suffix not in {".joblib", ".pkl"}:
+    if artifact is None:
         return
-    raise Problem(
-        403,
-        "A joblib or pickle file runs code when it is loaded, and this API takes none "
-        "(DRIFTGAUGE_REGISTER_JOBLIB). Register it on the API's machine by `driftgauge models "
-        "register`, or send another format: LightGBM's text, say.",
-    )
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI."""
-    found = documented(
-        {}, 201, "Registered, in stage none; the version's address as Location.", ANSWER
-    )
-    properties: dict[str, Any] = {
-        name: {"type": "string", "format": "binary", "description": meaning}
-        for name, meaning in FILES.items()
-    }
-    for name, (kind, meaning) in FIELDS.items():
-        text = {"type": "string"} | ({"enum": ["true", "false"]} if kind == "flag" else {})
-        several = {"type": "array", "items": text} if kind in {"many", "names"} else text
-        properties[name] = {**several, "description": meaning}
-    body = {"type": "object", "required": ["reference"], "properties": properties}
-    found["requestBody"]["content"] = {"multipart/form-data": {"schema": body}}
-    problem = found["responses"]["422"]["content"]
-    found["responses"] |= {
-        "403": {"description": "A file that runs code, which is not taken.", "content": problem},
-        "409": {"description": "There is such a version, or it was purged.", "content": problem},
-    }
-    return found
+    try:
+        form = format_of(artifact)
+    except BadData as error:
+        raise Problem(422, upload.named(str(error))) from error
+    if form.runs_code and not joblib:
+        raise Problem(
+            403,
+            "A joblib or pickle file runs code when it is loaded, and this API takes none "
+            "(DRIFTGAUGE_REGISTER_JOBLIB). Register it on the API's machine by `driftgauge models "
+            "register`, or send a format that is data alone: ONNX, or that of LightGBM, XGBoost or "
+            "CatBoost.",
+        )

@@ -160,9 +160,8 @@ def no_worker(memory: Memory, observed: Observation) -> Assessment:
     owned = {work.name for work in works(observed.state) if work.owned}
     worst = max((seconds for name, seconds in since.items() if name not in owned), default=-1.0)
     summary = (
-        f"No worker: {named(since)} without an owner for {worst:.0f} s while entries wait. Start "
-        f"`driftgauge worker`, or "
-        "look at its log. Nothing is lost: it goes on where it stopped."
+        f"No worker runs for {named(since)}: entries have waited for {worst:.0f} s. Start "
+        "`driftgauge worker`, or look at its log. Nothing is lost: it goes on where it stopped."
     )
     return Assessment(
         bad=True if worst >= limit else None, value=worst, limit=limit, summary=summary
@@ -219,9 +218,9 @@ def model_hangs(_: Memory, observed: Observation) -> Assessment:
         return Assessment(bad=False, limit=limit, summary="Every model call returns.")
     worst = max(told, key=lambda one: one.seconds)
     summary = (
-        f"Version {worst.version} does not return from a model call since {worst.seconds:.0f} s in "
-        f"{len(told)} API process(es): its requests are answered 503, and are not counted. Promote "
-        "another version, or restart the API."
+        f"Version {worst.version} does not answer: a model call has not returned for "
+        f"{worst.seconds:.0f} s in {len(told)} API process(es). Its requests are answered 503, and "
+        "are not counted. Promote another version, or restart the API."
     )
     return Assessment(bad=True, value=worst.seconds, limit=limit, summary=summary)
 

@@ -31,6 +31,7 @@ from driftgauge.producer.reading.positions import (
     write_vector,
 )
 from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import Meter
 from driftgauge.producer.watching.traffic import Traffic, state_of
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
@@ -41,6 +42,7 @@ from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.unpacking import UNREADABLE
 
+NAME: Final = "open pages' look at Redis"
 TICK_S: Final = 1.0
 BUSY: Final = {"Retry-After": "5"}
 BEAT_S: Final = 5.0
@@ -146,6 +148,8 @@ class Feed:
         Returns what is not monitored now.
     most
         Most open pages.
+    supervisor
+        Keeps the look at Redis running while a page is open, whatever it meets.
     """
 
     def __init__(
@@ -158,6 +162,7 @@ class Feed:
         unmonitored: Callable[[], Sequence[Unmonitored]] = tuple,
         *,
         most: int,
+        supervisor: Supervisor,
     ) -> None:
         self.traffic = Traffic()
         self._unmonitored = unmonitored
@@ -167,6 +172,7 @@ class Feed:
         self._meter = meter
         self._serving = serving
         self._most = most
+        self._supervisor = supervisor
         self._open: WeakSet[Listener] = WeakSet()
         self._listeners: set[Listener] = set()
         self._polling: asyncio.Task[None] | None = None
@@ -207,7 +213,7 @@ class Feed:
         self._listeners.add(listener)
         self._seen.clear()  # the next look tells everything: the new page knows nothing
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll_while_open(), name="dashboard")
+            self._polling = self._supervisor.keep(NAME, self._poll_while_open, pause_s=None)
         try:
             yield b"retry: 1000\n" + _block(self._beat(), write_vector(listener.positions))
             listener.resume(await self._missed(listener))
@@ -234,6 +240,7 @@ class Feed:
                 if started - beat >= BEAT_S:
                     self._tell(self._beat())
                     beat = started
+            self._supervisor.watched(NAME).succeed()
             rest_s = PAUSE_PER_COST * (time.thread_time() - begun_s)
             await asyncio.sleep(max(rest_s, TICK_S - (time.monotonic() - started)))
 

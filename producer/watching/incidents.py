@@ -1,5 +1,6 @@
 """The watchdog's alerts as incidents: each rule is a fault of its own. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -34,6 +35,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "unpaired": "Look at the model server: do its predictions fail, and does its logger keep up?",
 }
 """What to do, by rule."""
+_SENTENCE: Final = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 
 
 def incident_of(alert: Alert) -> Incident | None:
@@ -54,7 +56,7 @@ def incident_of(alert: Alert) -> Incident | None:
         alert.started,
         ended=alert.ended,
     )
-    when = since(alert.started)
+    when = since(alert.started if alert.ended is None else alert.ended)
     return Incident(
         id=incident_id(alert.model, alert.fingerprint, alert.started),
         model=alert.model,
@@ -65,7 +67,7 @@ def incident_of(alert: Alert) -> Incident | None:
         number=2 if over else 1,
         change="resolved" if over else "opened",
         notify=alert.notify,
-        headline=clip(f"{when}: {alert.summary}", HEADLINE_LENGTH),
+        headline=clip(f"{when}: {_first_sentence(alert.summary)}", HEADLINE_LENGTH),
         action="check_service",
         advice=ADVICE[BLIND.member(alert.rule)],
         cause=IncidentCause("monitor", alert.fingerprint, rule=alert.rule, effect=alert.summary),
@@ -81,3 +83,14 @@ def incident_of(alert: Alert) -> Incident | None:
         alerts=[evidence],
         of_alerts=1,
     )
+
+
+def _first_sentence(summary: str) -> str:
+    """Return what happened; what may have led to it, and what to do, stand elsewhere.
+
+    Examples
+    --------
+    >>> _first_sentence("The worker is 90.5 s behind. Start more workers.")
+    'The worker is 90.5 s behind.'
+    """
+    return _SENTENCE.split(summary, 1)[0]

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.moments import Moment
 
 Action = Literal[
     "check_service",
@@ -40,6 +41,38 @@ class Contribution(msgspec.Struct, frozen=True):
     psi: float
 
 
+class BrokenValues(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The values of a column that are not as in the reference, by kind.
+
+    Parameters
+    ----------
+    rows
+        Rows that were looked at: those of the window, or of an online test those since the change.
+    missing, outside, unseen
+        How many have no value, a number outside the reference's range, or a category that the
+        reference does not have.
+    smallest, largest
+        Range of a number in the reference; None for categories.
+    lowest, highest
+        The most extreme numbers below and above that range; None without one.
+    names
+        Some of the unseen categories, those that came first.
+    unit
+        Unit of the numbers, as the schema has it; empty if none is known.
+    """
+
+    rows: int
+    missing: int = 0
+    outside: int = 0
+    unseen: int = 0
+    smallest: float | None = None
+    largest: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    names: tuple[str, ...] = ()
+    unit: str = ""
+
+
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The numbers that an alert is based on.
 
@@ -59,6 +92,8 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
         An online detector's estimate in words.
     cells
         The bins that contribute most, the largest first.
+    broken
+        What is wrong with the values; None of a rule that is about something else.
     mean_rank
         Mean reference rank of the values since the change, 0 to 1; .5 without a change.
     unit
@@ -72,10 +107,11 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     n: int
     m: int
     events: int
-    window_start: int
-    window_end: int
+    window_start: Moment
+    window_end: Moment
     effect: str = ""
     cells: list[Contribution] = []
+    broken: BrokenValues | None = None
     mean_rank: float | None = None
     unit: str = ""
 
@@ -113,7 +149,7 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
     who: str
     note: str
-    time: int
+    time: Moment
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -129,8 +165,8 @@ class Silence(msgspec.Struct, frozen=True):
 
     who: str
     note: str
-    time: int
-    until: int
+    time: Moment
+    until: Moment
 
 
 AlertChange = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
@@ -187,9 +223,9 @@ class Alert(msgspec.Struct, frozen=True):
     state: Literal["pending", "firing", "resolved", "inactive"]
     summary: str
     evidence: AlertEvidence
-    started: int
-    updated: int
-    ended: int | None
+    started: Moment
+    updated: Moment
+    ended: Moment | None
     snapshot: str
     report: str = ""
     number: int = 0

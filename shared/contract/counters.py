@@ -119,6 +119,8 @@ class Counters(msgspec.Struct):
         Sequence numbers that publishers used and that have not arrived: they are late or lost.
     lost
         Missing sequence numbers of publishers that were retired: they are lost for good.
+    failed
+        Predictions that failed, as clients told.
     void
         Sequence numbers that no event has: the API refused what had them, or a client gave it up.
     labels
@@ -133,6 +135,7 @@ class Counters(msgspec.Struct):
     dead: int = 0
     missing: int = 0
     lost: int = 0
+    failed: int = 0
     void: int = 0
     labels: LabelCounts = msgspec.field(default_factory=LabelCounts)
     exchanges: ExchangeCounts = msgspec.field(default_factory=ExchangeCounts)

@@ -9,15 +9,21 @@ one (consumer/counting/exchanges).
 """
 
 from binascii import crc32
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 PREDICTION: Final = b"p"
 LABEL: Final = b"l"
+FAILURE: Final = b"f"
 REQUEST: Final = b"q"
 RESPONSE: Final = b"a"
 TICK: Final = b"k"
+UNUSABLE: Final = b"d"
+"""A message of another log that cannot be used: counting makes a dead letter of it, with the reason
+that stands in its field `reason`.
+"""
 NEW_REFERENCE: Final = b"r"
 VOID: Final = b"v"
 MONITOR_GROUP: Final = "monitor"
@@ -84,6 +90,30 @@ class Label(msgspec.Struct, gc=False, frozen=True):
     id: str
     label: float | str
     time: Milliseconds
+
+
+class Failure(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """A prediction that failed: it is counted, and judged as a rate.
+
+    Parameters
+    ----------
+    error
+        Kind of the error, such as `ValueError`.
+    features
+        As those of a `Prediction`; None if they do not fit the schema, which may be the reason.
+
+    Examples
+    --------
+    >>> encode(Failure("a", "1.0.0", 1763650000123, "ValueError"))
+    b'{"id":"a","version":"1.0.0","time":1763650000123,"error":"ValueError"}'
+    """
+
+    id: str
+    version: str
+    time: Milliseconds
+    error: str
+    features: list[Value] | None = None
+    latency_ms: float | None = None
 
 
 class Void(msgspec.Struct, gc=False, frozen=True):
@@ -160,16 +190,17 @@ class Response(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     probabilities: list[float] | None = None
 
 
-Event = Prediction | Label | Request | Response
+Event = Prediction | Label | Failure | Request | Response
 """What a publisher writes to a log."""
-KINDS: Final[dict[type[Event], bytes]] = {
+KINDS: Final[dict[type[Event | Void], bytes]] = {
     Prediction: PREDICTION,
     Label: LABEL,
+    Failure: FAILURE,
     Request: REQUEST,
     Response: RESPONSE,
 }
 """Types of the entries, by what they hold."""
-WRITTEN: Final[dict[type[Event | Void], bytes]] = {**KINDS, Void: VOID}
+WRITTEN: Final[Mapping[type, bytes]] = {**KINDS, Void: VOID}
 """Types of all entries that publishers write."""
 
 _encoder = msgspec.json.Encoder()

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from driftgauge.shared.moments import Moment
+
 FIELD: Final = b"fault"
 """The checkpoint's field that holds the latest one."""
 FOLLOWERS: Final = ("reports", "retraining")
@@ -44,7 +46,7 @@ class StageFault(msgspec.Struct, frozen=True):
     reason: str
     entry: str = ""
     tries: int = 1
-    since: int = 0
-    at: int = 0
+    since: Moment = 0
+    at: Moment = 0
     set_aside: int = 0
     over: bool = False

@@ -9,6 +9,7 @@ import msgspec
 
 from driftgauge.shared.contract.alert import Acknowledgement, Action, Silence
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.moments import Moment
 
 IncidentKind = Literal["model", "operation"]
 """Whether the model and its data are at fault, or the machine: its speed, its traffic, its monitor."""  # noqa: E501  a sentence
@@ -54,9 +55,9 @@ class Change(msgspec.Struct, frozen=True):
     (True, False)
     """
 
-    since: int
-    earliest: int
-    latest: int
+    since: Moment
+    earliest: Moment
+    latest: Moment
 
     def meets(self, other: "Change") -> bool:
         """Return whether both can have happened at the same moment."""
@@ -91,10 +92,10 @@ class IncidentAlert(msgspec.Struct, frozen=True, omit_defaults=True):
     rule: str
     severity: AlertSeverity
     summary: str
-    started: int
-    joined: int
+    started: Moment
+    joined: Moment
     segment: str = ""
-    ended: int | None = None
+    ended: Moment | None = None
     change: Change | None = None
 
 
@@ -185,12 +186,12 @@ class Incident(msgspec.Struct, frozen=True):
     action: Action
     advice: str
     cause: IncidentCause
-    since: int
-    earliest: int
-    latest: int
-    opened: int
-    updated: int
-    ended: int | None
+    since: Moment
+    earliest: Moment
+    latest: Moment
+    opened: Moment
+    updated: Moment
+    ended: Moment | None
     features: list[str]
     of_features: int
     effect: str

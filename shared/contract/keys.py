@@ -186,6 +186,10 @@ class Keys:
     def exchanges(self, model: str, partition: int, span: int) -> str:
         return self._partition(model, partition, f"exchanges:{span}")
 
+    def bridge(self, model: str, partition: int, source: str, part: str) -> str:
+        """Return a key of the checkpoint of what another log writes to a partition."""
+        return self._partition(model, partition, ":".join(filter(None, ("bridge", source, part))))
+
     def early(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"early:{day}")
 

@@ -32,6 +32,36 @@ DELAY_EDGES_S = np.geomspace(1, 40 * 86_400, 47)
 """Edges of the 48 cells of a label's delay, in seconds; each is about 1.4 times the one before."""
 
 
+MOST_NAMES = 5
+"""Most unseen categories of a column that are named."""
+LONGEST_NAME = 60
+"""Most characters of such a name."""
+
+
+class OddValues(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Values of a column that its reference does not have: the lowest and the highest number
+    outside its range, or the names of the unseen categories that came first.
+
+    Examples
+    --------
+    >>> OddValues(-9.0, 120.0).then(OddValues(-1.0, 900.0))
+    OddValues(lowest=-9.0, highest=900.0, names=())
+    >>> OddValues(names=("a", "b")).then(OddValues(names=("b", "c"))).names
+    ('a', 'b', 'c')
+    """
+
+    lowest: float | None = None
+    highest: float | None = None
+    names: tuple[str, ...] = ()
+
+    def then(self, later: "OddValues") -> "OddValues":
+        """Return these values and later ones together."""
+        lowest = [one for one in (self.lowest, later.lowest) if one is not None]
+        highest = [one for one in (self.highest, later.highest) if one is not None]
+        names = tuple(dict.fromkeys((*self.names, *later.names)))[:MOST_NAMES]
+        return OddValues(min(lowest, default=None), max(highest, default=None), names)
+
+
 class Block(msgspec.Struct, frozen=True):
     """The part of a pane that belongs to one model version.
 
@@ -51,6 +81,10 @@ class Block(msgspec.Struct, frozen=True):
     segments
         Packed counts by segment and bin (`SegmentLayout.counts`), of the rows that count for drift;
         empty for a version without segments.
+    odd
+        Values that the reference does not have, by column, of the rows that count for drift.
+    failed
+        Failed predictions by the kind of their error; they are no rows.
     """
 
     rows: Count
@@ -59,6 +93,8 @@ class Block(msgspec.Struct, frozen=True):
     sources: dict[str, int]
     scores: bytes = b""
     segments: bytes = b""
+    odd: dict[int, OddValues] = {}
+    failed: dict[str, Count] = {}
 
 
 class Pane(msgspec.Struct, frozen=True, tag="pane"):
@@ -117,6 +153,9 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     mean_rank
         Mean reference rank of the values since the change, between 0 and 1, .5 without one; None
         if it is not known.
+    odd
+        Values of the column in the pane, up to the event, that the reference does not have; None if
+        it has all.
     """
 
     partition: int
@@ -134,6 +173,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     threshold: float | None = None
     severity: AlertSeverity = "warning"
     mean_rank: float | None = None
+    odd: OddValues | None = None
 
 
 class Watermark(msgspec.Struct, frozen=True, tag="watermark"):

@@ -10,6 +10,7 @@ import msgspec
 
 from driftgauge.shared.contract.alert import Action
 from driftgauge.shared.contract.severity import AlertSeverity, Severity
+from driftgauge.shared.moments import Moment
 
 SNAPSHOT_FORMAT = 1
 
@@ -105,7 +106,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
     judged. `vanished` are categories that the window lacks, with the rows expected of each, and
     `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
-    A stream keeps no values, so what appeared is known of the rows of a comparison only. `judged`
+    A window counts and keeps no rows, so what appeared is known of a comparison only. `judged`
     says what the numbers are, if they are not the values themselves: the age of a time, say. `unit`
     is the unit of the numbers, as the schema has it; empty if none is known.
     """
@@ -141,11 +142,11 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     rule: str
     severity: AlertSeverity
     state: Literal["pending", "firing"]
-    started: int
+    started: Moment
     summary: str
     action: "Action | None" = None
     acknowledged: str = ""
-    silenced_until: int | None = None
+    silenced_until: Moment | None = None
     inhibited_by: str = ""
     segment: str = ""
 
@@ -202,8 +203,8 @@ class Window(msgspec.Struct, frozen=True):
         All events of the model until its end.
     """
 
-    start: int
-    end: int
+    start: Moment
+    end: Moment
     rows: int
     panes: int
     events: int
@@ -398,8 +399,8 @@ class Performance(msgspec.Struct, frozen=True):
 
     severity: Severity
     reason: str
-    start: int
-    end: int
+    start: Moment
+    end: Moment
     predictions: int
     labelled: int
     coverage: float | None
@@ -413,6 +414,22 @@ class Performance(msgspec.Struct, frozen=True):
     target: FeatureReport | None = None
     history_times: list[int] = []
     history: list[float | None] = []
+
+
+class Failures(msgspec.Struct, frozen=True):
+    """Predictions that failed, among the latest that were tried.
+
+    Parameters
+    ----------
+    attempts, failed
+        Predictions that were tried, and those that failed.
+    kinds
+        Kinds of the errors and their numbers, the commonest first.
+    """
+
+    attempts: int
+    failed: int
+    kinds: list[tuple[str, int]]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -454,6 +471,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         Performance; None for a version without labels and without probabilities.
     segments
         Segments; None for a version whose schema names none.
+    failures
+        Failed predictions; None if none of the latest failed.
     format
         Number of this format.
     """
@@ -462,7 +481,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     model: str
     version: str
     trigger: Literal["schedule", "alert", "current"]
-    created: int
+    created: Moment
     severity: Severity
     verdict: str
     window: Window
@@ -472,10 +491,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     alerts: list[ActiveAlert]
     events_per_day: float
     notes: list[str] = []
-    history_times: list[int] = []
+    history_times: list[Moment] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
     reference: int = 0
     performance: Performance | None = None
     segments: Segments | None = None
+    failures: Failures | None = None
     format: int = SNAPSHOT_FORMAT

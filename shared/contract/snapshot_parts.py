@@ -16,6 +16,7 @@ from driftgauge.shared.contract.snapshot import (
     Snapshot,
     Window,
 )
+from driftgauge.shared.moments import Moment
 
 Form = TypeVar("Form")
 
@@ -32,9 +33,17 @@ class SnapshotSummary(SnapshotName, frozen=True):
     """A snapshot as a list shows it."""
 
     trigger: str
-    created: int
+    created: Moment
     severity: Severity
     verdict: str
+    window: Window
+
+
+class WindowSummary(msgspec.Struct, frozen=True):
+    """Which window a snapshot is of, and when it was judged."""
+
+    version: str
+    created: int
     window: Window
 
 
@@ -43,7 +52,7 @@ class CurrentState(msgspec.Struct, frozen=True):
 
     model: str
     version: str
-    created: int
+    created: Moment
     severity: str
     alerts: list[ActiveAlert]
 
@@ -61,6 +70,7 @@ class MetricBrief(msgspec.Struct, frozen=True, omit_defaults=True):
     is_estimated: bool = False
     times: list[int] = []
     values: list[float | None] = []
+    unit: str = ""
 
     @classmethod
     def of(cls, performance: Performance | None) -> "MetricBrief | None":
@@ -79,6 +89,7 @@ class MetricBrief(msgspec.Struct, frozen=True, omit_defaults=True):
                     is_estimated,
                     [] if is_estimated else performance.history_times,
                     [] if is_estimated else performance.history,
+                    first.unit,
                 )
         return None
 
@@ -138,7 +149,7 @@ class PastSnapshot(msgspec.Struct, frozen=True):
     """Parts that charts over time show: statistics of the features, and the performance."""
 
     version: str
-    created: int
+    created: Moment
     features: list[PastFeature]
     prediction: PastFeature | None = None
     performance: Performance | None = None

@@ -33,6 +33,9 @@ class ReferenceChange(msgspec.Struct, frozen=True, omit_defaults=True):
         Time at which it was made, ISO 8601; empty if unknown.
     undo
         True if it goes back to the reference that was used before.
+    digest
+        SHA-256 (hex) of the reference's file, by which it is found; empty for the one of the
+        registration, and of an undoing.
     """
 
     version: str
@@ -42,6 +45,7 @@ class ReferenceChange(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: ShortText
     created: str = ""
     undo: bool = False
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class ReferenceHistory(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ FIELDS: Final[Mapping[str, tuple[Kind, str]]] = {
     "prediction_column": ("one", "Column of the predictions; else the artifact makes them."),
     "target_column": ("one", "Column of the true values, which is no feature."),
     "time_column": ("one", "Column of the times of the rows, which is no feature."),
+    "feature": ("names", "Feature, in the model's order; else all columns, or the artifact's."),
     "exclude": ("names", "Column that is left out of drift."),
     "segment": ("names", "Categorical feature by whose values rows are told apart."),
     "classes": ("names", "Labels in the order of the probabilities, where no artifact knows them."),

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from driftgauge.shared.errors import AlreadyThere, BadData, ConfigurationError, ServiceUnavailable
 from driftgauge.shared.registration.fields import fields_of
+from driftgauge.shared.registration.mlflow_model import fetch, is_in_mlflow
 from driftgauge.shared.registry.provenance import git_revision
 
 TIMEOUT_S: Final = 1900.0
@@ -58,7 +59,8 @@ def register(
         Columns of the predictions, of the true values and of the times of the rows, which are no
         features.
     artifact
-        File of the fitted model, if the API is to predict; None if it is only monitored.
+        File of the fitted model, if the API is to predict, or a model of MLflow
+        (`models:/NAME@ALIAS`, `runs:/RUN/PATH`); None if it is only monitored.
     schema
         Schema to use: its file, or its fields.
     url, key
@@ -88,15 +90,20 @@ def register(
     """
     given = {
         "git_revision": git_revision(),
-        "trained": None if artifact is None else _written_at(Path(artifact)),
         "prediction_column": prediction,
         "target_column": target,
         "time_column": time,
-        **options,
     }
-    files = _files(artifact, schema)
     api = _Api(url, key)
     with tempfile.TemporaryDirectory(prefix="driftgauge-") as folder:
+        if artifact is not None and is_in_mlflow(artifact):
+            told = fetch(str(artifact), Path(folder))
+            artifact = told.pop("artifact")
+            given |= told
+        elif artifact is not None:
+            given["trained"] = _written_at(Path(artifact))
+        given |= options
+        files = _files(artifact, schema)
         for reference in _written(frame, Path(folder)):
             status, answer = api.send(model, fields_of(given), {"reference": reference, **files})
             if status != NO_PARQUET:

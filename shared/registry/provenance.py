@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +41,7 @@ def git_revision(folder: Path | None = None) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def library_versions(estimator: Any = None) -> dict[str, str]:
+def library_versions(estimator: Any = None, more: Iterable[str] = ()) -> dict[str, str]:
     """Return name to version of Python, the usual libraries, and the library of a model's class.
 
     Libraries that are not installed are left out.
@@ -49,10 +50,13 @@ def library_versions(estimator: Any = None) -> dict[str, str]:
     ----------
     estimator
         A fitted model.
+    more
+        Further libraries.
     """
     own = type(estimator).__module__.partition(".")[0]
     names = {
         *LIBRARIES,
+        *more,
         *(_distributions().get(own, ()) if own not in OURS else ()),
     }
     found = {"python": platform.python_version()}

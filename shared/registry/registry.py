@@ -1,30 +1,32 @@
-"""The registry folder: all models, their versions, and which version is in production.
+"""The registry: all models, their versions, and which version is in production. It is a folder, or
+the same in object storage (shared/storage).
 
     registry/NAME/stages.json                 stages and history (shared/versions/stages.py)
-    registry/NAME/calibrations/VERSION.json   calibration of a version, which can be made again
+    registry/NAME/calibrations/VERSION.json   a later calibration of a version
     registry/NAME/references/VERSION/         accepted references (reference_store.py)
     registry/NAME/VERSION/manifest.json       task, partitions, metrics, gates, checksums
                           schema.json         the features in the model's order
                           reference.json.gz   the reference profile
                           performance.json    performance on the reference rows, if they have labels
-                          model.joblib        the fitted model, or model.txt; none if only monitored
+                          calibration.json    calibration of the registration, if they have times
+                          model.joblib        the fitted model, named by its format, if any
 
-A version folder never changes. It is written under a temporary name and renamed under a lock, so
-that a crash leaves no half-written version. joblib runs code when it loads a file, so a model is
-only loaded from bytes whose checksum is in the manifest.
+A version folder never changes, and is added whole or not at all. joblib runs code when it loads a
+file, so a model is only loaded from bytes whose checksum is in the manifest.
 """
 
 import logging
-import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from driftgauge.shared.artifacts import format_of
 from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.errors import AlreadyThere, BadData, ModelNotFound
 from driftgauge.shared.reference.calibration import Calibration
-from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import new_manifest, utc_now
 from driftgauge.shared.registry.stages_file import STAGES_FILE, StagesFile
 from driftgauge.shared.registry.version_folder import (
@@ -32,9 +34,11 @@ from driftgauge.shared.registry.version_folder import (
     VersionFolder,
     check_model,
     check_name,
+    words_of,
 )
-from driftgauge.shared.registry.version_writing import artifact_name, partitioned, write_version
-from driftgauge.shared.regular_files import read_regular
+from driftgauge.shared.registry.version_writing import partitioned, write_version
+from driftgauge.shared.storage.folder import Folder
+from driftgauge.shared.storage.storage import Storage
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.gates import Validation
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
@@ -46,34 +50,53 @@ logger = logging.getLogger("driftgauge.registry")
 
 
 class ModelRegistry:
-    """The registry in a folder.
+    """The registry in a folder or in object storage.
 
     Parameters
     ----------
-    folder
-        The folder; it need not exist yet.
+    place
+        The folder, which need not exist yet; or the storage.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Path | Storage) -> None:
+        self.storage: Storage = Folder(place) if isinstance(place, Path) else place
+
+    @property
+    def folder(self) -> Path:
+        """The folder.
+
+        Raises
+        ------
+        BadData
+            If it is none.
+        """
+        if isinstance(self.storage, Folder):
+            return self.storage.path
+        raise BadData(f"{self.storage.where()} is no folder of this machine.")
 
     def models(self) -> list[str]:
         """Return the names of the models that have a version in production.
 
         A model whose stages cannot be read is included, so that `production` can say what is wrong.
         """
-        names = sorted(path.parent.name for path in self.folder.glob(f"*/{STAGES_FILE}"))
+        names = (path.split("/")[0] for path in self.storage.find(f"*/{STAGES_FILE}"))
         return [name for name in names if self._serves(name)]
 
     def registered(self) -> list[str]:
         """Return the names of all models that have a version, whatever its stage."""
-        homes = {path.parent.parent.name for path in self.folder.glob(f"*/*/{MANIFEST_FILE}")}
-        return sorted(name for name in homes if MODEL_NAME.fullmatch(name) and self.versions(name))
+        found = (path.split("/") for path in self.storage.find(f"*/*/{MANIFEST_FILE}"))
+        return sorted(
+            {
+                name
+                for name, version, _ in found
+                if MODEL_NAME.fullmatch(name) and semver.is_version(version)
+            }
+        )
 
     def versions(self, model: str) -> list[str]:
         """Return a model's versions in the order of semantic versioning; empty without any."""
         check_model(model)
-        names = [path.parent.name for path in (self.folder / model).glob(f"*/{MANIFEST_FILE}")]
+        names = [path.split("/")[1] for path in self.storage.find(f"{model}/*/{MANIFEST_FILE}")]
         # the filter leaves out a version that is being written
         return sorted(filter(semver.is_version, names), key=semver.precedence)
 
@@ -108,9 +131,11 @@ class ModelRegistry:
         BadData
             If the file of the stages cannot be read.
         """
-        if not MODEL_NAME.fullmatch(model) or not (self.folder / model).is_dir():
-            raise self._nothing_serves(model)
-        return self._stages_file(model).read()
+        if MODEL_NAME.fullmatch(model):
+            found = self._stages_file(model).read()
+            if found.history or self.versions(model):
+                return found
+        raise self._nothing_serves(model)
 
     def stage(self, model: str, version: str) -> Stage:
         """Return the stage of a version; raises as `manifest` and `stages` do."""
@@ -131,7 +156,7 @@ class ModelRegistry:
         BadData
             If the name is malformed, or the file is not the manifest of this version.
         """
-        return VersionFolder(self.folder, model, version).manifest()
+        return VersionFolder(self.storage, model, version).manifest()
 
     def load(self, model: str, version: str) -> PublishedVersion:
         """Read everything of a version but its fitted model.
@@ -143,8 +168,9 @@ class ModelRegistry:
         BadData
             If a file does not have its checksum, or the calibration is damaged.
         """
-        found = VersionFolder(self.folder, model, version).load()
-        return msgspec.structs.replace(found, calibration=self.calibration(model, version))
+        found = VersionFolder(self.storage, model, version).load()
+        later = self._later_calibration(model, version)
+        return found if later is None else msgspec.structs.replace(found, calibration=later)
 
     def load_artifact(self, model: str, version: str) -> Any:
         """Load the fitted model of a version from the same bytes whose checksum was verified.
@@ -156,43 +182,46 @@ class ModelRegistry:
         BadData
             If the file does not have its checksum.
         """
-        return VersionFolder(self.folder, model, version).load_artifact()
+        return VersionFolder(self.storage, model, version).load_artifact()
 
     def note_tried(self, model: str, version: str) -> None:
         """Note that the model file of a version has passed its trial (trial.py)."""
-        VersionFolder(self.folder, model, version).note_tried()
+        VersionFolder(self.storage, model, version).note_tried()
 
     def calibration(self, model: str, version: str) -> Calibration | None:
-        """Read the calibration of a version; None if there is none, BadData if it is damaged."""
-        path = self.calibration_file(model, version)
+        """Read the calibration of a version: the latest one, else that of its registration; None if
+        there is none, BadData if it is damaged.
+        """
+        later = self._later_calibration(model, version)
+        return later or VersionFolder(self.storage, model, version).calibration()
+
+    def _later_calibration(self, model: str, version: str) -> Calibration | None:
+        path = self._calibration_path(model, version)
         try:
-            return msgspec.json.decode(read_regular(path), type=Calibration)
+            return msgspec.json.decode(self.storage.read(path), type=Calibration)
         except FileNotFoundError:
             return None
         except (msgspec.MsgspecError, RecursionError, OSError) as error:
             raise BadData(
-                f"{path} is no calibration: {error}. Make it again with `driftgauge calibrate`."
+                f"{self.storage.where(path)} is no calibration: {error}. Make it again with "
+                f"`driftgauge calibrate`."
             ) from error
 
     def calibration_file(self, model: str, version: str) -> Path:
-        """Return the path that the calibration of a version has, or would have."""
+        """Return the path in the folder that a later calibration of a version has, or would
+        have.
+        """
+        return self.folder / self._calibration_path(model, version)
+
+    def _calibration_path(self, model: str, version: str) -> str:
         check_name(model, version)
-        return self.folder / model / "calibrations" / f"{version}.json"
+        return f"{model}/calibrations/{version}.json"
 
-    def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
-        """Store the calibration of a version, replace an earlier one, and return its path."""
+    def store_calibration(self, model: str, version: str, calibration: Calibration) -> None:
+        """Store a calibration of a version, in the place of an earlier one."""
         self.manifest(model, version)
-        with self._lock(model):
-            return self._write_calibration(model, version, calibration)
-
-    def _write_calibration(self, model: str, version: str, calibration: Calibration | None) -> Path:
-        path = self.calibration_file(model, version)
-        if calibration is None:
-            path.unlink(missing_ok=True)
-            return path
-        path.parent.mkdir(exist_ok=True)
-        replace(path, msgspec.json.encode(calibration))
-        return path
+        content = msgspec.json.encode(calibration)
+        self.storage.change(self._calibration_path(model, version), lambda _: content)
 
     def verify(self, model: str, version: str | None = None) -> list[str]:
         """Compare every file of a version, or of all versions, with its checksum.
@@ -212,7 +241,9 @@ class ModelRegistry:
             raise self._nothing_serves(model)
         versions = self.versions(model) if version is None else [version]
         return [
-            fault for each in versions for fault in VersionFolder(self.folder, model, each).faults()
+            fault
+            for each in versions
+            for fault in VersionFolder(self.storage, model, each).faults()
         ]
 
     def require_new(self, model: str, version: str) -> None:
@@ -229,8 +260,8 @@ class ModelRegistry:
                 f"--version."
             )
 
-    def register(self, published: PublishedVersion, artifact: Path | None = None) -> Path:
-        """Store a new version in stage none, and return its folder.
+    def register(self, published: PublishedVersion, artifact: Path | None = None) -> str:
+        """Store a new version in stage none, and return its place.
 
         Parameters
         ----------
@@ -238,8 +269,8 @@ class ModelRegistry:
             Schema, reference and manifest, and the calibration if there is one. The manifest's
             `files`, `artifact`, partitions and salts are filled in.
         artifact
-            File of the fitted model: `.joblib`, or LightGBM's text as `.txt`. None for a model that
-            is only monitored.
+            File of the fitted model, whose suffix tells its format (shared/artifacts). None for a
+            model that is only monitored.
 
         Raises
         ------
@@ -250,16 +281,42 @@ class ModelRegistry:
         """
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
-        name = artifact_name(artifact) if artifact is not None else ""
-        with self._lock(manifest.model):
+        name = format_of(artifact).file if artifact is not None else ""
+        with self.storage.exclusive(manifest.model):
             earlier = self.versions(manifest.model)
             first = self.manifest(manifest.model, earlier[0]) if earlier else None
             self.require_new(manifest.model, manifest.version)
             manifest = msgspec.structs.replace(partitioned(manifest, first), artifact=name)
             published = msgspec.structs.replace(published, manifest=manifest)
-            # of no version yet, so that nobody reads it; one may be left of a killed registration
-            self._write_calibration(manifest.model, manifest.version, published.calibration)
-            folder = write_version(self.folder / manifest.model, published, artifact)
+            write_version(self.storage, published, artifact)
+            self._require_alone(manifest, first)
+        self._tell_dropped(published)
+        return self.storage.where(f"{manifest.model}/{manifest.version}")
+
+    def _require_alone(self, manifest: Manifest, first: Manifest | None) -> None:
+        """Withdraw a version that was added at the same time as another one that does not agree
+        with it: object storage keeps nobody off, but who looks afterwards sees the other.
+        """
+        model, version = manifest.model, manifest.version
+        purged = version in self._stages_file(model).read().purged
+        others = (
+            [] if first is not None else [one for one in self.versions(model) if one != version]
+        )
+        shapes = ((found.partitions, found.salts) for found in self._manifests(model, others))
+        if purged or any(shape != (manifest.partitions, manifest.salts) for shape in shapes):
+            self.storage.remove(f"{model}/{version}")
+            raise BadData(
+                f"{model} was changed by another process at the same time; {version} is not "
+                f"registered. Try again."
+            )
+
+    def _manifests(self, model: str, versions: Iterable[str]) -> Iterator[Manifest]:
+        for version in versions:
+            with suppress(ModelNotFound):  # withdrawn, or purged
+                yield self.manifest(model, version)
+
+    def _tell_dropped(self, published: PublishedVersion) -> None:
+        manifest = published.manifest
         if published.schema.dropped_by_name:
             logger.warning(
                 "%s %s: dropped as personal by their names, so neither published nor watched: "
@@ -268,7 +325,6 @@ class ModelRegistry:
                 manifest.version,
                 ", ".join(published.schema.dropped_by_name),
             )
-        return folder
 
     def promote(
         self,
@@ -354,20 +410,19 @@ class ModelRegistry:
             If there is no such version.
         """
         check_name(model, version)
-        home = self.folder / model
-        if not (home / version).is_dir():
+        if not self.storage.find(f"{model}/{version}/*"):
             self.manifest(model, version)
         change = StageChange(utc_now(), actor, "purge", version, reason=reason)
         done = self._existing(model).change(lambda stages: stages.purged_by(change))
         try:
-            with self._lock(model):
-                self.calibration_file(model, version).unlink(missing_ok=True)
-                for folder in (home / "references" / version, home / version):
-                    if folder.is_dir():
-                        shutil.rmtree(folder)
+            with self.storage.exclusive(model):
+                self.storage.remove(self._calibration_path(model, version))
+                for folder in (f"{model}/references/{version}", f"{model}/{version}"):
+                    self.storage.remove(folder)
         except OSError as error:
+            place = error.filename or self.storage.where(f"{model}/{version}")
             raise BadData(
-                f"{error.filename} cannot be removed: {error.strerror}. Purge it again."
+                f"{place} cannot be removed: {words_of(error)}. Purge it again."
             ) from error
         return done
 
@@ -376,15 +431,12 @@ class ModelRegistry:
         return self._existing(model).change(lambda stages: stages.validated(change))
 
     def _stages_file(self, model: str) -> StagesFile:
-        return StagesFile(self.folder / model)
+        return StagesFile(self.storage, model)
 
     def _existing(self, model: str) -> StagesFile:
         """Return the file of a model's stages to change it; ModelNotFound without such a model."""
         self.stages(model)
         return self._stages_file(model)
-
-    def _lock(self, model: str) -> FolderLock:
-        return FolderLock(self.folder / model / ".lock")
 
     def _serves(self, model: str) -> bool:
         try:
@@ -402,7 +454,7 @@ class ModelRegistry:
                 f"Promote one with `driftgauge models promote {model} {versions[-1]}`."
             )
         return ModelNotFound(
-            f"There is no model {model!r} in {self.folder} (registered: "
+            f"There is no model {model!r} in {self.storage.where()} (registered: "
             f"{', '.join(self.registered()) or 'none'}). "
             "Register it with `driftgauge models register`."
         )

@@ -24,11 +24,13 @@ from typing import Any, Final
 
 import msgspec
 
+from driftgauge.shared.artifacts import formats
 from driftgauge.shared.confinement import LEAST_MEMORY, OUT_OF_MEMORY, memory_for
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.provenance import library_versions
+from driftgauge.shared.storage.storage import Storage
 
 CHILD: Final = Path(__file__).with_name("trial_child.py")
 FOLDER: Final = ".tried"
@@ -71,13 +73,13 @@ class Tried(msgspec.Struct, frozen=True):
     seconds: int = int(TIME_S)
 
 
-def require(folder: Path, content: bytes, tried: Callable[[], Tried]) -> None:
+def require(storage: Storage, content: bytes, tried: Callable[[], Tried]) -> None:
     """Try a model file, unless one with its checksum has passed here before.
 
     Parameters
     ----------
-    folder
-        Folder of the registry.
+    storage
+        Where the registry's files are, and what has passed is noted.
     tried
         Makes what is tried; called only if it is.
 
@@ -88,7 +90,7 @@ def require(folder: Path, content: bytes, tried: Callable[[], Tried]) -> None:
         some minutes.
     """
     key = _key(content)
-    if _has_passed(folder, key):
+    if _has_passed(storage, key):
         return
     failed = _failed.get(key)
     if failed is not None and time.monotonic() - failed[0] < AGAIN_S:
@@ -98,10 +100,10 @@ def require(folder: Path, content: bytes, tried: Callable[[], Tried]) -> None:
     except BadData as error:
         _failed[key] = time.monotonic(), str(error)
         raise
-    note(folder, content)
+    note(storage, content)
 
 
-def try_out(folder: Path, tried: Tried) -> None:
+def try_out(storage: Storage, tried: Tried) -> None:
     """Try a model file that is not registered yet, unless it has passed before; nothing is noted,
     since it has not predicted its reference.
 
@@ -110,21 +112,20 @@ def try_out(folder: Path, tried: Tried) -> None:
     BadData
         As `require`.
     """
-    if not _has_passed(folder, _key(tried.content)):
+    if not _has_passed(storage, _key(tried.content)):
         attempt(tried)
 
 
-def _has_passed(folder: Path, key: str) -> bool:
-    return key in _passed or (folder / FOLDER / key).is_file()
+def _has_passed(storage: Storage, key: str) -> bool:
+    return key in _passed or storage.is_file(f"{FOLDER}/{key}")
 
 
-def note(folder: Path, content: bytes) -> None:
+def note(storage: Storage, content: bytes) -> None:
     """Note that a model file has passed."""
     key = _key(content)
     _passed.add(key)
     with suppress(OSError):  # a folder that cannot be written: remembered above
-        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        (folder / FOLDER / key).touch()
+        storage.change(f"{FOLDER}/{key}", lambda _: b"")
 
 
 def attempt(tried: Tried) -> None:
@@ -185,6 +186,9 @@ def _environment() -> dict[str, str]:
 
 def _key(content: bytes) -> str:
     """Name a file by its checksum and by what loads it."""
-    with_what: Any = sorted({**library_versions(), "machine": platform.machine()}.items())
+    loaders = (library for one in formats() for library in one.libraries)
+    with_what: Any = sorted(
+        {**library_versions(more=loaders), "machine": platform.machine()}.items()
+    )
     libraries = hashlib.sha256(repr(with_what).encode()).hexdigest()[:16]
     return f"{hashlib.sha256(content).hexdigest()}-{libraries}"

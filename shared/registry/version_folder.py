@@ -1,19 +1,20 @@
 """The folder of one registered version: every file is checked by its checksum before it is used."""
 
 import hashlib
-import io
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from driftgauge.shared.artifacts import format_named
 from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.performance import PerformanceReference
+from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry import trial
-from driftgauge.shared.regular_files import LARGE, read_regular
+from driftgauge.shared.regular_files import LARGE
+from driftgauge.shared.storage.storage import Storage
 from driftgauge.shared.unpacking import gunzip
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
@@ -24,6 +25,8 @@ MOST_TOLD: Final = 100
 MANIFEST_FILE: Final = "manifest.json"
 SCHEMA_FILE: Final = "schema.json"
 REFERENCE_FILE: Final = "reference.json.gz"
+CALIBRATION_FILE: Final = "calibration.json"
+"""The calibration of the registration; only there if the rows had times."""
 PERFORMANCE_FILE: Final = "performance.json"
 """The model's performance on the reference rows; only there if these have labels."""
 
@@ -35,8 +38,8 @@ class VersionFolder:
 
     Parameters
     ----------
-    registry
-        Folder of the registry.
+    storage
+        Where the registry's files are.
 
     Raises
     ------
@@ -44,9 +47,10 @@ class VersionFolder:
         If the model's name or the version is malformed.
     """
 
-    def __init__(self, registry: Path, model: str, version: str) -> None:
+    def __init__(self, storage: Storage, model: str, version: str) -> None:
         check_name(model, version)
-        self.path = registry / model / version
+        self._storage = storage
+        self.path = f"{model}/{version}"
         self.model = model
         self.version = version
 
@@ -60,12 +64,15 @@ class VersionFolder:
         BadData
             If the file is unreadable, or the manifest of another version.
         """
-        path = self._file(MANIFEST_FILE)
-        manifest = decoded(path, Manifest)
+        path = f"{self.path}/{MANIFEST_FILE}"
+        try:
+            manifest = decoded(self._storage, path, Manifest)
+        except FileNotFoundError:
+            raise self._missing(MANIFEST_FILE) from None
         if (manifest.model, manifest.version) != (self.model, self.version):
             raise BadData(
-                f"{path} belongs to {manifest.model} {manifest.version}: the folder was moved. "
-                f"Restore it."
+                f"{self._storage.where(path)} belongs to {manifest.model} {manifest.version}: the "
+                f"folder was moved. Restore it."
             )
         return manifest
 
@@ -86,8 +93,13 @@ class VersionFolder:
             reference=msgspec.json.decode(
                 gunzip(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile
             ),
-            performance=self._performance(manifest),
+            performance=self._decoded(manifest, PERFORMANCE_FILE, PerformanceReference),
+            calibration=self._decoded(manifest, CALIBRATION_FILE, Calibration),
         )
+
+    def calibration(self) -> Calibration | None:
+        """Read the calibration of the registration; None if its rows had no times."""
+        return self._decoded(self.manifest(), CALIBRATION_FILE, Calibration)
 
     def load_artifact(self) -> Any:
         """Load the fitted model from the same bytes whose checksum was verified.
@@ -116,14 +128,14 @@ class VersionFolder:
                 content, manifest.artifact, manifest.task, schema.classes, schema, rows
             )
 
-        trial.require(self.path.parent.parent, content, tried)
+        trial.require(self._storage, content, tried)
         return load_estimator(content, manifest.artifact, manifest.task, schema.classes)
 
     def note_tried(self) -> None:
         """Note that the model file has passed its trial; BadData if it lacks its checksum."""
         manifest = self.manifest()
         if manifest.artifact:
-            trial.note(self.path.parent.parent, self._verified(manifest, manifest.artifact))
+            trial.note(self._storage, self._verified(manifest, manifest.artifact))
 
     def faults(self) -> list[str]:
         """List every file that is missing, does not have its checksum, or was not registered."""
@@ -137,7 +149,8 @@ class VersionFolder:
                 self._verified(manifest, name)
             except (BadData, ModelNotFound) as error:
                 faults.append(str(error))
-        unknown = {path.name for path in self.path.iterdir()} - {MANIFEST_FILE, *manifest.files}
+        names = {path.rpartition("/")[2] for path in self._storage.find(f"{self.path}/*")}
+        unknown = names - {MANIFEST_FILE, *manifest.files}
         return faults + [
             f"{name} of {self.model} {self.version} was not registered; remove it."
             for name in sorted(unknown)
@@ -146,33 +159,33 @@ class VersionFolder:
     def _schema(self, manifest: Manifest) -> Schema:
         return msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema)
 
-    def _performance(self, manifest: Manifest) -> PerformanceReference | None:
-        if PERFORMANCE_FILE not in manifest.files:
+    def _decoded(self, manifest: Manifest, name: str, kind: type[_T]) -> _T | None:
+        """Read a file that not every version has."""
+        if name not in manifest.files:
             return None
-        return msgspec.json.decode(
-            self._verified(manifest, PERFORMANCE_FILE), type=PerformanceReference
+        return msgspec.json.decode(self._verified(manifest, name), type=kind)
+
+    def _missing(self, name: str) -> ModelNotFound:
+        found = self._storage.find(f"{self.model}/*/{MANIFEST_FILE}")
+        registered = ", ".join(path.split("/")[1] for path in found)
+        place = self._storage.where(f"{self.path}/{name}")
+        return ModelNotFound(
+            f"{name} of {self.model} {self.version} is missing: looked for {place} (registered "
+            f"versions: {registered or 'none'}). Restore the registry, or register the version "
+            f"again under another number."
         )
 
-    def _file(self, name: str) -> Path:
-        path = self.path / name
-        if not path.is_file():
-            registered = sorted(
-                found.parent.name for found in self.path.parent.glob(f"*/{MANIFEST_FILE}")
-            )
-            raise ModelNotFound(
-                f"{name} of {self.model} {self.version} is missing: looked for {path} (registered "
-                f"versions: {', '.join(registered) or 'none'}). Restore the registry folder, or "
-                f"register the version again under another number."
-            )
-        return path
-
     def _verified(self, manifest: Manifest, name: str) -> bytes:
-        path = self._file(name)
+        path, digest = f"{self.path}/{name}", manifest.files.get(name, "")
         try:
-            content = read_regular(path, LARGE)
+            content = self._storage.read(path, LARGE, digest)
+        except FileNotFoundError:
+            raise self._missing(name) from None
         except OSError as error:
-            raise BadData(f"{path} cannot be read: {error.strerror}. Restore it.") from error
-        if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+            raise BadData(
+                f"{self._storage.where(path)} cannot be read: {words_of(error)}. Restore it."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != digest:
             raise BadData(
                 f"{name} of {self.model} {self.version} is not the file that was registered (its "
                 f"SHA-256 differs from the manifest's), so it is not loaded. Restore it, or "
@@ -203,7 +216,7 @@ def check_name(model: str, version: str) -> None:
 def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ...]) -> Any:
     """Load a fitted model from bytes whose checksum was verified.
 
-    Loading a joblib file runs code that is in it, so never load other bytes.
+    Some formats run code that is in the file, so never load other bytes.
 
     Parameters
     ----------
@@ -212,20 +225,30 @@ def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ..
     classes
         Class labels in the order of the model's probabilities.
     """
-    if name.endswith(".txt"):
-        from driftgauge.shared.versions.lightgbm_text import TextModel
-
-        return TextModel(content.decode(errors="replace"), task, classes)
-    import joblib  # only a process that loads models needs it
-
-    return joblib.load(io.BytesIO(content))
+    return format_named(name).load(content, task, classes)
 
 
-def decoded(path: Path, kind: type[_T]) -> _T:
+def decoded(storage: Storage, path: str, kind: type[_T]) -> _T:
     """Decode a JSON file of the registry; BadData with its name if it cannot be read."""
     try:
-        return msgspec.json.decode(read_regular(path), type=kind)
+        content = storage.read(path)
     except FileNotFoundError:
         raise
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
-        raise BadData(f"{path} cannot be read: {error}. Restore it.") from error
+    except OSError as error:
+        raise BadData(
+            f"{storage.where(path)} cannot be read: {words_of(error)}. Restore it."
+        ) from error
+    return decode(content, kind, storage.where(path))
+
+
+def decode(content: bytes, kind: type[_T], place: str) -> _T:
+    """Decode the content of a JSON file; BadData with its place if it is none."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadData(f"{place} cannot be read: {error}. Restore it.") from error
+
+
+def words_of(error: OSError) -> str:
+    """Return what an error says, without the path that it may name."""
+    return error.strerror or str(error)

@@ -2,43 +2,22 @@
 
 import gzip
 import hashlib
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from driftgauge.shared.contract.keys import salts_for
 from driftgauge.shared.errors import AlreadyThere, BadData
-from driftgauge.shared.registry.atomic import sync
+from driftgauge.shared.registry.provenance import file_digest
 from driftgauge.shared.registry.version_folder import (
+    CALIBRATION_FILE,
     MANIFEST_FILE,
     PERFORMANCE_FILE,
     REFERENCE_FILE,
     SCHEMA_FILE,
 )
+from driftgauge.shared.storage.storage import Storage
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion
-
-ARTIFACTS: Final = {".joblib": "model.joblib", ".pkl": "model.joblib", ".txt": "model.txt"}
-"""Suffix of a model file to the name that it gets in the version folder."""
-
-
-def artifact_name(artifact: Path) -> str:
-    """Return the name that a model file gets in the version folder.
-
-    Raises
-    ------
-    BadData
-        If the suffix is unknown.
-    """
-    try:
-        return ARTIFACTS[artifact.suffix.lower()]
-    except KeyError:
-        raise BadData(
-            f"{artifact} is no artifact: give a .joblib file, or LightGBM's own text format as "
-            f".txt."
-        ) from None
 
 
 def partitioned(manifest: Manifest, first: Manifest | None) -> Manifest:
@@ -67,15 +46,13 @@ def partitioned(manifest: Manifest, first: Manifest | None) -> Manifest:
     return msgspec.structs.replace(manifest, partitions=first.partitions, salts=first.salts)
 
 
-def write_version(home: Path, published: PublishedVersion, artifact: Path | None) -> Path:
-    """Write the folder of a new version, whole or not at all, and return its path.
+def write_version(storage: Storage, published: PublishedVersion, artifact: Path | None) -> None:
+    """Write the folder of a new version, whole or not at all.
 
-    The model's lock must be held.
+    The model must be exclusive to the caller, as far as the storage can.
 
     Parameters
     ----------
-    home
-        Folder of the model.
     artifact
         File of the fitted model; None if the model is only monitored.
 
@@ -85,43 +62,34 @@ def write_version(home: Path, published: PublishedVersion, artifact: Path | None
         If the version exists already.
     """
     manifest = published.manifest
-    folder = home / manifest.version
-    if folder.exists():
+    files = _files(published, artifact)
+    digests = {name: _digest(files[name]) for name in sorted(files)}
+    manifest = msgspec.structs.replace(manifest, files=digests)
+    told = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    try:
+        storage.add(f"{manifest.model}/{manifest.version}", files, (MANIFEST_FILE, told))
+    except FileExistsError:
         raise AlreadyThere(
             f"{manifest.model} {manifest.version} is registered already, and versions never "
             f"change. Choose another --version."
-        )
-    for abandoned in home.glob(".new-*"):  # by a process that was killed: we hold the lock
-        shutil.rmtree(abandoned, ignore_errors=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
-    try:
-        _write_files(new, published, artifact)
-        new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    sync(home)
-    return folder
+        ) from None
 
 
-def _write_files(folder: Path, published: PublishedVersion, artifact: Path | None) -> None:
-    """Write all files to the disk, the manifest with their checksums last."""
+def _files(published: PublishedVersion, artifact: Path | None) -> dict[str, bytes | Path]:
+    """Return the files of a version, but for its manifest, which holds their checksums."""
     schema = msgspec.json.format(msgspec.json.encode(published.schema), indent=2)
-    (folder / SCHEMA_FILE).write_bytes(schema)
     reference = gzip.compress(msgspec.json.encode(published.reference), mtime=0)
-    (folder / REFERENCE_FILE).write_bytes(reference)
+    files: dict[str, bytes | Path] = {SCHEMA_FILE: schema, REFERENCE_FILE: reference}
     if published.performance is not None:
-        (folder / PERFORMANCE_FILE).write_bytes(msgspec.json.encode(published.performance))
+        files[PERFORMANCE_FILE] = msgspec.json.encode(published.performance)
+    if published.calibration is not None:
+        files[CALIBRATION_FILE] = msgspec.json.encode(published.calibration)
     if artifact is not None:
-        shutil.copyfile(artifact, folder / published.manifest.artifact)
-    files = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-    }
-    manifest = msgspec.structs.replace(published.manifest, files=files)
-    (folder / MANIFEST_FILE).write_bytes(
-        msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    )
-    folder.chmod(0o755)
-    for path in (*folder.iterdir(), folder):
-        sync(path)
+        files[published.manifest.artifact] = artifact
+    return files
+
+
+def _digest(content: bytes | Path) -> str:
+    if isinstance(content, Path):
+        return file_digest(content)
+    return hashlib.sha256(content).hexdigest()

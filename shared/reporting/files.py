@@ -17,10 +17,10 @@ import msgspec
 
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import ConfigurationError
-from driftgauge.shared.registry.atomic import replace
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.reporting.html import render_html, report_name
 from driftgauge.shared.reporting.png import write_png
+from driftgauge.shared.storage.atomic import replace
 
 NAME: Final = re.compile(r"drift_report_\d{8}_\d{6}(_\d+)?")
 DAY_S: Final = 86_400

@@ -22,6 +22,11 @@ from driftgauge.shared.wording import filters
 from driftgauge.shared.wording.plain import clip
 from driftgauge.shared.wording.times import EPOCH, moment
 
+MOST_DRAWN: Final = 60
+"""Most features with charts, the worst first; the others have their row of numbers. A thousand
+would make a page of 12 MB.
+"""
+
 
 def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:
     """Render a snapshot as a self-contained page.
@@ -69,6 +74,7 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
             (f for f in snapshot.features if f.severity != "excluded"), key=arranged.worst_first
         ),
         excluded=[f for f in snapshot.features if f.severity == "excluded"],
+        drawn=MOST_DRAWN,
         alerts=sorted(snapshot.alerts, key=most_urgent_first),
         tally=_tally(snapshot.features),
     )

@@ -20,7 +20,7 @@ MISSING: Final = declare(
 UNSEEN: Final = declare(
     _row(
         "unseen",
-        title="unseen category",
+        title="unseen categories",
         meaning="More values than usual are categories that the reference does not have.",
     )
 )
@@ -35,7 +35,8 @@ INTEGRITY: Final = declare(
     _row(
         "integrity",
         title="integrity test",
-        meaning="Missing, unseen or out-of-range values came in a row; found event by event.",
+        meaning="Missing, unseen or out-of-range values are more frequent than usual, seen "
+        "event by event.",
         online=True,
     )
 )

@@ -15,7 +15,8 @@ PSI: Final = declare(
     _row(
         "psi",
         title="PSI",
-        meaning="The values of the window are distributed differently, by more than chance.",
+        meaning="The values of the window are distributed differently than those of the "
+        "reference, by more than chance.",
         share="psi_share",
     )
 )
@@ -23,7 +24,8 @@ PSI_WEEK: Final = declare(
     _row(
         "psi_week",
         title="PSI of 7 days",
-        meaning="So are those of the last 7 whole days, of a column that is ordered in time.",
+        meaning="The values of the last 7 whole days are distributed differently, of a column "
+        "that is ordered in time.",
         share="psi_share",
         action="accept_reference",
         weekly=True,

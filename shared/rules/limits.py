@@ -14,6 +14,7 @@ THRESHOLD: Final = declare(
         meaning="A published number is beyond the limit that somebody set for it.",
         members={
             "latency_p99_ms": "Response time",
+            "failed_share": "Failed predictions",
             "events_per_day": "Traffic",
         },
     )

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.moments import IsoTime
 
 _BOUND: Final = re.compile(r"\s*([a-z][a-z0-9_]*(?::[^<>=]+?)?)\s*(>=|<=)\s*(\S+)\s*")
 
@@ -89,7 +90,7 @@ class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model: str
     version: str
-    time: str
+    time: IsoTime
     results: tuple[GateResult, ...]
     data_digest: str = ""
     against: str = ""

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from driftgauge.shared.contract.keys import Partitions, Salt, check_salts
+from driftgauge.shared.moments import IsoTime
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.profile import ReferenceProfile
@@ -55,7 +56,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str
     version: str
     task: Task
-    created: str
+    created: IsoTime
     files: dict[str, str]
     partitions: Partitions = 1
     salts: tuple[Salt, ...] = ()

@@ -21,6 +21,7 @@ from typing import Final, Literal
 import msgspec
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.moments import IsoTime
 from driftgauge.shared.versions.gates import Validation
 
 Stage = Literal["none", "staging", "production", "archived"]
@@ -52,7 +53,7 @@ class StageChange(msgspec.Struct, frozen=True, omit_defaults=True):
         The results of the gates; None if they were not run.
     """
 
-    time: str
+    time: IsoTime
     actor: str
     action: Action
     version: str

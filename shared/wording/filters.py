@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from driftgauge.shared.durations import milliseconds
-from driftgauge.shared.wording import numbers, plain, times, titles
+from driftgauge.shared.wording import glossary, numbers, plain, times, titles
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
@@ -64,6 +64,17 @@ def rule_words(name: str) -> str:
     'Early warning (ADWIN)'
     """
     return plain.clip(titles.rule_words(name), 80)
+
+
+def without_rule(summary: str, name: str) -> str:
+    """Return an alert's summary without the words of its rule, where these stand beside it.
+
+    Examples
+    --------
+    >>> without_rule("Early warning (ADWIN): shifted by about +0.5 sd", "adwin")
+    'shifted by about +0.5 sd'
+    """
+    return summary.removeprefix(f"{titles.rule_words(name)}: ")
 
 
 def part_of(value: float | None, whole: float) -> Markup:
@@ -137,14 +148,19 @@ def is_name(given: str) -> bool:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": plain.clip,
-    "shown": plain.shown,
+    "shown": plain.printable,
+    "name": plain.name,
     "with_code": plain.with_code,
     "in_unit": in_unit,
     "title_of": title_of,
     "rule_words": rule_words,
+    "without_rule": without_rule,
     "action_words": titles.action_words,
+    "rule_anchor": glossary.anchor,
+    "rule_meaning": glossary.meaning,
     "severity_words": titles.severity_words,
     "moment": times.moment,
+    "moment_at": times.moment,
     "minute": times.minute,
     "duration": or_dash(times.duration),
     "count": or_dash(numbers.count),
@@ -161,6 +177,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 """Filters of every template."""
 PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
+    "shown": plain.shown,
+    "name": plain.fitting_name,
     "moment": time_tag,
     "moment_at": exact_tag,
     "iso_moment": iso_moment,

@@ -99,6 +99,17 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else ''}{decimal(value)}"
 
 
+def signed_figure(value: float) -> str:
+    """Return a shift to two significant digits, with its sign.
+
+    Examples
+    --------
+    >>> signed_figure(0.504), signed_figure(-1.0) == MINUS + "1"
+    ('+0.5', True)
+    """
+    return f"{'+' if value > 0 else ''}{figure(value, 2)}"
+
+
 def part_of(value: float, whole: float) -> str:
     """Return a part of a difference, in its own unit: less than half a hundredth of it is nothing.
 

@@ -19,6 +19,7 @@ TITLES: Final = {
     "current": "on request",
     "ddm": "DDM",
     "latency_p99_ms": "99th percentile of the latency",
+    "failed_share": "share of failed predictions",
     "events_per_day": "events a day",
     "window_rows": "rows in the window",
     "missing_share": "share of missing values",
@@ -34,7 +35,7 @@ Those of statistics, of metrics of labels and of rules are in their own tables.
 SEVERITIES: Final = {
     "ok": "OK",
     "insufficient_data": "too few rows",
-    "unknown": "not judged yet",
+    "unknown": "not judged",
 }
 """Words for severities, where they are not their names."""
 ACTIONS: Final[Mapping[str, str]] = {

@@ -9,7 +9,7 @@ from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, REFERENCE, Plant, predicted, rows, wait_for
 from tests.producer.dashboard.snapshots import alert
 
-DRIFT = f"/dashboard/drift?model={MODEL}"
+DRIFT = f"/dashboard/drift?model={MODEL}&show=all"
 PATIENCE_MS = 60_000
 
 
@@ -60,7 +60,9 @@ def test_the_numbers_are_those_of_the_posted_events(page: Page, plant: Plant) ->
 def test_an_injected_drift_appears_without_reload(
     page: Page, context: BrowserContext, plant: Plant
 ) -> None:
-    """On the open drift page, in its open drawer, and as an alert on the open overview."""
+    """On the open drift page, in its open drawer, and as the headline of its row on the open
+    overview.
+    """
     page.goto(f"{DRIFT}&feature=temperature")
     overview = context.new_page()
     overview.goto("/")
@@ -79,8 +81,9 @@ def test_an_injected_drift_appears_without_reload(
     )
     assert page.locator("#series-points").text_content() != points
     assert page.locator("#series-chart canvas").count() == 1
-    alerts = overview.locator(f'article[data-model="{MODEL}"] .open-alerts')
-    expect(alerts).to_contain_text("temperature", timeout=PATIENCE_MS)
+    row = overview.locator(f'tr[data-model="{MODEL}"]')
+    expect(row.locator(".badge")).to_have_class(re.compile("critical"), timeout=PATIENCE_MS)
+    expect(row.locator(".m-what")).to_contain_text("temperature", timeout=PATIENCE_MS)
     assert page.evaluate("window.notReloaded") is True
     assert overview.evaluate("window.notReloaded") is True
 
@@ -133,11 +136,34 @@ def test_the_drawer_by_keyboard(page: Page) -> None:
     bookmarked.close()
 
 
+def test_columns_are_found_while_their_name_is_typed(page: Page, plant: Plant) -> None:
+    """No reload, and the address has what was typed; what is asked for again when a window was
+    judged is the same, and the text is not lost.
+    """
+    page.goto(DRIFT)
+    page.evaluate("window.notReloaded = true")
+    rows_shown = page.locator("#features tbody tr")
+    expect(rows_shown).to_have_count(4)
+    page.get_by_label("Name contains").press_sequentially("PRESS")
+    expect(rows_shown).to_have_count(1)
+    expect(rows_shown).to_have_attribute("data-feature", "pressure")
+    assert "find=PRESS" in page.url
+    before = page.locator("#window-rows").evaluate("(one) => (one.dataset.old = 'yes')")
+    assert before == "yes"
+    plant.post(rows(3, 100))
+    expect(page.locator("#window-rows[data-old]")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(rows_shown).to_have_count(1)
+    expect(page.get_by_label("Name contains")).to_have_value("PRESS")
+    page.get_by_role("link", name="Any name").click()
+    expect(rows_shown).to_have_count(4)
+    assert page.evaluate("window.notReloaded") is None
+
+
 def test_another_statistic_is_chosen(page: Page) -> None:
     """Choosing sends the form; the address has the choice, and nothing that was not chosen."""
     page.goto(DRIFT)
     page.get_by_label("Statistic").select_option("ks")
-    page.wait_for_url("**statistic=ks")
+    page.wait_for_url("**statistic=ks**")
     assert "version=" not in page.url
     expect(page.locator("#features thead")).to_contain_text("KS")
     value = page.locator('tr[data-feature="pressure"] td.value')

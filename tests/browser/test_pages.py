@@ -5,6 +5,7 @@ keyboard, wide and narrow.
 import csv
 import io
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from playwright.sync_api import Page, expect
 from driftgauge.shared.contract.events import PREDICTION
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, SERVED, Plant, rows, wait_for
+from tests.browser.test_shell import CONTRAST
 
 pytestmark = pytest.mark.long
 
@@ -49,6 +51,11 @@ def test_pages_fit_390_pixels(page: Page, scheme: str) -> None:
         expect(page.locator("h1")).to_be_visible()
         expect(page.locator("#banner")).to_have_attribute("data-state", "live")
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        for summary in page.locator("article.incident summary").all():
+            summary.click()
+        if name in {"incidents", "alerts"}:
+            assert page.evaluate(CONTRAST) == [], name
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
     page.goto(f"/dashboard/log?model={SERVED}")
     page.locator("#predictions summary").first.click()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
@@ -56,54 +63,65 @@ def test_pages_fit_390_pixels(page: Page, scheme: str) -> None:
 
 def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
     """By keyboard: a note is recorded with the alert, a silence until its end, and the page shows
-    both by itself.
+    both by itself; it leads to the feature's drawer.
     """
     page.goto(f"/dashboard/alerts?model={MODEL}&severity=critical")
-    card = page.locator("article.alert").filter(has_text="temperature: PSI")
-    name = card.get_attribute("data-fingerprint")
+    page.locator("tr[data-fingerprint]").get_by_role(
+        "link", name="temperature: Values changed (PSI)"
+    ).click()
+    card = page.locator("#alert")
+    name = page.url.rpartition("/")[2]
     card.get_by_role("button", name="Acknowledge").focus()
     page.keyboard.press("Enter")
     dialog = page.locator("dialog[open]")
-    expect(dialog).to_contain_text("temperature, PSI")
+    expect(dialog).to_contain_text("temperature, Values changed (PSI)")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     card.get_by_role("button", name="Acknowledge").press("Enter")
     dialog.get_by_label("Note").fill("<b>seen</b> by the night shift")
     page.keyboard.press("Enter")
     expect(page.locator("#outcome")).to_contain_text("Acknowledged")
-    expect(card).to_contain_text("acknowledged by anonymous")
+    expect(card).to_contain_text("Acknowledged by anonymous")
     card.get_by_role("button", name="Silence").click()
     dialog.get_by_label("For").select_option("120")
     dialog.get_by_role("button", name="Confirm").click()
-    expect(card).to_contain_text("silenced until")
-    page.goto(f"/dashboard/alerts/{name}")
-    expect(page.locator("#alert")).to_contain_text("<b>seen</b> by the night shift")
+    expect(card).to_contain_text("Silenced until")
+    expect(card).to_contain_text("<b>seen</b> by the night shift")
     life = httpx.get(f"{drifted.url}/alerts/{name}").json()["alerts"]
-    assert (
-        life[-1]["data"]["silenced"]["until"] - life[-1]["data"]["silenced"]["time"] == 120 * 60_000
-    )
+    mark = life[-1]["data"]["silenced"]
+    asked, until = (datetime.fromisoformat(mark[name]) for name in ("time", "until"))
+    assert until - asked == timedelta(minutes=120)
+    card.get_by_role("link", name="temperature in detail").click()
+    expect(page.locator("#drawer-title")).to_contain_text("temperature")
 
 
-@pytest.mark.usefixtures("drifted")
-def test_an_incident_is_read_and_acknowledged(page: Page) -> None:
-    """The page of incidents has one card for the fault, with its headline and what to do; its own
-    page has the evidence; acknowledged, both say so.
+def test_an_incident_is_read_and_acknowledged(page: Page, drifted: Plant) -> None:
+    """The page of incidents has one card for the fault, folded; unfolded and ticked it stays so
+    while the page is refreshed; many are acknowledged with one note; then the card says by whom and
+    why, and its own page has the evidence.
     """
     page.goto(f"/dashboard/incidents?model={MODEL}")
-    card = page.locator("article.alert").filter(has_text="temperature")
+    card = page.locator("article.incident").filter(has_text="temperature")
     expect(card).to_have_count(1)
-    expect(card).to_contain_text("What to do:")
-    card.get_by_role("button", name="Acknowledge").click()
-    dialog = page.locator("dialog[open]")
-    expect(dialog).to_contain_text("temperature")
-    dialog.get_by_label("Note").fill("seen")
-    dialog.get_by_role("button", name="Confirm").click()
+    expect(card.get_by_text("What to do:")).to_be_hidden()
+    card.locator("summary").click()
+    expect(card.get_by_text("What to do:")).to_be_visible()
+    card.get_by_role("checkbox").check()
+    with page.expect_response(lambda answer: "dashboard/incidents" in answer.url):
+        drifted.post(rows(21, 100, 1.5))
+    expect(card.get_by_text("What to do:")).to_be_visible()
+    expect(card.get_by_role("checkbox")).to_be_checked()
+    page.locator("#chosen").get_by_label("Note").fill("seen")
+    page.get_by_role("button", name="Acknowledge the chosen").click()
+    expect(page.locator("#outcome")).to_contain_text("1 incident acknowledged")
     expect(card).to_contain_text("acknowledged by anonymous")
-    card.get_by_role("link").first.click()
+    card.locator("summary").click()
+    expect(card.locator("q")).to_have_text("seen")
+    card.get_by_role("link", name="Open the incident").click()
     expect(page.locator("h1")).to_contain_text("Since ")
     expect(page.locator("#incident")).to_contain_text("the cause")
-    expect(page.locator("#incident")).to_contain_text("by anonymous")
-    page.locator("#incident .life a").first.click()
+    expect(page.locator("#incident figure.bars svg")).to_be_visible()
+    page.locator("#incident .timeline a").first.click()
     expect(page.locator("#alert")).to_contain_text("Evidence")
 
 

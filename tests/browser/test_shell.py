@@ -9,9 +9,11 @@ from tests.browser.plant import MODEL, Plant
 
 PAGES = (
     "/",
+    f"/dashboard/models/{MODEL}",
     f"/dashboard/drift?model={MODEL}",
     f"/dashboard/drift?model={MODEL}&feature=line",
     f"/dashboard/performance?model={MODEL}",
+    "/dashboard/glossary",
     "/login",
     "/docs",
     "/redoc",
@@ -32,7 +34,7 @@ def test_a_page_is_sound(page: Page, path: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES[:5])
+@pytest.mark.parametrize("path", PAGES[:6])
 def test_a_telephone_shows_a_page(chromium: Browser, plant: Plant, path: str, scheme: str) -> None:
     """At 390 px nothing is wider than the screen, in light and in dark; text and ground differ
     enough (4.5 : 1).

@@ -58,7 +58,7 @@ def test_what_is_not_settled_is_given_again(spool: Spool, tmp_path: Path) -> Non
     first.settle()
     assert not spool.waits
     put(spool, "c")
-    assert [item.number for _, _, item in sent(spool)] == [3]
+    assert [item[1] for _, _, item in sent(spool)] == [3]
     spool.close()
     assert not list(tmp_path.iterdir())
 
@@ -74,7 +74,7 @@ def test_files_are_of_bounded_size(
     assert all(put(spool, *names))
     assert len(list(tmp_path.iterdir())) > 2
     found = sent(spool)
-    assert [item.number for _, _, item in found] == list(range(1, 101))
+    assert [item[1] for _, _, item in found] == list(range(1, 101))
     assert len({publisher for publisher, _, _ in found}) == 1
     assert len(list(tmp_path.iterdir())) <= 1
 
@@ -105,7 +105,7 @@ def test_a_damaged_file_loses_what_is_damaged_alone(tmp_path: Path, at: str) -> 
     path.write_bytes(content)
     spool = Spool(str(tmp_path), "steel", 1 << 20)
     spool.adopt()
-    numbers = [item.number for _, _, item in sent(spool)]
+    numbers = [item[1] for _, _, item in sent(spool)]
     assert numbers == {"header": [], "record": [1, 3], "tail": [1, 2]}[at]
     assert spool.damaged == (at == "record")
     assert path.exists() == (at == "header")
@@ -145,7 +145,7 @@ def test_a_disk_that_fails_is_tried_again(spool: Spool, monkeypatch: pytest.Monk
     now[0] += 1
     assert put(spool, "e") == [True]
     found = sent(spool)
-    assert [(item.payload[7:8], item.number) for _, _, item in found] == [(b"a", 1), (b"e", 1)]
+    assert [(item[2][7:8], item[1]) for _, _, item in found] == [(b"a", 1), (b"e", 1)]
     assert len({publisher for publisher, _, _ in found}) == 2
     assert spool.damaged == 0
 
@@ -171,9 +171,9 @@ def test_other_partitions_are_numbered_anew(tmp_path: Path) -> None:
     assert not old & {publisher for publisher, _, _ in found}
     by_lane: dict[tuple[str, int], list[int]] = {}
     for publisher, _, item in found:
-        name = item.payload.split(b'"')[3]
-        assert item.partition == crc32(name) % 3
-        by_lane.setdefault((publisher, item.partition), []).append(item.number)
+        name = item[2].split(b'"')[3]
+        assert item[0] == crc32(name) % 3
+        by_lane.setdefault((publisher, item[0]), []).append(item[1])
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in by_lane.values())
 
 
@@ -200,7 +200,7 @@ def test_a_record_longer_than_a_piece_is_read(
     monkeypatch.setattr(spools, "PIECE", 64)
     spool.put(EVENT, 0, b'{"id":"%s"}' % (b"x" * 5000))
     put(spool, "b")
-    assert [len(item.payload) for _, _, item in sent(spool)] == [5009, 30]
+    assert [len(item[2]) for _, _, item in sent(spool)] == [5009, 30]
 
 
 def test_a_file_that_was_cut_meanwhile_ends(tmp_path: Path) -> None:

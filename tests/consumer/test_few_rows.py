@@ -96,7 +96,7 @@ def test_few_rows_are_not_calm(per_day: float) -> None:
             "insufficient_data",
             "ordered in time: the reference has 9 rows in 7 days, 10 are needed",
         )
-        assert current.verdict.startswith("Insufficient data: ordered in time: the reference has 9")
+        assert current.verdict.startswith("Too few rows: ordered in time: the reference has 9")
     else:
         assert feature(current, "level") == ("ok", "")
         assert current.verdict.startswith("OK: none of 1 columns drifted in")

@@ -27,8 +27,10 @@ from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError, DriftgaugeError, OwnershipLost
+from driftgauge.shared.moments import untold
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import (
     MODEL,
@@ -44,7 +46,6 @@ from tests.integration.plant import (
 from tests.producer.conftest import api_process
 
 
-@pytest.fixture
 def alert_event(number: int) -> bytes:
     """Return a critical performance alert that fires."""
     evidence = AlertEvidence("accuracy", 0.84, 0.86, 0.91, 1000, 2000, 5000, 0, 1000)
@@ -67,6 +68,7 @@ def alert_event(number: int) -> bytes:
     return cloud_event(alert)
 
 
+@pytest.fixture
 def url(redis_url: str, keys: Keys, tmp_path: Path) -> Iterator[str]:
     """An API without models of its own, beside the worker's Redis."""
     settings = Settings(
@@ -139,11 +141,12 @@ def test_commands_from_the_command_line(
     assert name in shown
     told = [msgspec.json.decode(line) for line in run(alerts_command, "--json").output.splitlines()]
     everything = alerts(client, keys)
-    assert told == [
-        one
+    assert [(one["id"], untold(one["data"], Alert)) for one in told] == [
+        (one["id"], untold(one["data"], Alert))
         for one in everything
         if one["data"]["notify"] and one["data"]["state"] in {"firing", "resolved"}
     ]
+    assert all(one["data"]["started"].endswith("Z") for one in told), "ISO 8601 with its zone"
     assert len(told) < len(everything)
     for wrong, said, code in (
         (["silence", name, "--for", "soon"], "30m, 2h or 3d", 65),
@@ -173,10 +176,9 @@ def incidents_told(client: redis.Redis, redis_url: str, keys: Keys, url: str) ->
     shown = run("--model", MODEL).output
     assert incident["headline"] in shown
     assert f"[{incident['id']}]" in shown
-    kept: Any = client.hgetall(keys.open_incidents(MODEL))
-    assert {name.decode(): msgspec.json.decode(one) for name, one in kept.items()} == {
-        incident["id"]: event
-    }
+    ((name, kept),) = client.hgetall(keys.open_incidents(MODEL)).items()  # type: ignore[union-attr]
+    assert name.decode() == incident["id"]
+    assert untold(msgspec.json.decode(kept)["data"], Incident) == untold(incident, Incident)
     assert "Asked of plant" in run("acknowledge", incident["id"], "--note", "on it").output
     known = client.xlen(keys.incidents(MODEL))
     with worker_thread(settings_of(redis_url, keys)):

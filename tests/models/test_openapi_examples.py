@@ -35,6 +35,9 @@ def found(document: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
         for operation in operations.values():
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
                 schema = content["schema"]
+                if "$ref" in schema:
+                    name = schema["$ref"].rpartition("/")[2]
+                    schema = document["components"]["schemas"][name]
                 for example in (
                     content.get("example"),
                     schema.get("example"),
@@ -59,7 +62,7 @@ async def test_every_example_is_accepted_by_the_demo_model_that_is_served(
     registry = ModelRegistry(tmp_path / "registry")
     stored = store(MODELS[name], all_trained[name], registry)
     registry.promote(
-        name, stored.name, "production", actor="test"
+        name, stored, "production", actor="test"
     )  # not by the gates: one bounds a time
     settings = Settings(
         redis_url=redis_url,

@@ -26,6 +26,7 @@ from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.settings import Settings
+from tests.producer.documented import document_of
 from tests.producer.linear import Linear
 
 SCHEMA = Schema(
@@ -63,7 +64,7 @@ def publish(
         joblib.dump(estimator, artifact)
     registry.register(PublishedVersion(manifest, schema, reference), artifact)
     if artifact is not None:  # else each API process of a test would try it
-        trial.note(registry.folder, artifact.read_bytes())
+        trial.note(registry.storage, artifact.read_bytes())
     registry.promote(name, manifest.version, stage, actor="test")
 
 
@@ -105,10 +106,18 @@ def settings(redis_url: str, prefix: str, tmp_path: Path) -> Settings:
 
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The app, and a client that holds every answer against the OpenAPI document."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    root = app.state.parts.settings.root_path
+
+    async def check(answer: httpx.Response) -> None:
+        await document_of(app).check(answer, root)
+
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", event_hooks={"response": [check]}
+        ) as http,
     ):
         yield http
 

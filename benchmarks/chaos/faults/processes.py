@@ -17,6 +17,15 @@ def kill_worker(scene: Scene) -> Course:
     yield 0
 
 
+@fault("an application that logs by the client gets kill -9", weight=3)
+def kill_app(scene: Scene) -> Course:
+    """Kill an application, and start it again; whoever finds its spool sends it."""
+    app = scene.one_of(scene.plant.apps)
+    app.kill()
+    app.start()
+    yield 0
+
+
 @fault("a worker sleeps past its lease (SIGSTOP)", weight=2)
 def stop_worker(scene: Scene) -> Course:
     """Stop a worker until another one has its lease; it wakes in the middle of what it did."""

@@ -18,6 +18,7 @@ import httpx
 import joblib
 import redis
 
+from benchmarks.chaos.plant.app import FLUSH_S
 from benchmarks.chaos.plant.model import BOTH, PREFIX, VERSION, published
 from benchmarks.chaos.plant.power import PowerMeter
 from benchmarks.chaos.plant.process import ENDED, Process, wait_for
@@ -32,6 +33,9 @@ from driftgauge.shared.settings import Settings
 PYTHON = (sys.executable, "-m")
 PRODUCT = (*PYTHON, "driftgauge")
 QUIET_WORKER = (*PYTHON, "benchmarks.chaos.plant.quiet_worker")
+APP = (*PYTHON, "benchmarks.chaos.plant.app")
+APP_RATE = 40.0
+"""Predictions a second that each application logs."""
 FEW_FILES = ("sh", "-c", 'ulimit -n 256; exec "$@"', "sh")
 """Runs a command that may open few files."""
 DUMP_S = 12.0
@@ -60,6 +64,8 @@ class Plant:
         Name and number of partitions of each model.
     apis, workers
         Number of API processes and of workers.
+    apps
+        Number of applications that log by the client.
     api_command, worker_command
         Commands that they run instead of the product's own.
     predicts
@@ -82,6 +88,7 @@ class Plant:
         models: Mapping[str, int] = BOTH,
         apis: int = 2,
         workers: int = 2,
+        apps: int = 0,
         api_command: Sequence[str] = (*PRODUCT, "serve"),
         worker_command: Sequence[str] = (*PRODUCT, "worker"),
         predicts: bool = False,
@@ -114,6 +121,7 @@ class Plant:
             self.versions |= {name: predicting(name, VERSION) for name in (QUICK, HANGING)}
         self.urls: list[str] = []
         self.apis = [self._api(number, api_command) for number in range(apis)]
+        self.apps = [self._app(number) for number in range(apps)]
         self.workers = [
             Process(f"worker{number}", worker_command, self.settings, folder)
             for number in range(workers)
@@ -138,7 +146,7 @@ class Plant:
     def close(self) -> None:
         """End every process."""
         self.gate.unlink(missing_ok=True)
-        for process in [*self.apis, *self.workers]:
+        for process in self.processes:
             process.signal(signal.SIGCONT)
             process.kill()
         self.power.close()
@@ -151,7 +159,7 @@ class Plant:
 
     @property
     def processes(self) -> list[Process]:
-        return [*self.apis, *self.workers]
+        return [*self.apis, *self.workers, *self.apps]
 
     @property
     def redis_runs(self) -> bool:
@@ -272,6 +280,31 @@ class Plant:
         arguments = [*FEW_FILES, *command, "--port", str(port)]
         return Process(f"api{number}", arguments, self.settings, self.folder)
 
+    def _app(self, number: int) -> Process:
+        """Make an application: of the model with the most partitions, and of one of the APIs."""
+        model = max(self.monitored, key=lambda name: self.versions[name].manifest.partitions)
+        spool, ledger = self.folder / "apps" / "spool", self.folder / f"app{number}.ids"
+        given = (self.urls[number % len(self.urls)], model, spool, ledger, number, APP_RATE)
+        return Process(f"app{number}", [*APP, *map(str, given)], self.settings, self.folder)
+
+    def end_apps(self) -> list[tuple[str, str]]:
+        """End the applications, which send what they have; return model and id of each event that
+        the client accepted.
+
+        Raises
+        ------
+        TimeoutError
+            If their spool is not empty then.
+        """
+        for app in self.apps:
+            app.end(FLUSH_S)
+        left = list((self.folder / "apps").glob("spool/*"))
+        if left:
+            raise TimeoutError(f"The applications have not sent all: {left}.")
+        model = max(self.monitored, key=lambda name: self.versions[name].manifest.partitions)
+        paths = sorted(self.folder.glob("app*.ids"))
+        return [(model, name) for path in paths for name in path.read_text().split()]
+
     def _port(self) -> int:
         return processes.free_port(next(self._ports))
 
@@ -305,6 +338,8 @@ class Plant:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):
             raise TimeoutError(f"The APIs did not start and connect: see {self.folder}.")
+        for app in self.apps:
+            app.start()
 
     def _artifact(self, name: str) -> Path | None:
         """Write the fitted model of a model that predicts."""

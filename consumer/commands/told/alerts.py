@@ -5,11 +5,12 @@ from typing import Final
 from driftgauge.consumer.commands.told.telling import Telling, command
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.wording.times import moment
-from driftgauge.shared.wording.titles import alert_words, subject_of
 
 
 def alert_line(alert: Alert) -> str:
     """Return an alert as one line of text."""
+    from driftgauge.shared.wording.titles import alert_words, subject_of
+
     word = alert.state if alert.change in {"state", "severity", "released"} else alert.change
     return (
         f"{moment(alert.updated)}  {word.upper():8}  {alert.severity.upper():8}  {alert.model} "

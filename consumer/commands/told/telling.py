@@ -22,6 +22,7 @@ from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import ModelNotFound
 from driftgauge.shared.local.finding import located_settings, url_option
+from driftgauge.shared.moments import untold
 from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.wording.visible import visible
 
@@ -75,7 +76,7 @@ class Telling(Generic[Told]):
     def read(self, event: Any) -> Told | None:
         """Decode an event; None if another release wrote it, or a person by hand."""
         try:
-            return msgspec.convert(event["data"], self.kind)
+            return untold(event["data"], self.kind)
         except UNREADABLE:
             return None
 
@@ -121,7 +122,7 @@ class Telling(Generic[Told]):
 
     async def _latest(self, client: httpx.AsyncClient, model: str | None) -> list[dict[str, Any]]:
         """Read the latest events, oldest first, at most SHOWN of each model."""
-        query = {"count": ASKED} | ({} if model is None else {"model": model})
+        query = {"limit": ASKED} | ({} if model is None else {"model": model})
         page = await ask(client, "GET", f"/{self.name}", ModelNotFound, params=query)
         shown: Counter[str] = Counter()
         found = []

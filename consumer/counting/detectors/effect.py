@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri, xlogy
 from driftgauge.consumer.counting.detectors.bets import LOST, SCALES, SHIFTS
 from driftgauge.consumer.counting.detectors.rank_cells import CELLS, MISSING
 from driftgauge.shared.arrays import Floats
-from driftgauge.shared.wording.numbers import minus
+from driftgauge.shared.wording.numbers import signed_figure
 
 RECENT = 1024
 """Latest values of a column from which an alarm estimates the effect."""
@@ -162,10 +162,10 @@ def describe_shift(mean_rank: float, events: int) -> str:
     Examples
     --------
     >>> describe_shift(0.638, 200)
-    'shifted by about +0.50 sd over 200 events (mean rank 0.638 instead of 0.500)'
+    'shifted by about +0.5 sd over 200 events (mean rank 0.638 instead of 0.500)'
     """
-    shift = minus(f"{normal_shift(mean_rank):+.2f}")
+    shift = signed_figure(normal_shift(mean_rank))
     return (
-        f"shifted by about {shift} sd over {events} events "
+        f"shifted by about {shift} sd over {events:,} events "
         f"(mean rank {mean_rank:.3f} instead of 0.500)"
     )

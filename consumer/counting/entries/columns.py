@@ -19,6 +19,7 @@ from driftgauge.consumer.counting.entries.client_ids import digest_of
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
+    FAILURE,
     KINDS,
     LABEL,
     LAST_NUMBER,
@@ -27,8 +28,10 @@ from driftgauge.shared.contract.events import (
     REQUEST,
     RESPONSE,
     TICK,
+    UNUSABLE,
     WRITTEN,
     Event,
+    Failure,
     Label,
     Prediction,
     Request,
@@ -129,6 +132,7 @@ class Numbered(Generic[_Event]):
 NO_INTS: Ints = np.zeros(0, np.int64)
 Labels = Numbered[Label]
 Halves = Numbered[Half]
+Failures = Numbered[Failure]
 
 
 @dataclass(slots=True)
@@ -142,8 +146,8 @@ class Batch:
     positions, entry_ms, publishers, sequences, predictions
         Position in the batch, entry time (ms), publisher, sequence number and content of each
         decoded prediction.
-    labels, halves
-        Decoded labels, and halves of predictions, with the same fields.
+    labels, halves, failures
+        Decoded labels, halves of predictions, and failed ones, with the same fields.
     ticks
         Position in the batch of each tick.
     changes
@@ -169,6 +173,7 @@ class Batch:
     predictions: list[Prediction]
     labels: Labels = field(default_factory=Labels.none)
     halves: Halves = field(default_factory=Halves.none)
+    failures: Failures = field(default_factory=Failures.none)
     ticks: list[int] = field(default_factory=list)
     changes: dict[int, ReferenceChange] = field(default_factory=dict)
     voids: dict[int, tuple[bytes, Void]] = field(default_factory=dict)
@@ -179,7 +184,8 @@ class Batch:
     @property
     def versions(self) -> set[str]:
         """The model versions that the batch names."""
-        return {prediction.version for prediction in self.predictions}
+        failed = {failure.version for failure in self.failures.events}
+        return failed.union(prediction.version for prediction in self.predictions)
 
 
 def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Batch:
@@ -296,6 +302,7 @@ def _read_mixed(
         said.events,
         found[LABEL],
         _in_order(found[REQUEST], found[RESPONSE]),
+        found[FAILURE],
         checked=checked,
     )
 
@@ -402,6 +409,7 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
     batch.labels = _columns(read[Label], all_ms)
     halves = sorted(read[Request] + read[Response], key=itemgetter(0))
     batch.halves = _columns(halves, all_ms)
+    batch.failures = _columns(read[Failure], all_ms)
     return batch
 
 
@@ -434,6 +442,10 @@ def _event(values: dict[bytes, bytes], number: int | None) -> Event | Void:
     kind = values.get(b"t")
     if kind is None:
         raise ValueError("no entry type: the field t is missing")
+    if kind == UNUSABLE:
+        raise ValueError(
+            values.get(b"reason", b"it is marked as unusable").decode(errors="replace")
+        )
     if kind not in _decoders:
         raise ValueError(f"unknown entry type {kind[:20]!r}")
     if number is None:

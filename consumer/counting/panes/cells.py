@@ -8,8 +8,10 @@ from itertools import chain
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftgauge.consumer.counting.entries.columns import CheckedDecoder
+from driftgauge.consumer.counting.panes.odd import OddRows
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.events import Prediction, Source, Value
 from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
@@ -130,6 +132,20 @@ class CellMap:
         return CheckedDecoder(self.schema)
 
     @cached_property
+    def beyond(self) -> NDArray[np.bool_]:
+        """Whether a cell holds values that the reference does not have: numbers outside its range,
+        or unseen categories.
+        """
+        found = np.zeros(self.size, dtype=np.bool_)
+        for place, column in enumerate(self.reference.columns):
+            first, last = int(self.offsets[place]), int(self.offsets[place + 1]) - 1
+            if isinstance(column, CategoricalReference):
+                found[first + column.unseen : last] = True
+            elif column.cuts:
+                found[[first, last - 1]] = True
+        return found
+
+    @cached_property
     def ranks(self) -> Floats:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for
         MISSING.
@@ -167,20 +183,22 @@ class CellMap:
         """
         return self._cells(predictions, self._columns(predictions))
 
-    def cells_and_marks(self, predictions: Sequence[Prediction]) -> tuple[Ints, Ints | None]:
-        """Return the cell of every value, and its mark (shared/reference/runs.py), which is asked
-        for only where the runs of the reference are known.
+    def mapped(self, predictions: Sequence[Prediction]) -> tuple[Ints, Ints | None, "OddRows"]:
+        """Return the cell of every value, its mark (shared/reference/runs.py), which is asked for
+        only where the runs of the reference are known, and the values that the reference does not
+        have.
         """
         columns = self._columns(predictions)
         cells = self._cells(predictions, columns)
+        odd = OddRows.of(columns, self.beyond[cells])
         if not self.runs:
-            return cells, None
+            return cells, None, odd
         marked = np.empty_like(cells)
         for place, (reference, values) in enumerate(
             zip(self.reference.columns, columns, strict=True)
         ):
             marked[place] = marks(reference, values, cells[place])
-        return cells, marked
+        return cells, marked, odd
 
     def _cells(self, predictions: Sequence[Prediction], columns: list[Column]) -> Ints:
         cells = np.empty((len(self.reference.columns), len(predictions)), dtype=np.int64)

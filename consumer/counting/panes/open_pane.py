@@ -1,6 +1,8 @@
 """The open pane: counts that grow until the pane closes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -9,11 +11,16 @@ from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import (
     LATENCY_EDGES_MS,
     Block,
+    OddValues,
     Pane,
     pack_counts,
     unpack_counts,
 )
 from driftgauge.shared.reference.segments import SegmentLayout
+
+MOST_KINDS: Final = 20
+"""Most kinds of errors that are told apart in a block, besides the rest."""
+OTHER_KIND: Final = "other"
 
 
 @dataclass(slots=True)
@@ -28,6 +35,20 @@ class OpenBlock:
     sources: dict[str, int] = field(default_factory=dict)
     scores: Ints | None = None
     segments: Ints | None = None
+    odd: dict[int, OddValues] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    """Failed predictions by the kind of their error."""
+
+    def fail(self, kind: str, number: int = 1) -> None:
+        """Count failed predictions; beyond `MOST_KINDS` kinds they are `OTHER_KIND`."""
+        if kind not in self.failed and len(self.failed) >= MOST_KINDS:
+            kind = OTHER_KIND
+        self.failed[kind] = self.failed.get(kind, 0) + number
+
+    def add_odd(self, later: Mapping[int, OddValues]) -> None:
+        """Add values that the reference does not have, which came after those known so far."""
+        for column, values in later.items():
+            self.odd[column] = self.odd.get(column, OddValues()).then(values)
 
     def add_scores(self, counts: Ints) -> None:
         """Add counts of the probabilities."""
@@ -40,6 +61,9 @@ class OpenBlock:
         self.rows += other.rows
         for source, count in other.sources.items():
             self.sources[source] = self.sources.get(source, 0) + count
+        self.add_odd(other.odd)
+        for kind, number in other.failed.items():
+            self.fail(kind, number)
         if other.scores is not None:
             self.add_scores(other.scores)
         if other.segments is not None and self.segments is not None:
@@ -55,6 +79,8 @@ class OpenBlock:
             dict(self.sources),
             self.scores,
             segments,
+            dict(self.odd),
+            dict(self.failed),
         )
 
     def pack(self) -> Block:
@@ -63,7 +89,14 @@ class OpenBlock:
         )
         sources = dict(sorted(self.sources.items()))
         return Block(
-            self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores, segments
+            self.rows,
+            pack_counts(self.cells),
+            pack_counts(self.latency),
+            sources,
+            scores,
+            segments,
+            dict(sorted(self.odd.items())),
+            dict(self.failed),
         )
 
     @classmethod
@@ -79,6 +112,8 @@ class OpenBlock:
             block.sources,
             scores,
             segments,
+            dict(block.odd),
+            block.failed,
         )
 
 
@@ -95,6 +130,12 @@ class OpenPane:
     start: int
     events: int = 0
     blocks: dict[str, OpenBlock] = field(default_factory=dict)
+    failed: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of its predictions, failed ones included."""
+        return self.events + self.failed
 
     def block(self, version: str, size: int, segments: SegmentLayout | None = None) -> OpenBlock:
         """Return a version's block, made if absent; `size` is the number of its cells."""
@@ -105,14 +146,16 @@ class OpenPane:
 
     def pack(self) -> bytes:
         """Pack the pane for the checkpoint."""
-        return msgspec.msgpack.encode(_Packed(self.start, self.events, self._packed_blocks()))
+        return msgspec.msgpack.encode(
+            _Packed(self.start, self.events, self._packed_blocks(), self.failed)
+        )
 
     @classmethod
     def unpack(cls, packed: bytes) -> "OpenPane":
         """Unpack what `pack` returned."""
         state = msgspec.msgpack.decode(packed, type=_Packed)
         blocks = {version: OpenBlock.unpack(block) for version, block in state.blocks.items()}
-        return cls(state.start, state.events, blocks)
+        return cls(state.start, state.events, blocks, state.failed)
 
     def closed(
         self, partition: int, number: int, end: int, total: int, events_per_day: float | None
@@ -138,3 +181,4 @@ class _Packed(msgspec.Struct):
     start: int
     events: int
     blocks: dict[str, Block]
+    failed: int = 0

@@ -34,8 +34,8 @@ ADVICE: Final[Mapping[Action, str]] = {
         "are not the reason."
     ),
     "fix_feed": (
-        "Look at the upstream feed: values are missing, unseen or out of range, which no "
-        "retraining mends."
+        "Look at where these values come from: they are missing, new or out of range, and "
+        "retraining does not help against that."
     ),
     "roll_back": "Roll back to the version before: this one is new, and it is critical.",
     "accept_reference": (
@@ -44,9 +44,9 @@ ADVICE: Final[Mapping[Action, str]] = {
         "data: more than 30 % of the last 30 days were in alarm."
     ),
     "retrain": (
-        "Retrain on recent data, or accept a new reference if the new world is the normal one."
+        "Retrain on recent data, or accept a new reference if this is how it is from now on."
     ),
-    "recalibrate": "Recalibrate the model's output: it moved although no feature did.",
+    "recalibrate": "Recalibrate the model's output: it changed although no feature did.",
     "wait": (
         "Wait and watch: there is evidence of a change, but not yet of one that is large and lasts."
     ),

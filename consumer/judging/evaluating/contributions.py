@@ -12,6 +12,7 @@ from driftgauge.shared.reference.profile import (
     NumericReference,
 )
 from driftgauge.shared.statistics.psi import ABSENT_SHARE
+from driftgauge.shared.wording.numbers import figure
 
 TOP = 3
 
@@ -47,14 +48,13 @@ def of_bins(profile: ColumnReference, p: Floats, q: Floats) -> list[Contribution
 
 
 def label(profile: ColumnReference, bin_: int) -> str:
-    """Name a bin: the category, or the interval of values, with square brackets where an end
-    belongs to it.
+    """Name a bin: the category, or the interval of values.
 
     Examples
     --------
     >>> column = NumericReference.build("x", np.arange(100.0))
-    >>> label(column, 0), label(column, 10)
-    ('up to 9', '(missing)')
+    >>> label(column, 0), label(column, 1), label(column, 10)
+    ('up to 9', 'above 9, up to 19', '(missing)')
     """
     cells = np.flatnonzero(np.array(profile.bin_of_cell) == bin_)
     if profile.missing in cells:
@@ -74,13 +74,8 @@ def _interval(profile: NumericReference, first: int, last: int) -> str:
     low, high = (first - 1) // 2, last // 2
     lower = profile.cuts[low] if low >= 0 else None
     upper = profile.cuts[high] if high < len(profile.cuts) else None
-    opened, closed = "[" if first % 2 else "(", "]" if last % 2 else ")"
     if lower is not None and lower == upper:
-        return f"{lower:g}"
-    if lower is None and upper is None:
-        return "any value"
-    if lower is None:
-        return f"{'up to' if last % 2 else 'below'} {upper:g}"
-    if upper is None:
-        return f"{'from' if first % 2 else 'above'} {lower:g}"
-    return f"{opened}{lower:g}, {upper:g}{closed}"
+        return figure(lower, 6)
+    start = "" if lower is None else f"{'from' if first % 2 else 'above'} {figure(lower, 6)}"
+    end = "" if upper is None else f"{'up to' if last % 2 else 'below'} {figure(upper, 6)}"
+    return ", ".join(filter(None, (start, end))) or "any value"

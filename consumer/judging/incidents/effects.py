@@ -9,7 +9,7 @@ import numpy as np
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.contributions import contributions
-from driftgauge.consumer.judging.policy import LATENCY
+from driftgauge.consumer.judging.policy import FAILED, LATENCY
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance import definition
 from driftgauge.shared.reference.profile import (
@@ -54,7 +54,7 @@ def of_column(
     'reads about 10 kWh (0.34 sd) too high'
     >>> colour = CategoricalReference.build("c", ["red"] * 9 + ["blue"])
     >>> of_column(colour, np.array([5, 5, 0, 0, 0]), "psi")
-    'is “blue” in 50 %, usually in 10 %'
+    'is “blue” in 50 % of the rows, usually 10 %'
     """
     rows = int(cells.sum())
     if not rows:
@@ -84,7 +84,7 @@ def _broken(column: ColumnReference, reference: Ints, cells: Ints, rule: str, un
     what = {MISSING.name: "is missing", UNSEEN.name: "has new values"}.get(name, "")
     if name == OUT_OF_RANGE.name and isinstance(column, NumericReference):
         what = _outside(column, cells, unit)
-    return f"{what} in {percent(now)}, usually in {percent(usual)}"
+    return f"{what} {_in_rows(now, usual)}"
 
 
 def _outside(column: NumericReference, cells: Ints, unit: str) -> str:
@@ -110,12 +110,16 @@ def _exchanged(column: ColumnReference, cells: Ints) -> str:
     first = found[0]
     name = first.label
     if name == "(missing)":
-        return f"is missing in {percent(first.window)}, usually in {percent(first.reference)}"
+        return f"is missing {_in_rows(first.window, first.reference)}"
     if name == "(unseen)":
-        return f"has new values in {percent(first.window)}, usually in {percent(first.reference)}"
+        return f"has new values {_in_rows(first.window, first.reference)}"
     quoted = f"“{clip(name, 24)}”" if isinstance(column, CategoricalReference) else clip(name, 24)
     quoted = "a rare value" if name == "(other)" else quoted
-    return f"is {quoted} in {percent(first.window)}, usually in {percent(first.reference)}"
+    return f"is {quoted} {_in_rows(first.window, first.reference)}"
+
+
+def _in_rows(now: float, usual: float) -> str:
+    return f"in {percent(now)} of the rows, usually {percent(usual)}"
 
 
 def _moved(column: NumericReference, reference: Ints, cells: Ints, unit: str, usual: str) -> str:
@@ -211,7 +215,10 @@ def of_limit(alert: AlertState) -> str:
     value, limit = short_figure(evidence.value), short_figure(evidence.threshold)
     if metric == LATENCY:
         return f"the slowest 1 % of the answers take {value} ms or longer; the limit is {limit} ms"
-    return f"{title(metric)} is {value}; the limit is {limit}"
+    if metric == FAILED:
+        share, limit = percent(evidence.value), percent(evidence.threshold)
+        return f"{share} of the predictions fail; the limit is {limit}"
+    return f"{value} {title(metric)}; the limit is {limit}"
 
 
 def percent(share: float) -> str:

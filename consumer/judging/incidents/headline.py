@@ -166,7 +166,10 @@ def action(facts: Facts) -> tuple[Action, str]:
                 "features at their source."
             )
         what = subject if len(facts.columns) == 1 else f"{subject} and the others"
-        return "fix_feed", f"Repair the feed of {what}: retraining does not mend broken values."
+        return (
+            "fix_feed",
+            f"Repair the feed of {what}: retraining does not help against broken values.",
+        )
     if facts.new_version and facts.has_previous and facts.effect:
         return "roll_back", "Roll back to the version before: this one is new, and it does worse."
     if kind == "feature":
@@ -199,8 +202,8 @@ def _of_model(facts: Facts, kind: CauseKind) -> tuple[Action, str]:
         return "wait", f"Look at what is different in {where}; its errors have not grown so far."
     if kind == "prediction":
         return "recalibrate", (
-            "Check that the version that serves is the one you mean; if it is, recalibrate its "
-            "output or retrain."
+            "Check that the right version is in production; if it is, recalibrate its output or "
+            "retrain."
         )
     if kind == "label":
         return "retrain", (

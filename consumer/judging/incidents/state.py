@@ -27,6 +27,8 @@ RANKS: Final[dict[CauseKind, int]] = {
 """Causes before consequences."""
 
 
+OUTCOMES: Final[dict[str, CauseKind]] = {PREDICTION: "prediction", LABEL: "label"}
+"""Columns that are no features, and what they are as a cause."""
 CHANGED: Final[frozenset[CauseKind]] = frozenset({"broken_values", "feature"})
 """Causes that are a feature."""
 
@@ -148,12 +150,11 @@ def cause_kind(alert: AlertState) -> CauseKind:
         return "operation"
     if rule.of_segment:
         return "segment"
-    if rule.kind == "data_quality":
-        return "broken_values"
     if rule.kind == "performance" or not alert.feature:
         return "performance"
-    named: dict[str, CauseKind] = {PREDICTION: "prediction", LABEL: "label"}
-    return named.get(alert.feature, "feature")
+    if alert.feature in OUTCOMES:  # however broken: no feed of the model's brings them
+        return OUTCOMES[alert.feature]
+    return "broken_values" if rule.kind == "data_quality" else "feature"
 
 
 def _tells(member: Member) -> tuple[bool, bool, float, str]:

@@ -5,7 +5,7 @@ whole; None where it is not defined, for lack of rows or by its nature.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.labelled.target import Target
-from driftgauge.consumer.judging.policy import LATENCY
+from driftgauge.consumer.judging.policy import FAILED, LATENCY
 from driftgauge.consumer.judging.segments.window import SegmentWindow
+from driftgauge.consumer.judging.windows.failures import FailureWindow
 from driftgauge.consumer.judging.windows.window import VersionWindow
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
@@ -22,6 +23,11 @@ from driftgauge.shared.contract.snapshot import Statistic
 from driftgauge.shared.rules import RULES
 from driftgauge.shared.statistics import STATISTICS
 
+LEAST_ATTEMPTS: Final = 500
+LEAST_FAILED: Final = 5
+"""Least attempts for a share of failed predictions, or least failed ones: so that one or two of few
+raise no alert.
+"""
 LEAST_LATENCIES: Final = 100
 """Least predictions with a latency for their 99 % quantile; with fewer it is just the maximum."""
 
@@ -39,6 +45,7 @@ class EvaluatedWindow:
     labelled: Labelled | None = None
     target: Target | None = None
     segments: SegmentWindow | None = None
+    failures: FailureWindow = field(default_factory=FailureWindow)
 
 
 ColumnMetric = Callable[[EvaluatedWindow, int], Statistic | None]
@@ -103,6 +110,16 @@ def latency_p99_ms(judged: EvaluatedWindow) -> float | None:
     """Return the 99 % quantile of the serving latency, in ms."""
     counts = judged.window.latency
     return latency_quantile(counts, 0.99) if counts.sum() >= LEAST_LATENCIES else None
+
+
+@model_metric(FAILED)
+def failed_share(judged: EvaluatedWindow) -> float | None:
+    """Return the share of the latest predictions that failed; None while too few were tried, or
+    failed, to say so.
+    """
+    window = judged.failures
+    enough = window.attempts >= LEAST_ATTEMPTS or window.failed >= LEAST_FAILED
+    return window.failed / window.attempts if enough else None
 
 
 @model_metric("events_per_day")

@@ -2,12 +2,13 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import reduce
 
 import msgspec
 import numpy as np
 
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.pane import LATENCY_EDGES_MS, unpack_counts
+from driftgauge.shared.contract.pane import LATENCY_EDGES_MS, OddValues, unpack_counts
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -25,6 +26,7 @@ class WindowPane(msgspec.Struct, frozen=True):
     latency: bytes = b""
     scores: bytes = b""
     segments: bytes = b""
+    odd: dict[int, OddValues] = {}
 
     @property
     def key(self) -> str:
@@ -94,6 +96,11 @@ class VersionWindow:
                 self.segments = self.segments - unpack_counts(pane.segments)
             dropped.append(pane)
         return dropped
+
+    def odd(self, column: int) -> OddValues:
+        """Return the worst values of a column, in the order of the panes."""
+        found = (pane.odd[column] for pane in self.panes if column in pane.odd)
+        return reduce(OddValues.then, found, OddValues())
 
     @classmethod
     def of(cls, size: int, panes: list[WindowPane]) -> "VersionWindow":

@@ -97,13 +97,26 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (busy) event.preventDefault();
 });
 
-// What the reader has unfolded stays so when its part is replaced. (htmx keeps the focus, by the ids of elements.)
-const unfolded = new Map();
+// What the reader has unfolded or ticked stays so when its part is replaced. (htmx keeps the focus, by the ids of elements.)
+const KEPT = [["details[id]", "open"], ["input[type=checkbox][id]", "checked"]];
+const kept = new Map();
 document.body.addEventListener("htmx:beforeSwap", (event) => {
-  for (const element of event.detail.target.querySelectorAll("details[id]")) unfolded.set(element.id, element.open);
-});
-document.body.addEventListener("htmx:afterSwap", (event) => {
-  for (const element of event.detail.target.querySelectorAll("details[id]")) {
-    if (unfolded.has(element.id)) element.open = unfolded.get(element.id);
+  for (const [selector, property] of KEPT) {
+    for (const element of event.detail.target.querySelectorAll(selector)) kept.set(element.id, element[property]);
   }
 });
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  for (const [selector, property] of KEPT) {
+    for (const element of event.detail.target.querySelectorAll(selector)) {
+      if (kept.has(element.id)) element[property] = kept.get(element.id);
+    }
+  }
+});
+
+// A box with data-all ticks every box of that name. It is hidden without a script, which it needs.
+for (const all of document.querySelectorAll("[data-all]")) {
+  all.parentElement.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of document.getElementsByName(all.dataset.all)) box.checked = all.checked;
+  });
+}

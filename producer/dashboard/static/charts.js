@@ -78,10 +78,10 @@ const KINDS = {
       }],
     };
   },
-  // Events a second: { name, points: [[time, value], …], live }; null where none came.
+  // Events a second until `end`: { name, points: [[time, value], …], end, live }; null where none came.
   traffic(data, colour) {
     const { xAxis, yAxis } = axes(colour, { min: 0, minInterval: 1 });
-    const latest = data.points.at(-1)?.[0] ?? Date.now();
+    const latest = Math.max(data.points.at(-1)?.[0] ?? 0, data.end);
     return {
       ...base(colour),
       xAxis: { ...xAxis, splitNumber: 2, min: Math.min(data.points[0]?.[0] ?? latest, latest - LEAST_SPAN_MS), max: latest },
@@ -106,7 +106,7 @@ const KINDS = {
       yAxis,
       series: [
         {
-          type: "line", name: data.name, symbolSize: 5, data: points(data.values),
+          type: "line", name: data.unit ? `${data.name}, ${data.unit}` : data.name, symbolSize: 5, data: points(data.values),
           lineStyle: { color: colour("win"), width: 2 }, itemStyle: { color: colour("win") },
           markLine: data.baseline === null ? undefined : {
             silent: true, symbol: "none",

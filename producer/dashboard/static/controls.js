@@ -1,6 +1,8 @@
 // Forms that send themselves when something is chosen, and the drawer's keys.
 document.querySelectorAll("form[data-submits]").forEach((form) => {
-  form.addEventListener("change", () => form.requestSubmit());
+  form.addEventListener("change", (event) => {
+    if (!event.target.hasAttribute("hx-get")) form.requestSubmit(); // what is asked for while it is typed needs no more
+  });
   form.addEventListener("formdata", (event) => { // addresses without empty parameters
     for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
   });
@@ -24,14 +26,4 @@ focusDrawer();
 
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.querySelector(".drawer .close")?.click();
-});
-
-// What was unfolded stays so when its page is asked for again.
-let unfolded = [];
-
-document.body.addEventListener("htmx:beforeSwap", () => {
-  unfolded = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
-});
-document.body.addEventListener("htmx:afterSwap", () => {
-  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
 });

@@ -1,5 +1,6 @@
-// Times are rendered in UTC. Here they become "3 min ago", with the moment itself as the title, in the reader's zone or in UTC:
-// the switch in the header chooses, and the browser remembers. Clocks have 24 hours; a zone is always named.
+// Times are rendered in UTC. Here they become "3 min ago", with the moment itself as the title, and among facts also beside, in the
+// reader's zone or in UTC: the switch in the header chooses, and the browser remembers. Clocks have 24 hours; a zone is always
+// named.
 const KEY = "driftgauge-zone";
 const AGES = [["s", 1_000, 60], ["min", 60_000, 60], ["h", 3_600_000, 24], ["d", 86_400_000, 8]];
 const NOW_MS = 5_000;
@@ -57,7 +58,8 @@ function show(element) {
   const ms = Number(element.dataset.ms);
   if (Number.isNaN(new Date(ms).getTime())) return; // a sender's clock may lie beyond the calendar
   const exact = written(ms);
-  const text = absolute || "exact" in element.dataset ? exact : ago(ms) || exact;
+  const relative = absolute || "exact" in element.dataset ? "" : ago(ms);
+  const text = relative && element.closest("dl.facts") ? `${relative}, ${exact}` : relative || exact;
   if (element.textContent !== text) element.textContent = text;
   if (element.title !== exact) element.title = exact;
 }

@@ -1,10 +1,13 @@
-"""Rows of the drift page: a version's features over time, each with its severity, and one of them
+"""Rows of the drift page: a version's columns over time, each with its severity, and one of them
 in detail. Pure.
+
+A model may have thousands of columns. Only those of one page get a row, so that neither the server
+nor the browser does anything for each column at each moment.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from driftgauge.producer.dashboard.views.series import StatisticSeries
 from driftgauge.shared.contract.severity import rank
@@ -13,6 +16,8 @@ from driftgauge.shared.reporting.lines import Mark
 from driftgauge.shared.statistics import STATISTICS
 from driftgauge.shared.statistics.psi import PSI
 
+ROWS: Final = 25
+"""Rows of a page."""
 MOST_MOMENTS: Final = 64
 HEAT: Final = (0.25, 0.5, 1.0, 1.75, 2.5)
 """Shares of the threshold at which a cell's colour changes: up to 1 blue, then yellow, then red."""
@@ -60,6 +65,28 @@ class FeatureRow:
         return self.psi is not None and self.psi.note.startswith(ORDERED)
 
 
+class Chosen(NamedTuple):
+    """What the reader wants to see.
+
+    Parameters
+    ----------
+    text
+        Part of the name, of whatever case; empty for all.
+    everything
+        Whether columns are shown that did not change.
+    page
+        Number of the page, from 1.
+    """
+
+    text: str = ""
+    everything: bool = False
+    page: int = 1
+
+    def matches(self, feature: FeatureReport) -> bool:
+        """Return whether a column has the name that is looked for."""
+        return self.text.casefold() in feature.name.casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class DriftView:
     """A version's drift.
@@ -67,7 +94,19 @@ class DriftView:
     Parameters
     ----------
     rows
-        Rows of the features, the worst first, excluded ones last.
+        Rows of one page, the worst first.
+    page, pages
+        Number of the page, from 1, and of all pages.
+    first
+        Place of the first row among the shown ones, from 1.
+    shown
+        Number of the columns on all pages.
+    judged, changed
+        Number of the columns that are watched, and of those that changed.
+    matching, changed_matching
+        The same of those with the name that is looked for.
+    excluded
+        Columns that are not watched, with that name.
     times
         Logical times (ms) of the heat map's columns.
     statistics
@@ -79,25 +118,57 @@ class DriftView:
     statistics: list[str]
     times: list[int]
     rows: list[FeatureRow]
+    page: int
+    pages: int
+    first: int
+    shown: int
+    judged: int
+    changed: int
+    matching: int
+    changed_matching: int
     excluded: list[FeatureReport]
 
 
-def drift_view(snapshot: Snapshot, series: StatisticSeries, statistic: str) -> DriftView:
+def drift_view(
+    snapshot: Snapshot, series: StatisticSeries, statistic: str, chosen: Chosen
+) -> DriftView:
     """Put together what the page shows of a current window and its series."""
-    columns = [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
-    rows = [
-        _row(place, one, series, statistic)
-        for place, one in enumerate(columns)
-        if one.severity != "excluded"
-    ]
+    columns = columns_of(snapshot)
+    judged = [pair for pair in enumerate(columns) if pair[1].severity != "excluded"]
+    matching = [pair for pair in judged if chosen.matches(pair[1])]
+    changed = [pair for pair in matching if is_changed(pair[1])]
+    wanted = sorted(matching if chosen.everything else changed, key=_urgency)
+    pages = max(1, -(-len(wanted) // ROWS))
+    page = min(chosen.page, pages)
+    first = (page - 1) * ROWS
     return DriftView(
         snapshot=snapshot,
         statistic=statistic,
         statistics=statistics_of(columns),
         times=series.times[-MOST_MOMENTS:],
-        rows=sorted(rows, key=_urgency),
-        excluded=[one for one in columns if one.severity == "excluded"],
+        rows=[row_of(place, one, series, statistic) for place, one in wanted[first : first + ROWS]],
+        page=page,
+        pages=pages,
+        first=first + 1,
+        shown=len(wanted),
+        judged=len(judged),
+        changed=sum(is_changed(one) for _, one in judged),
+        matching=len(matching),
+        changed_matching=len(changed),
+        excluded=[one for one in columns if one.severity == "excluded" and chosen.matches(one)],
     )
+
+
+def columns_of(snapshot: Snapshot) -> list[FeatureReport]:
+    """Return the features in stream order, then the prediction."""
+    return [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
+
+
+def is_changed(feature: FeatureReport) -> bool:
+    """Return whether a column is not as it was: it drifts, its values are broken, or an alert of it
+    fires.
+    """
+    return rank(feature.severity) < rank("ok")
 
 
 def statistics_of(columns: Sequence[FeatureReport]) -> list[str]:
@@ -132,7 +203,10 @@ def heat_of(value: float | None, threshold: float | None) -> int | None:
     return sum(value > share * threshold for share in HEAT)
 
 
-def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic: str) -> FeatureRow:
+def row_of(
+    place: int, feature: FeatureReport, series: StatisticSeries, statistic: str
+) -> FeatureRow:
+    """Return a column's row, with its statistic at each moment."""
     shown, psi = (
         next((one for one in feature.statistics if one.name == name), None)
         for name in (statistic, PSI)
@@ -148,6 +222,7 @@ def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic:
     return FeatureRow(place, feature, shown, psi, values, cells)
 
 
-def _urgency(row: FeatureRow) -> tuple[int, float, int]:
-    value = row.psi.value if row.psi is not None and row.psi.value is not None else 0.0
-    return rank(row.feature.severity), -value, row.place
+def _urgency(placed: tuple[int, FeatureReport]) -> tuple[int, float, int]:
+    place, feature = placed
+    psi = next((one.value for one in feature.statistics if one.name == PSI), None)
+    return rank(feature.severity), -(psi or 0.0), place

@@ -34,6 +34,7 @@ def traffic_series(spans: TrafficSpans) -> dict[str, Any]:
     return {
         "name": "events a second",
         "points": _points(edges, _rates(spans.partitions, edges, step)),
+        "end": spans.end,
         "live": spans.is_live,
     }
 

@@ -4,15 +4,35 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from driftgauge.producer.access.control import caller_of
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.parameters import Time
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 
-JSON: Final = "application/json"
+ACCEPTED: Final = "The command is written; the worker applies it."
+LONGEST_NOTE: Final = 500
+"""Most characters of a note."""
+
+
+class CommandWritten(msgspec.Struct, frozen=True):
+    """A command that was written.
+
+    Parameters
+    ----------
+    command
+        Id of the command; empty if it was carried out at once.
+    fingerprint
+        The alert or the incident that it is about.
+    """
+
+    command: str
+    model: str
+    fingerprint: str
 
 
 class Note(BaseModel):
@@ -20,7 +40,7 @@ class Note(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: str = Field("", max_length=500)
+    note: str = Field("", max_length=LONGEST_NOTE, description="Why; stands with the mark.")
     who: str = Field(
         "",
         max_length=500,
@@ -44,8 +64,10 @@ class Seen(Note):
 class SilenceFor(Note):
     """Body of a silence: for some minutes of the model's logical time, or until a time."""
 
-    minutes: float | None = Field(None, gt=0, le=527_040)
-    until: AwareDatetime | None = None
+    minutes: float | None = Field(
+        None, gt=0, le=527_040, description="For so long, in the model's logical time."
+    )
+    until: Time = Field(None, description="Time until which; with its zone, or in Unix ms.")
 
     def command(self, name: str, request: Request) -> SilenceAlert:
         """Return the command to the alert or incident of this name.
@@ -53,14 +75,11 @@ class SilenceFor(Note):
         Raises
         ------
         Problem
-            422 if not exactly one of the two times is given, or `until` cannot be a time.
+            422 if not exactly one of the two times is given.
         """
         if (self.minutes is None) == (self.until is None):
             raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
-        until = None if self.until is None else round(self.until.timestamp() * 1000)
-        if until is not None and until <= 0:
-            raise Problem(422, "`until` lies before 1970.")
-        return SilenceAlert(name, self.asker(request), self.note, self.minutes, until)
+        return SilenceAlert(name, self.asker(request), self.note, self.minutes, self.until)
 
 
 async def ask(parts: Parts, model: str, command: Command) -> Response:
@@ -68,5 +87,4 @@ async def ask(parts: Parts, model: str, command: Command) -> Response:
     fields: Any = {commands.FIELD: commands.encode(command)}
     key = parts.keys.commands(model)
     written: Any = await parts.reader.xadd(key, fields, maxlen=COMMANDS_KEPT, approximate=True)
-    body = {"command": written.decode(), "model": model, "fingerprint": command.fingerprint}
-    return Response(msgspec.json.encode(body), 202, media_type=JSON)
+    return answer(CommandWritten(written.decode(), model, command.fingerprint), 202)

@@ -1,14 +1,19 @@
 """GET /drift: the current window of a model version, per feature."""
 
-from typing import Any
+import asyncio
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.routes.parameters import ModelName
+from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -19,7 +24,13 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/drift")
     @needs("read")
-    async def drift(model: str | None = None, version: str | None = None) -> Response:
+    @answers(Snapshot, "The current window against the reference, per feature.")
+    async def get_drift(
+        model: ModelName = None,
+        version: Annotated[
+            str | None, Query(description="The version; the one that was judged last if absent.")
+        ] = None,
+    ) -> Response:
         """Return the current window's statistics, of the version that was judged last if none is
         named.
         """
@@ -34,8 +45,9 @@ def router(parts: Parts) -> APIRouter:
             )
         created = {packed: time for packed in judged.values() if (time := _created(packed))}
         if not created:
-            raise Problem(500, "The current window cannot be read: another version wrote it.")
-        return Response(max(created, key=created.__getitem__), media_type="application/json")
+            raise _unread()
+        # in a thread: a window of a thousand features has megabytes
+        return await asyncio.to_thread(_answer, max(created, key=created.__getitem__))
 
     return routes
 
@@ -46,6 +58,17 @@ async def _judged(parts: Parts, model: str, version: str | None) -> Any:
         return await parts.reader.hgetall(key)
     found = await parts.reader.hget(key, version)
     return {} if found is None else {version.encode(): found}
+
+
+def _answer(packed: bytes) -> Response:
+    try:
+        return answer(msgspec.json.decode(packed, type=Snapshot))
+    except UNREADABLE:
+        raise _unread() from None
+
+
+def _unread() -> Problem:
+    return Problem(500, "The current window cannot be read: another version wrote it.")
 
 
 def _created(snapshot: bytes) -> int | None:

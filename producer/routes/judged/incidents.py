@@ -5,24 +5,53 @@ acknowledge and silence.
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.answers.cloud_events import IncidentEvent, events_of
+from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading.history import EventFilter, life, page
-from driftgauge.producer.reading.incidents import open_incidents
-from driftgauge.producer.routes.judged.commands import JSON, Seen, SilenceFor, ask
-from driftgauge.producer.routes.judged.streaming import followed
-from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.reading.history import EventFilter, placed_life
+from driftgauge.producer.reading.incidents import page
+from driftgauge.producer.reading.pages import page_of
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.judged.alerts import STREAM, AlertSeverity
+from driftgauge.producer.routes.judged.commands import (
+    ACCEPTED,
+    CommandWritten,
+    Seen,
+    SilenceFor,
+    ask,
+)
+from driftgauge.producer.routes.judged.streaming import FOLLOWED, LastEventId, LastSeen, followed
+from driftgauge.producer.routes.model_choice import chosen_models
+from driftgauge.producer.routes.parameters import AnyModel, Cursor, Limit, Since
 from driftgauge.producer.watching import watchdog
 from driftgauge.shared.contract.commands import Acknowledge, Command
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.unpacking import UNREADABLE
 
-IncidentId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+IncidentId = Annotated[
+    str, Path(pattern="^[0-9a-f]{16}$", description="Id of the incident in all of its transitions.")
+]
+WATCHDOGS = (
+    "The incident is the watchdog's: it ends when its cause is gone. It cannot be silenced, and "
+    "only what was lost or rolled back can be acknowledged."
+)
+
+
+class IncidentPage(msgspec.Struct, frozen=True):
+    """A page of incidents, or of the transitions of one.
+
+    Parameters
+    ----------
+    next
+        Cursor of the next page; null on the last one.
+    """
+
+    incidents: list[IncidentEvent]
+    next: str | None
 
 
 def router(parts: Parts) -> APIRouter:
@@ -31,73 +60,72 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/incidents")
     @needs("read")
-    async def incidents(
-        model: str | None = None,
-        state: Literal["open", "resolved"] | None = None,
-        severity: Literal["warning", "critical"] | None = None,
-        since: AwareDatetime | None = None,
-        count: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: str | None = None,
+    @answers(IncidentPage, "Each incident by its latest transition.")
+    async def list_incidents(
+        model: AnyModel = None,
+        state: Annotated[
+            Literal["open", "resolved"] | None, Query(description="Only those in this state.")
+        ] = None,
+        severity: AlertSeverity = None,
+        since: Since = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
     ) -> Response:
         """Return the incidents of one model or of all, each as it was last: those that are open,
-        the latest first, then those that resolved. `next` is `before` of the following page.
+        the latest first, then those that resolved.
         """
-        models = (
-            await parts.subscriptions.models()
-            if model is None
-            else {await known_model(parts, model)}
+        models, wanted = await chosen_models(parts, model), EventFilter(None, since, severity)
+        found, following = await page(
+            parts.reader, parts.keys, models, state, wanted, limit, cursor
         )
-        oldest = None if since is None else round(since.timestamp() * 1000)
-        wanted = EventFilter(None, oldest, severity)
-        opened = await open_incidents(parts.reader, parts.keys, models)
-        found = [event for event in opened if wanted.matches(event)]
-        found = found if before is None and state != "resolved" else []
-        following = None
-        if state != "open":
-            names = {event["data"]["id"] for event in opened}
-            streams = {name: parts.keys.incidents(name) for name in models}
-            wanted = EventFilter("resolved", oldest, severity)
-            ended, following = await page(parts.reader, streams, wanted, count, before)
-            found += [event for event in ended if event["data"].get("id") not in names]
-        return Response(
-            msgspec.json.encode({"incidents": found, "next": following}), media_type=JSON
-        )
+        return answer(IncidentPage(events_of(found, IncidentEvent), following))
 
-    @routes.get("/incidents/stream", response_class=StreamingResponse)
+    @routes.get("/incidents/stream")
     @needs("read")
-    async def stream(
+    @answers(STREAM, FOLLOWED)
+    async def follow_incidents(
         request: Request,
-        model: str | None = None,
-        last_event_id: str | None = None,
-        header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-    ) -> StreamingResponse:
-        """Follow the transitions as server-sent events; `Last-Event-ID` resumes without loss."""
+        model: AnyModel = None,
+        last_event_id: LastSeen = None,
+        header: LastEventId = None,
+    ) -> Response:
+        """Follow the transitions as server-sent events, each an incident's CloudEvent as `data`;
+        `Last-Event-ID` resumes without loss.
+        """
         after = last_event_id if header is None else header
         return await followed(parts, parts.incidents, request, model, after)
 
     @routes.get("/incidents/{incident}")
     @needs("read")
-    async def one(incident: IncidentId) -> Response:
-        """Return the life of one incident: all of its transitions that are kept, oldest first."""
+    @answers(IncidentPage, "The transitions of the incident, the oldest first.")
+    async def get_incident(
+        incident: IncidentId, limit: Limit = 100, cursor: Cursor = None
+    ) -> Response:
+        """Return the life of one incident: its transitions that are kept, oldest first."""
         streams = [parts.keys.incidents(name) for name in await parts.subscriptions.models()]
-        found = await life(parts.reader, streams, "id", incident)
+        found = await placed_life(parts.reader, streams, "id", incident)
         if not found:
             raise Problem(
                 404, f"No incident with the id {incident} is kept; GET /incidents lists them."
             )
-        return Response(msgspec.json.encode({"incidents": found}), media_type=JSON)
+        shown, following = page_of(found, limit, cursor)
+        return answer(IncidentPage(events_of(shown, IncidentEvent), following))
 
-    @routes.post("/incidents/{incident}/acknowledge", status_code=202)
+    @routes.post("/incidents/{incident}/acknowledge")
     @needs("admin")
-    async def acknowledge(incident: IncidentId, said: Seen, request: Request) -> Response:
+    @answers(CommandWritten, ACCEPTED, status=202, others={409: WATCHDOGS})
+    async def acknowledge_incident(incident: IncidentId, said: Seen, request: Request) -> Response:
         """Mark an open incident and its alerts as seen: no more reminders of them. The worker
         applies it and writes a transition.
         """
         return await _ask(parts, incident, said.command(incident, request))
 
-    @routes.post("/incidents/{incident}/silence", status_code=202)
+    @routes.post("/incidents/{incident}/silence")
     @needs("admin")
-    async def silence(incident: IncidentId, said: SilenceFor, request: Request) -> Response:
+    @answers(CommandWritten, ACCEPTED, status=202, others={409: WATCHDOGS})
+    async def silence_incident(
+        incident: IncidentId, said: SilenceFor, request: Request
+    ) -> Response:
         """Send no notifications of an open incident and its alerts for a time; its transitions are
         still recorded.
         """
@@ -107,32 +135,48 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _ask(parts: Parts, incident: str, command: Command) -> Response:
-    """Write a command to the model that has the incident open, or leave it to the watchdog if the
+    """Write a command to the model that has the incident open; all models are asked at once."""
+    models = sorted(await parts.subscriptions.models())
+    pipe = parts.reader.pipeline(transaction=False)
+    for model in models:
+        pipe.hexists(parts.keys.open_incidents(model), incident)
+    found = await pipe.execute(raise_on_error=False)
+    for model, held in zip(models, found, strict=True):
+        if held == 1:  # else it is 0, or an error of a key of another type
+            return await mark(parts, model, incident, command)
+    raise _not_open(incident)
+
+
+async def mark(parts: Parts, model: str, incident: str, command: Command) -> Response:
+    """Write a command to a model that has the incident open, or leave it to the watchdog if the
     incident is the watchdog's.
+
+    Raises
+    ------
+    Problem
+        404 if the incident is not open, 409 if it cannot be marked so.
     """
-    for model in sorted(await parts.subscriptions.models()):
-        reading: Any = parts.reader.hget(parts.keys.open_incidents(model), incident)
-        packed: bytes | None = await reading
-        if packed is None:
-            continue
-        fingerprint = _watched(packed)
-        if not fingerprint:
-            return await ask(parts, model, command)
-        seen = isinstance(command, Acknowledge) and await watchdog.acknowledge(
-            parts.reader,
-            parts.keys,
-            model,
-            Acknowledge(fingerprint, command.who, command.note),
-        )
-        if seen:
-            body = {"command": "", "model": model, "fingerprint": incident}
-            return Response(msgspec.json.encode(body), 202, media_type=JSON)
-        raise Problem(
-            409,
-            "This incident is the watchdog's: it ends when its cause is gone, and cannot be "
-            "silenced; only what was lost or rolled back can be acknowledged.",
-        )
+    reading: Any = parts.reader.hget(parts.keys.open_incidents(model), incident)
+    packed: bytes | None = await reading
+    if packed is None:
+        raise _not_open(incident)
+    fingerprint = _watched(packed)
+    if not fingerprint:
+        return await ask(parts, model, command)
+    seen = isinstance(command, Acknowledge) and await watchdog.acknowledge(
+        parts.reader, parts.keys, model, Acknowledge(fingerprint, command.who, command.note)
+    )
+    if seen:
+        return answer(CommandWritten("", model, incident), 202)
     raise Problem(
+        409,
+        "This incident is the watchdog's: it ends when its cause is gone, and cannot be "
+        "silenced; only what was lost or rolled back can be acknowledged.",
+    )
+
+
+def _not_open(incident: str) -> Problem:
+    return Problem(
         404,
         f"No open incident has the id {incident}. It may have resolved. "
         "GET /incidents?state=open lists what is open.",

@@ -7,18 +7,23 @@ prefers. An alert links to its own report.
 
 import asyncio
 from io import BytesIO
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import reports
-from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.model_choice import chosen_models, known_model
+from driftgauge.producer.routes.parameters import AnyModel, Cursor
 from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot_parts import SnapshotSummary
 from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.moments import told
 from driftgauge.shared.reporting import render_html, report_name
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.reporting.png import write_png
@@ -29,6 +34,34 @@ MEDIA: Final[dict[Form, str]] = {
     "html": "text/html",
     "png": "image/png",
 }
+FORMS: Final = {"application/json": Snapshot, "text/html": str, "image/png": bytes}
+MOST: Final = "Most entries of the answer."
+NO_PICTURES: Final = "Pictures need matplotlib, which is not installed."
+
+
+class KeptReport(SnapshotSummary, frozen=True, kw_only=True):
+    """A snapshot report that is kept.
+
+    Parameters
+    ----------
+    report
+        Its path in the API.
+    """
+
+    report: str
+
+
+class ReportPage(msgspec.Struct, frozen=True):
+    """A page of reports.
+
+    Parameters
+    ----------
+    next
+        Cursor of the next page; null on the last one.
+    """
+
+    reports: list[KeptReport]
+    next: str | None
 
 
 def router(parts: Parts) -> APIRouter:
@@ -38,37 +71,44 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/reports")
     @needs("read")
-    async def listed(
-        model: str | None = None,
-        count: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[str | None, Query(max_length=4096)] = None,
-    ) -> dict[str, Any]:
-        """List the kept reports, newest first, of one model or of all; `next` is the `before` of
-        the next page.
-        """
-        models = (
-            await parts.subscriptions.models()
-            if model is None
-            else [await known_model(parts, model)]
-        )
-        found, following = await reports.page(parts.reader, parts.keys, models, count, before)
-        entries = [{**msgspec.to_builtins(one), "report": f"/reports/{one.id}"} for one in found]
-        return {"reports": entries, "next": following}
+    @answers(ReportPage, "Kept reports, the newest first.")
+    async def list_reports(
+        model: AnyModel = None,
+        limit: Annotated[int, Query(ge=1, le=200, description=MOST)] = 50,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List the kept reports, newest first, of one model or of all."""
+        models = await chosen_models(parts, model)
+        found, following = await reports.page(parts.reader, parts.keys, models, limit, cursor)
+        entries = [
+            KeptReport(**msgspec.structs.asdict(one), report=f"/reports/{one.id}") for one in found
+        ]
+        return answer(ReportPage(entries, following))
 
     @routes.get("/reports/{report}")
     @needs("read")
-    async def one(
-        report: Annotated[str, Path(max_length=200)],
-        model: str | None = None,
-        format: Form | None = None,  # noqa: A002  the parameter's public name
-        accept: Annotated[str, Header()] = "",
+    @answers(FORMS, "The report, in the form that was asked for.", others={501: NO_PICTURES})
+    async def get_report(
+        report: Annotated[
+            str,
+            Path(
+                max_length=200, description="Id of the report, or `latest`; a suffix is its form."
+            ),
+        ],
+        model: Annotated[
+            str | None, Query(description="The model whose latest report is asked for.")
+        ] = None,
+        format: Annotated[  # noqa: A002  the parameter's public name
+            Form | None, Query(description="Its form; by the header Accept if absent, else JSON.")
+        ] = None,
+        accept: Annotated[str, Header(include_in_schema=False)] = "",
     ) -> Response:
         """Return a kept report by the id that an alert links to, or the `latest` one of a model."""
         name, suffix = _parted(report)
         snapshot = await _found(parts, name, model)
         form = suffix or format or preferred(accept)
         if form == "json":
-            content = msgspec.json.encode(snapshot)
+            content = await asyncio.to_thread(_document, snapshot)
         elif form == "html":
             content = await asyncio.to_thread(_page, snapshot, await _health(parts, snapshot.model))
         else:
@@ -109,6 +149,10 @@ async def _health(parts: Parts, model: str) -> PipelineHealth | None:
     """Return the current state of a model's pipeline; None for a model that Redis does not know."""
     states = await parts.pipeline.read([model]) if model in await parts.pipeline.models() else []
     return reports.health_of(states[0]) if states else None
+
+
+def _document(snapshot: Snapshot) -> bytes:
+    return msgspec.json.encode(told(snapshot))
 
 
 def _page(snapshot: Snapshot, health: PipelineHealth | None) -> bytes:

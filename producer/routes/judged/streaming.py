@@ -1,14 +1,27 @@
 """Streams of server-sent events as answers, for as long as their reader may read."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from driftgauge.producer.access.control import caller_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.subscription import Subscriptions
 from driftgauge.producer.routes.model_choice import known_model
+
+FOLLOWED: Final = "Server-sent events, until the client leaves."
+LastSeen = Annotated[
+    str | None,
+    Query(
+        description="Id of the last event that was seen, as `Last-Event-ID`; from now if absent."
+    ),
+]
+LastEventId = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", description="Id of the last event that was seen."),
+]
 
 
 async def followed(

@@ -9,12 +9,14 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import JSON, Answer, answers, in_query, problem, takes
+from driftgauge.producer.describing.schemas import Named
 from driftgauge.producer.exchanges.cloudevents import (
     BATCHED,
     STRUCTURED,
@@ -25,40 +27,45 @@ from driftgauge.producer.exchanges.cloudevents import (
 from driftgauge.producer.exchanges.halves import Half, Part, Reader, part_of
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem, encodable, invalid
 from driftgauge.producer.intake.documents import MAX_ID, read_body
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.items import too_many
 from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.intake.turns import Turns, check_containers, run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.logged.events import MOST_NAMED, Rejected
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.logged.events import MOST_NAMED, EventsProblem, RejectedEvent
+from driftgauge.producer.routes.raw_body import RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, only_model
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import FieldError
 
 SERVICE: Final = "inferenceservicename"
 """Extension that names the model, if the request does not."""
+EXCHANGE: Final = "A request or an answer, as a CloudEvent in the structured or the binary form."
+EVENT: Final = Named("LoggedExchange", {"type": "object", "description": EXCHANGE})
+BATCH: Final = Named("LoggedExchanges", {"type": "array", "items": {"type": "object"}})
+MODEL: Final = in_query(
+    "model", f"Else the attribute `{SERVICE}`; needed only if there are several."
+)
 
 
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "accepted": {"type": "integer", "description": "Rows of requests and answers."},
-        "rejected": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "index": {"type": "integer", "description": "Place of the event, from 0."},
-                    "id": {"type": "string"},
-                    "reason": {"type": "string"},
-                    "errors": {"type": "array", "items": {"type": "object"}},
-                },
-            },
-        },
-        "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
-    },
-}
+class ExchangesAnswer(msgspec.Struct, frozen=True):
+    """What became of logged requests and answers.
+
+    Parameters
+    ----------
+    accepted
+        Rows of requests and answers.
+    rejected
+        Rows and events that cannot be used; `index` is the place of the event.
+    event
+        What became of the accepted ones: they are in Redis, on disk, or in memory.
+    """
+
+    accepted: int
+    rejected: list[RejectedEvent]
+    event: Outcome
 
 
 class Taken:
@@ -74,7 +81,7 @@ class Taken:
 
     def __init__(self, most: int) -> None:
         self.halves: dict[str, list[Half]] = defaultdict(list)
-        self.rejected: list[Rejected] = []
+        self.rejected: list[RejectedEvent] = []
         self.faults: list[FieldError] = []
         self.rows = 0
         self._most = most
@@ -96,7 +103,7 @@ class Taken:
         """Note why a row, or a whole event, cannot be used."""
         named = [] if len(self.faults) >= MOST_NAMED else faults[:MOST_FAULTS]
         reason = "; ".join(f"{one.field[1:]} {one.message}".strip() for one in faults[:MOST_FAULTS])
-        self.rejected.append(Rejected(index, encodable(reason), list(named), name))
+        self.rejected.append(RejectedEvent(index, encodable(reason), list(named), name))
         self.faults += faults
 
 
@@ -105,9 +112,20 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
     settings = parts.settings
 
-    @routes.post("/cloudevents", openapi_extra=_documented())
+    @routes.post("/cloudevents")
     @needs("predict")
-    async def cloudevents(request: Request) -> Response:
+    @takes({JSON: EVENT, STRUCTURED: EVENT, BATCHED: BATCH}, ENCODING, MODEL)
+    @answers(
+        ExchangesAnswer,
+        "All of it is safe: in Redis or on disk.",
+        others={
+            202: Answer(
+                "All of it is in memory, until Redis or the disk takes it.", {JSON: ExchangesAnswer}
+            ),
+            422: problem("Nothing can be used; each bad field by its place.", EventsProblem),
+        },
+    )
+    async def publish_exchanges(request: Request) -> Response:
         """Take logged requests and answers of a model server, as CloudEvents."""
         body = await read_body(request, settings.events_max_bytes)
         model = request.query_params.get("model")
@@ -124,9 +142,8 @@ def router(parts: Parts) -> APIRouter:
             members = {"accepted": 0, "rejected": taken.rejected} if many else None
             raise invalid(taken.faults, members)
         outcome = await _publish(parts, taken)
-        answer = {"accepted": taken.rows, "rejected": taken.rejected, "event": outcome}
-        status = 202 if outcome == "queued" else 200
-        return Response(msgspec.json.encode(answer), status, media_type="application/json")
+        found_of = ExchangesAnswer(taken.rows, taken.rejected, outcome)
+        return answer(found_of, 202 if outcome == "queued" else 200)
 
     return routes
 
@@ -201,26 +218,3 @@ async def _publish(parts: Parts, taken: Taken) -> Outcome:
     return worst(
         await asyncio.gather(*(parts.publisher.publish_many(*group) for group in groups.items()))
     )
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI."""
-    found = documented({"type": "object"}, 200, "All of it is safe: in Redis or on disk.", ANSWER)
-    found["requestBody"]["content"] = {
-        kind: {"schema": {"type": "array" if kind == BATCHED else "object"}}
-        for kind in ("application/json", STRUCTURED, BATCHED)
-    }
-    found["responses"]["202"] = {
-        **found["responses"]["200"],
-        "description": "All of it is in memory, until Redis or the disk takes it.",
-    }
-    found["parameters"].append(
-        {
-            "name": "model",
-            "in": "query",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": f"Else the attribute `{SERVICE}`; needed only if there are several.",
-        }
-    )
-    return found

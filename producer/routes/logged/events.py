@@ -10,14 +10,22 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import JSON, answers, problem, takes
+from driftgauge.producer.describing.schemas import Named, reference
 from driftgauge.producer.http.preferences import APPLIED, handling
-from driftgauge.producer.http.problems import RETRY_AFTER, Problem, encodable, invalid
+from driftgauge.producer.http.problems import (
+    RETRY_AFTER,
+    Problem,
+    ProblemDocument,
+    encodable,
+    invalid,
+)
 from driftgauge.producer.intake.documents import (
     field_faults,
     is_duration,
@@ -28,6 +36,7 @@ from driftgauge.producer.intake.documents import (
     read_body,
     strict_fault,
 )
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.items import Items, is_lines, items_of
 from driftgauge.producer.intake.numbering import CHECKS as NUMBERING_CHECKS
 from driftgauge.producer.intake.numbering import NUMBER, PARAMETERS, Numbering, voids
@@ -35,10 +44,11 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.parameters import TIME_SCHEMA
+from driftgauge.producer.routes.raw_body import MISNUMBERED, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
-from driftgauge.shared.contract.events import Prediction, Source, Value
+from driftgauge.shared.contract.events import Failure, Prediction, Source, Value
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
@@ -47,6 +57,8 @@ MOST_NAMED: Final = 2000
 """Faults of one request after which further refused events are answered by their first one alone,
 so that an answer is not much longer than its request.
 """
+MOST_KIND: Final = 64
+"""Most characters of an error's kind."""
 SOURCES: Final = ("online", "batch", "shadow")
 
 
@@ -58,6 +70,11 @@ def is_anything(_: object) -> None:
     """A prediction is checked against the schema."""
 
 
+def is_kind(value: object) -> str | None:
+    fits = isinstance(value, str) and 0 < len(value) <= MOST_KIND and value.isprintable()
+    return None if fits else f"must be a printable text of 1 to {MOST_KIND} characters"
+
+
 def is_list(value: object) -> str | None:
     return None if isinstance(value, list) else "must be a list of numbers"
 
@@ -65,6 +82,7 @@ def is_list(value: object) -> str | None:
 CHECKS: Final = {
     "features": is_object,
     "prediction": is_anything,
+    "error": is_kind,
     "id": is_id,
     "time": is_time,
     "model": is_text,
@@ -73,69 +91,53 @@ CHECKS: Final = {
     "source": is_source,
     "probabilities": is_list,
 }
-EVENT: Final = {
-    "type": "object",
-    "required": ["features"],
-    "additionalProperties": False,
-    "properties": {
-        "features": {
-            "type": "object",
-            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
-        },
-        "prediction": {"type": ["number", "string", "boolean", "null"]},
-        "id": {
-            "type": "string",
-            "maxLength": 128,
-            "description": "Makes a retry count once; made here if absent.",
-        },
-        "time": {
-            "type": ["integer", "string"],
-            "description": "Unix ms, or ISO 8601 with zone; now if absent.",
-        },
-        "model": {"type": "string", "description": "Needed only when there are several."},
-        "version": {"type": "string", "description": "The production version if absent."},
-        "latency_ms": {"type": "number", "minimum": 0},
-        "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
-        "number": NUMBER,
-        "own_id": {
-            "type": "boolean",
-            "description": "With a publisher only: whether the application made the id, so that "
-            "one that comes again within an hour under another number is not counted twice.",
-        },
-        "probabilities": {
-            "type": "array",
-            "items": {"type": "number", "minimum": 0, "maximum": 1},
-            "description": "Of the schema's classes, in their order; their sum is 1.",
-        },
-    },
-}
-BODY: Final = {
-    "oneOf": [EVENT, {"type": "array", "items": EVENT}],
-}
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "accepted": {"type": "integer"},
-        "ids": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Of the accepted events, in the order of the request.",
-        },
-        "rejected": {
-            "type": "array",
-            "items": {
+EVENT: Final = Named(
+    "Event",
+    {
+        "type": "object",
+        "anyOf": [{"required": ["features"]}, {"required": ["error"]}],
+        "additionalProperties": False,
+        "properties": {
+            "features": {
                 "type": "object",
-                "properties": {
-                    "index": {"type": "integer", "description": "Place in the request, from 0."},
-                    "id": {"type": "string", "description": "As the client gave it."},
-                    "reason": {"type": "string"},
-                    "errors": {"type": "array", "items": {"type": "object"}},
-                },
+                "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
+            },
+            "prediction": {"type": ["number", "string", "boolean", "null"]},
+            "error": {
+                "type": "string",
+                "maxLength": MOST_KIND,
+                "description": "In the place of a prediction that failed: the kind of the error, "
+                "such as ValueError. Its features need not fit the schema, nor be there.",
+            },
+            "id": {
+                "type": "string",
+                "maxLength": 128,
+                "description": "Makes a retry count once; made here if absent.",
+            },
+            "time": TIME_SCHEMA | {"description": "ISO 8601 with zone, or Unix ms; now if absent."},
+            "model": {"type": "string", "description": "Needed only when there are several."},
+            "version": {"type": "string", "description": "The production version if absent."},
+            "latency_ms": {"type": "number", "minimum": 0},
+            "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
+            "number": NUMBER,
+            "own_id": {
+                "type": "boolean",
+                "description": "With a publisher only: whether the application made the id, so "
+                "that one that comes again within an hour under another number counts once.",
+            },
+            "probabilities": {
+                "type": "array",
+                "items": {"type": "number", "minimum": 0, "maximum": 1},
+                "description": "Of the schema's classes, in their order; their sum is 1.",
             },
         },
-        "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
-}
+)
+BODY: Final = Named(
+    "Events",
+    {"oneOf": [reference(EVENT), {"type": "array", "items": reference(EVENT)}]},
+    (EVENT,),
+)
 PREFER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -144,26 +146,63 @@ PREFER: Final = {
     "description": "`handling=strict` takes all events of a list or none of them (RFC 7240).",
 }
 
-Accepted = tuple[ServedVersion, Prediction]
+Logged = Prediction | Failure
+Accepted = tuple[ServedVersion, Logged]
 Numbers = list[tuple[int, int]]
 """Partition and number of items."""
 
 
-class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
+class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A refused event, and why.
 
     Parameters
     ----------
     index
         Position in the request, from 0.
+    reason
+        Its faults in words.
     errors
-        Its faults, at most `MOST_FAULTS`, by JSON pointers into the request.
+        Its faults, by JSON pointers into the request; the first 20 of them.
+    id
+        As the client gave it.
     """
 
     index: int
     reason: str
     errors: list[FieldError]
     id: str | None = None
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """What became of events.
+
+    Parameters
+    ----------
+    ids
+        Of the accepted events, in the order of the request.
+    event
+        What became of them: they are in Redis, on disk, or in memory.
+    """
+
+    accepted: int
+    ids: list[str]
+    rejected: list[RejectedEvent]
+    event: Outcome
+
+
+class EventsProblem(ProblemDocument, frozen=True, omit_defaults=True):
+    """A request of which no event was taken.
+
+    Parameters
+    ----------
+    accepted
+        Always 0; of a list only.
+    rejected
+        The faults of each event of a list.
+    """
+
+    accepted: Literal[0] | None = None
+    rejected: list[RejectedEvent] = msgspec.field(default_factory=list)
 
 
 class Understood(msgspec.Struct):
@@ -182,7 +221,7 @@ class Understood(msgspec.Struct):
     """
 
     accepted: list[Accepted] = []
-    rejected: list[Rejected] = []
+    rejected: list[RejectedEvent] = []
     numbers: Numbers = []
     refused: Numbers = []
     problem: Problem | None = None
@@ -193,9 +232,19 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
     most = parts.settings.events_max_rows
 
-    @routes.post("/events", status_code=202, openapi_extra=_documented())
+    @routes.post("/events")
     @needs("predict")
-    async def events(request: Request) -> Response:
+    @takes({JSON: BODY, "application/x-ndjson": EVENT}, ENCODING, PREFER, *PARAMETERS)
+    @answers(
+        EventsAnswer,
+        "What was taken, and what not.",
+        status=202,
+        others={
+            409: MISNUMBERED,
+            422: problem("No event can be used; each bad field by its place.", EventsProblem),
+        },
+    )
+    async def publish_events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list, or one a line); a bad one of many
         does not affect the others.
         """
@@ -209,7 +258,7 @@ def router(parts: Parts) -> APIRouter:
         found = await reading.understand(body, most, lines=lines, strict=wanted == "strict")
         if found.problem is not None and not found.refused:
             raise found.problem
-        request.scope[PREDICTIONS] = found.accepted
+        request.scope[PREDICTIONS] = [one for one in found.accepted if _is_made(one)]
         outcome = await _publish(parts, found, numbering)
         if outcome == "dropped":
             raise Problem(
@@ -220,12 +269,9 @@ def router(parts: Parts) -> APIRouter:
             )
         if found.problem is not None:
             raise found.problem
-        answer = {
-            "accepted": len(found.accepted),
-            "ids": [event.id for _, event in found.accepted],
-            "rejected": found.rejected,
-            "event": outcome,
-        }
+        answer = EventsAnswer(
+            len(found.accepted), [event.id for _, event in found.accepted], found.rejected, outcome
+        )
         applied = {APPLIED: f"handling={wanted}"} if wanted else None
         return Response(
             msgspec.json.encode(answer), 202, headers=applied, media_type="application/json"
@@ -330,7 +376,7 @@ class Reading:
             not_finite = found[0].schema.takes_not_finite
             faults = await asyncio.to_thread(strict_fault, item, at, not_finite=not_finite)
         if found is not None and not faults:
-            if found[0].schema.extra == "ignore":
+            if found[0].schema.extra == "ignore" and isinstance(found[1], Prediction):
                 extra = found[0].schema.extra_fields(item["features"])
                 self._refusals.ignore(found[0].model, len(extra))
             return found, []
@@ -349,7 +395,8 @@ class Reading:
         self, item: Any, at: str
     ) -> tuple[Accepted | None, list[FieldError], ServedVersion | None]:
         """Check one event and convert it for the log; return its version even if it is bad."""
-        faults = field_faults(item, self._checks, "features", at)
+        failed = isinstance(item, dict) and item.get("error") is not None
+        faults = field_faults(item, self._checks, None if failed else "features", at)
         if not isinstance(item, dict):
             return None, faults, None
         if self._numbering is not None:
@@ -362,6 +409,10 @@ class Reading:
         served, wrong = await _version(model or self._model, version, at, self._serving)
         if served is None:
             return None, faults + wrong, None
+        if failed:
+            if item.get("prediction") is not None:
+                faults.append(FieldError(pointer(at, "prediction"), "cannot go with an error"))
+            return (None if faults else (served, _failure(item, served))), faults, served
         given = item.get("features")
         features = given if isinstance(given, dict) else {}
         values, errors = served.schema.positional(features, pointer(at, "features"), scored=False)
@@ -381,7 +432,9 @@ class Reading:
         return (served, made_of), [], served
 
 
-def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str, most: int) -> Rejected:
+def _rejected(
+    number: int, item: Any, faults: Sequence[FieldError], at: str, most: int
+) -> RejectedEvent:
     """Describe why an event is refused, in words and by at most so many of its fields."""
     named = [
         FieldError(encodable(one.field), encodable(one.message), one.reason)
@@ -391,7 +444,7 @@ def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str, mos
     more = f"; {len(faults) - len(named)} more" * (len(faults) > len(named))
     given = item.get("id") if isinstance(item, dict) else None
     id_ = encodable(given) if isinstance(given, str) and is_id(given) is None else None
-    return Rejected(number, reason + more, named[:most], id_)
+    return RejectedEvent(number, reason + more, named[:most], id_)
 
 
 async def _version(
@@ -441,6 +494,25 @@ def _prediction(
     )
 
 
+def _is_made(accepted: Accepted) -> bool:
+    return isinstance(accepted[1], Prediction)
+
+
+def _failure(item: dict[str, Any], served: ServedVersion) -> Failure:
+    """Convert a failed prediction for the log: with its features, if they fit the schema."""
+    given, moment = item.get("features"), milliseconds(item.get("time"))
+    values, errors = served.schema.positional(given or {}, "", scored=False)
+    latency = item.get("latency_ms")
+    return Failure(
+        id=item.get("id") or new_id(),
+        version=served.version,
+        time=time.time_ns() // 1_000_000 if moment is None else moment,
+        error=item["error"],
+        features=None if errors or given is None else served.clean(values),
+        latency_ms=None if latency is None else float(latency),
+    )
+
+
 async def _publish(parts: Parts, found: Understood, numbering: Numbering | None) -> Outcome:
     """Publish all in one go; the outcome is that of the worst model."""
     accepted = found.accepted
@@ -459,16 +531,8 @@ async def _publish(parts: Parts, found: Understood, numbering: Numbering | None)
     return worst(outcomes)
 
 
-def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Prediction]]:
-    found: dict[str, list[Prediction]] = defaultdict(list)
+def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Logged]]:
+    found: dict[str, list[Logged]] = defaultdict(list)
     for served, event in accepted:
         found[served.model].append(event)
-    return found
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI: as a raw route, with its header."""
-    found = documented(BODY, 202, "What was taken, and what not.", ANSWER)
-    found["parameters"] += [PREFER, *PARAMETERS]
-    found["requestBody"]["content"]["application/x-ndjson"] = {"schema": EVENT}
     return found

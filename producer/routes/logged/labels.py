@@ -9,12 +9,14 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
+from driftgauge.producer.describing.declared import JSON, answers, in_query, takes
+from driftgauge.producer.describing.schemas import Named, reference
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.documents import (
     Check,
@@ -25,6 +27,7 @@ from driftgauge.producer.intake.documents import (
     is_time,
     read_body,
 )
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.items import LINES, is_lines, items_of, too_many
 from driftgauge.producer.intake.label_rows import InputLabel, of_csv, time_of
 from driftgauge.producer.intake.numbering import (
@@ -38,8 +41,10 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.turns import Turns, run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
+from driftgauge.producer.routes.parameters import TIME_SCHEMA
+from driftgauge.producer.routes.raw_body import MISNUMBERED, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label
@@ -57,72 +62,84 @@ CHECKS: Final[dict[str, Check]] = {
     "time": is_time,
     "model": is_text,
 }
-LABEL: Final = {
-    "type": "object",
-    "required": ["prediction_id", "label"],
-    "additionalProperties": False,
-    "properties": {
-        "prediction_id": {
-            "type": "string",
-            "maxLength": 128,
-            "description": "As /predict or /events answered it.",
-        },
-        "label": {
-            "type": ["number", "string", "boolean"],
-            "description": "The true value, of the kind that the model predicts.",
-        },
-        "time": {
-            "type": ["integer", "string"],
-            "description": "When it became known: Unix ms, or ISO 8601 with zone.",
-        },
-        "model": {"type": "string", "description": "Needed only when there are several."},
-        "number": NUMBER,
-    },
-}
-BODY: Final = {
-    "oneOf": [LABEL, {"type": "array", "items": LABEL}],
-}
-ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "accepted": {"type": "integer"},
-        "rejected": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "index": {"type": "integer", "description": "Place in the request, from 0."},
-                    "line": {"type": "integer", "description": "Where it begins in a CSV body."},
-                    "prediction_id": {"type": "string"},
-                    "reason": {"type": "string"},
-                },
+LABEL: Final = Named(
+    "Label",
+    {
+        "type": "object",
+        "required": ["prediction_id", "label"],
+        "additionalProperties": False,
+        "properties": {
+            "prediction_id": {
+                "type": "string",
+                "maxLength": 128,
+                "description": "As /predict or /events answered it.",
             },
+            "label": {
+                "type": ["number", "string", "boolean"],
+                "description": "The true value, of the kind that the model predicts.",
+            },
+            "time": TIME_SCHEMA
+            | {"description": "When it became known: ISO 8601 with zone, or Unix ms."},
+            "model": {"type": "string", "description": "Needed only when there are several."},
+            "number": NUMBER,
         },
-        "other": {
-            "type": "integer",
-            "description": "Accepted ones of a class that the model does not know; absent if none.",
-        },
-        "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
-}
+)
+BODY: Final = Named(
+    "Labels",
+    {"oneOf": [reference(LABEL), {"type": "array", "items": reference(LABEL)}]},
+    (LABEL,),
+)
+OF_MODEL: Final = in_query("model", "Name of the model; needed only when there are several.")
 
 
-MODEL: Final = {
-    "name": "model",
-    "in": "query",
-    "required": False,
-    "schema": {"type": "string"},
-    "description": "The model of labels that name none; needed when there are several.",
-}
+class RejectedLabel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A label that was not taken, and why.
 
-
-class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A label that was not taken, and why."""
+    Parameters
+    ----------
+    index
+        Place in the request, from 0.
+    line
+        Where it begins in a CSV body.
+    """
 
     index: int
     reason: str
     line: int | None = None
     prediction_id: str | None = None
+
+
+class LabelsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of labels.
+
+    Parameters
+    ----------
+    event
+        What became of the accepted ones: they are in Redis, on disk, or in memory.
+    other
+        Accepted ones of a class that the model does not know; absent if none.
+    """
+
+    accepted: int
+    rejected: list[RejectedLabel]
+    event: Outcome
+    other: int = 0
+
+
+class LabelTotals(LabelCounts):
+    """What became of all labels of a model so far.
+
+    Parameters
+    ----------
+    arrived
+        Labels that came, whatever became of them.
+    too_late
+        Labels whose day is not kept any more.
+    """
+
+    arrived: int = msgspec.field(name="came", default=0)
+    too_late: int = 0
 
 
 UNREADABLE: Final = FieldError("", "is no label", "unreadable")
@@ -141,9 +158,16 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawBodyRoute, tags=["labels"])
     most = parts.settings.events_max_rows
 
-    @routes.post("/labels", status_code=202, openapi_extra=_documented())
+    @routes.post("/labels")
     @needs("label")
-    async def labels(request: Request) -> Response:
+    @takes({JSON: BODY, "text/csv": str, "application/x-ndjson": LABEL}, ENCODING, *PARAMETERS)
+    @answers(
+        LabelsAnswer,
+        "What was accepted, and what was rejected and why.",
+        status=202,
+        others={409: MISNUMBERED},
+    )
+    async def publish_labels(request: Request) -> Response:
         """Publish the true values of predictions. A label that cannot be used does not affect the
         others.
         """
@@ -165,26 +189,26 @@ def router(parts: Parts) -> APIRouter:
                 RETRY_AFTER,
             )
         accepted = sum(map(len, checked.accepted.values()))
-        answer = {"accepted": accepted, "rejected": checked.rejected, "event": outcome}
-        if checked.other:
-            answer["other"] = checked.other
-        return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+        document = LabelsAnswer(accepted, checked.rejected, outcome, checked.other)
+        return Response(msgspec.json.encode(document), 202, media_type=JSON)
 
-    @routes.get("/labels", openapi_extra=_counts_documented())
+    @routes.get("/labels")
     @needs("label", "read")
-    async def counted(request: Request) -> Response:
+    @takes(None, OF_MODEL)
+    @answers(LabelTotals, "Numbers of labels.")
+    async def count_labels(request: Request) -> Response:
         """Tell what became of all labels of a model so far: how many came, were joined, wait for
         their predictions, and so on.
         """
         name = await known_model(parts, request.query_params.get("model"))
         [state] = await parts.pipeline.read([name])
         counts = [partition.counters.labels for partition in state.partitions]
-        found = {"came": sum(one.came for one in counts)} | {
+        sums = {
             field: sum(getattr(one, field) for one in counts)
             for field in LabelCounts.__struct_fields__
         }
-        found["too_late"] = state.labels_too_late
-        return Response(msgspec.json.encode(found), media_type="application/json")
+        came = sum(one.came for one in counts)
+        return answer(LabelTotals(**sums, arrived=came, too_late=state.labels_too_late))
 
     return routes
 
@@ -216,7 +240,7 @@ class CheckedLabels:
         numbering: Numbering | None = None,
     ) -> None:
         self.accepted: dict[str, list[Label]] = defaultdict(list)
-        self.rejected: list[Rejected] = []
+        self.rejected: list[RejectedLabel] = []
         self.numbers: list[tuple[int, int]] = []
         self.refused: list[tuple[int, int]] = []
         self.other = 0
@@ -240,7 +264,9 @@ class CheckedLabels:
                 self.numbers += [place] if place is not None else []
             except _Refusal as refusal:
                 self.refused += [place] if place is not None else []
-                self.rejected.append(Rejected(index, str(refusal), item.line, _id_of(item.content)))
+                self.rejected.append(
+                    RejectedLabel(index, str(refusal), item.line, _id_of(item.content))
+                )
                 self._counts.refuse(self._model_of(item.content), None, [refusal.fault])
         for model, labels in self.accepted.items():
             self._counts.take(model, len(labels))
@@ -370,23 +396,3 @@ async def _publish(parts: Parts, checked: CheckedLabels, numbering: Numbering | 
     return worst(
         await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items()))
     )
-
-
-def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
-    found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
-    found["requestBody"]["content"] |= {
-        "text/csv": {"schema": {"type": "string"}},
-        "application/x-ndjson": {"schema": LABEL},
-    }
-    found["parameters"] += PARAMETERS
-    return found
-
-
-def _counts_documented() -> dict[str, Any]:
-    counts = {"type": "object", "additionalProperties": {"type": "integer"}}
-    answer = {
-        "description": "Numbers of labels.",
-        "content": {"application/json": {"schema": counts}},
-    }
-    return {"parameters": [MODEL], "responses": {"200": answer}}

@@ -4,15 +4,18 @@ reads a file, goes on where it stopped. POST /publishers/{name}/gaps: numbers th
 A publisher is a client that numbers what it sends (producer/intake/numbering.py).
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import redis
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.describing.declared import answers, takes
+from driftgauge.producer.describing.schemas import Named
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem, invalid
 from driftgauge.producer.intake.documents import decode, field_faults, read_body
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 from driftgauge.producer.intake.numbering import (
     PARAMETERS,
     check_name,
@@ -20,7 +23,9 @@ from driftgauge.producer.intake.numbering import (
     voids_of,
 )
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.raw_body import documented
+from driftgauge.producer.publishing.receipts import Outcome
+from driftgauge.producer.routes.answering import answer
+from driftgauge.producer.routes.raw_body import MISNUMBERED
 from driftgauge.shared.contract.counters import CLIENT, PUBLISHER, PackedPublisher
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.unpacking import UNREADABLE
@@ -28,52 +33,65 @@ from driftgauge.shared.unpacking import UNREADABLE
 MOST_GAPS: Final = 1000
 MOST_BYTES: Final = 1 << 20
 PATH: Final = "/publishers/{name}"
+Name = Annotated[str, Path(description="Name of the publisher.")]
 MODEL: Final = PARAMETERS[0]
 PARTITIONS: Final = PARAMETERS[2]
-RUNS: Final = {
-    "type": "array",
-    "items": {"type": "array", "items": {"type": "integer"}},
-    "description": "First and last number of each run, in order.",
-}
-SEEN: Final = {
-    "type": "object",
-    "properties": {
-        "model": {"type": "string"},
-        "partitions": {"type": "integer"},
-        "seen": {
-            "type": "array",
-            "description": "Of each partition, the numbers that were counted or declared void.",
-            "items": RUNS,
+GAPS: Final = Named(
+    "Gaps",
+    {
+        "type": "object",
+        "required": ["gaps"],
+        "additionalProperties": False,
+        "properties": {
+            "gaps": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_GAPS,
+                "description": "Partition, first and last number of each run that will never come.",
+                "items": {
+                    "type": "array",
+                    "items": {"type": "integer"},
+                    "minItems": 3,
+                    "maxItems": 3,
+                },
+            }
         },
     },
-}
-GAPS: Final = {
-    "type": "object",
-    "required": ["gaps"],
-    "additionalProperties": False,
-    "properties": {
-        "gaps": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MOST_GAPS,
-            "description": "Partition, first and last number of each run that will never come.",
-            "items": {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3},
-        }
-    },
-}
-TAKEN: Final = {
-    "type": "object",
-    "properties": {"event": {"type": "string", "enum": ["published", "spooled", "queued"]}},
-}
+)
+
+
+class SeenNumbers(msgspec.Struct, frozen=True):
+    """Which numbers of a publisher have arrived.
+
+    Parameters
+    ----------
+    partitions
+        Partitions of the model.
+    seen
+        Of each partition the numbers that were counted or declared void: first and last number of
+        each run, in order.
+    """
+
+    model: str
+    partitions: int
+    seen: list[list[list[int]]]
+
+
+class GapsAnswer(msgspec.Struct, frozen=True):
+    """What became of what was declared: it is in Redis, on disk, or in memory."""
+
+    event: Outcome
 
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["predictions"])
 
-    @routes.get(PATH, openapi_extra=_seen_documented())
+    @routes.get(PATH)
     @needs("predict", "label", "read")
-    async def seen(request: Request, name: str) -> Response:
+    @takes(None, MODEL)
+    @answers(SeenNumbers, "What has arrived.")
+    async def get_publisher(request: Request, name: Name) -> Response:
         """Tell which numbers of a publisher have arrived in each partition, and how many partitions
         its model has. What is on its way, in a spool or not yet counted, is not told.
         """
@@ -86,12 +104,13 @@ def router(parts: Parts) -> APIRouter:
             await _runs(parts, keys.count(served.model, place), field)
             for place in range(manifest.partitions)
         ]
-        answer = {"model": served.model, "partitions": manifest.partitions, "seen": runs}
-        return Response(msgspec.json.encode(answer), media_type="application/json")
+        return answer(SeenNumbers(served.model, manifest.partitions, runs))
 
-    @routes.post(f"{PATH}/gaps", status_code=202, openapi_extra=_gaps_documented())
+    @routes.post(f"{PATH}/gaps")
     @needs("predict", "label")
-    async def gaps(request: Request, name: str) -> Response:
+    @takes(GAPS, ENCODING, MODEL, PARTITIONS)
+    @answers(GapsAnswer, "It is noted, or on its way.", status=202, others={409: MISNUMBERED})
+    async def declare_gaps(request: Request, name: Name) -> Response:
         """Declare numbers that will never come, since their publisher has given up what had them:
         they are not missed.
         """
@@ -111,7 +130,7 @@ def router(parts: Parts) -> APIRouter:
         )
         if outcome == "dropped":
             raise Problem(503, "The queue for Redis is full; send it again later.", (), RETRY_AFTER)
-        return Response(msgspec.json.encode({"event": outcome}), 202, media_type="application/json")
+        return answer(GapsAnswer(outcome), 202)
 
     return routes
 
@@ -130,17 +149,3 @@ async def _runs(parts: Parts, key: str, field: bytes) -> list[list[int]]:
 
 def _is_anything(_: object) -> None:
     """The gaps are checked by themselves."""
-
-
-def _seen_documented() -> dict[str, Any]:
-    answer = {
-        "description": "What has arrived.",
-        "content": {"application/json": {"schema": SEEN}},
-    }
-    return {"parameters": [MODEL], "responses": {"200": answer}}
-
-
-def _gaps_documented() -> dict[str, Any]:
-    found = documented(GAPS, 202, "It is noted, or on its way.", TAKEN)
-    found["parameters"] += [MODEL, PARTITIONS]
-    return found

@@ -28,6 +28,8 @@ from driftgauge.shared.reference.times import (
 from driftgauge.shared.reference.units import unit_in
 from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat
 from driftgauge.shared.tables.values import USUAL_MARKS, number
+from driftgauge.shared.wording.numbers import minus, percent
+from driftgauge.shared.wording.times import moment
 
 LEAST_ROWS: Final = 50
 """Least values from which an identifier or a constant is recognised."""
@@ -303,7 +305,7 @@ def _perhaps_times(column: ColumnCells) -> tuple[str, ...]:
         return ()
     unit = column.choices.time_unit or unit_of(column.numeric)
     ends = to_ms(np.array((column.numeric.min(), column.numeric.max())), unit)
-    first, last = map(_minute, ends.tolist())
+    first, last = (moment(int(end)) for end in ends.tolist())
     ways = f"{column.option('timestamp')} takes them as such"
     return (f"they may be times in {unit}, {first} to {last}; {ways}",)
 
@@ -477,18 +479,14 @@ def _shown(column: ColumnCells, feature: Feature) -> str:
         texts = [text for text in column.counts if text.strip() not in feature.marks]
         ms = numbered(texts, feature.time)
         first, last = np.nanmin(ms), np.nanmax(ms)
-        return f"{_minute(first)} to {_minute(last)}"
+        return f"{moment(int(first))} to {moment(int(last))}"
     if feature.kind == "numeric" and len(column.numeric):
-        return f"{column.numeric.min():.6g} to {column.numeric.max():.6g}"
+        return minus(f"{column.numeric.min():.6g} to {column.numeric.max():.6g}")
     if feature.excluded.startswith("looks like an id"):
         return ""
     top = column.counts.most_common(SHOWN)
     more = ", …" if column.distinct > SHOWN else ""
-    return ", ".join(f"{text[:30]} {times / column.present:.0%}" for text, times in top) + more
-
-
-def _minute(ms: float) -> str:
-    return str(np.datetime64(int(ms), "ms").astype("datetime64[m]"))
+    return ", ".join(f"{text[:30]} {percent(times / column.present)}" for text, times in top) + more
 
 
 def _snake(name: str) -> str:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.window import HOUR_MS
 from driftgauge.shared.contract.alerts import cloud_event, fingerprint
-from driftgauge.shared.contract.pane import Block, pack_counts
+from driftgauge.shared.contract.pane import Alarm, Block, OddValues, pack_counts, unpack_counts
 from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.reference.profile import NumericReference
 from tests.consumer.builders import NOON
-from tests.consumer.judging.builders import NO_LATENCY, SIZES, Stream, block, judge
+from tests.consumer.judging.builders import MAPS, NO_LATENCY, SIZES, Stream, block, judge
 
 
 def stream(seed: int = 0) -> Stream:
@@ -283,6 +284,52 @@ def test_snapshots_come_by_time_and_by_events() -> None:
     assert [found.window.events for found in by_events.snapshots] == [500, 1500, 2500, 3500, 4500]
 
 
+def test_an_alert_of_broken_values_says_what_is_wrong() -> None:
+    """Its evidence has the kinds of broken values with their numbers, the reference's range and the
+    worst values of the window's panes, and no cells of a PSI; that of an online test the share
+    since the change and the worst value up to it.
+    """
+    made, reference = stream(), MAPS["1.0.0"].reference
+    column = reference.columns[0]
+    assert isinstance(column, NumericReference)
+    below = [OddValues(-50.0, -9.0), OddValues(-70.0, -60.0)]
+    for place in range(12):
+        good = block("1.0.0", made.random, 250)
+        cells = unpack_counts(good.cells).copy()
+        if place >= 8:
+            moved = 1 + np.flatnonzero(cells[1 : len(column.counts) - 2])[:20]
+            cells[moved] -= 1
+            cells[0] += 20
+        odd = {0: below[place % 2]} if place >= 8 else {}
+        made.pane({"1.0.0": msgspec.structs.replace(good, cells=pack_counts(cells), odd=odd)})
+    alarm = made.alarm("smooth", delay=64).entries[-1][1]
+    assert isinstance(alarm, Alarm)
+    made.entries[-1] = (
+        made.entries[-1][0],
+        msgspec.structs.replace(
+            alarm,
+            detector="integrity",
+            statistic="out_of_range",
+            value=0.25,
+            width=64,
+            odd=OddValues(-80.0, -80.0),
+        ),
+    )
+    judged = judge(made.entries)
+    fired = {one.rule: one for one in judged.alerts if one.state == "firing"}
+    window = fired["out_of_range"].evidence.broken
+    assert window is not None
+    assert 40 <= window.outside < 60, "two or three panes with 20 rows, and what chance adds"
+    assert window.missing > 0
+    assert window.unseen == 0
+    assert (window.smallest, window.largest) == (column.cuts[0], column.cuts[-1])
+    assert (window.lowest, window.highest) == (-70.0, None)
+    assert fired["out_of_range"].evidence.cells == []
+    online = fired["integrity"].evidence.broken
+    assert online is not None
+    assert (online.rows, online.outside, online.missing, online.lowest) == (64, 16, 0, -80.0)
+
+
 def test_missing_values_are_critical() -> None:
     """A sensor that was silent in 2 % of the training rows and is in 8 % now is critical: data
     quality before drift.
@@ -339,7 +386,7 @@ def test_too_few_rows_are_a_state_of_their_own() -> None:
     """
     current = judge(stream().panes(1, shift=0.5).entries).current["1.0.0"]
     assert current.severity == "insufficient_data"
-    assert current.verdict == "Insufficient data: 250 of 500 window rows."
+    assert current.verdict == "Too few rows: 250 of 500 window rows."
 
 
 @pytest.mark.parametrize("rows", [0, 1, 250, 600])

@@ -139,6 +139,7 @@ def test_accept_and_undo_over_three_partitions(
                 "version": "1.0.0",
                 "reference": 0,
                 "changes": [],
+                "next": None,
             }
             plant.send(PART, 1.0)
             assert "smooth" in plant.firing()

@@ -52,7 +52,7 @@ def test_a_registered_model_is_the_trained_one(
 def test_the_credit_model_is_measured_by_sex_and_education(credit: Trained, tmp_path: Path) -> None:
     """Its reference has the accuracy of each segment, as pandas groups the held-out rows."""
     registry = ModelRegistry(tmp_path)
-    version = registry.load("credit", store(MODELS["credit"], credit, registry).name)
+    version = registry.load("credit", store(MODELS["credit"], credit, registry))
     layout, performance = SegmentLayout.of(version.reference), version.performance
     assert layout is not None
     assert performance is not None

@@ -48,7 +48,15 @@ from tests.producer.routes.test_predict import problem
 from tests.producer.routes.test_reading import cloud_event, snapshot
 
 pytestmark = pytest.mark.anyio
-EVERYBODY = {"/static/{release}/{path:path}", "/livez", "/readyz", "/login", "/logout"}
+EVERYBODY = {
+    "/static/{release}/{path:path}",
+    "/livez",
+    "/readyz",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/login",
+    "/logout",
+}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 EVENT = {"features": GOOD, "prediction": 5}
 
@@ -83,6 +91,7 @@ PLACES = {
     "report": "linear-1",
     "fingerprint": "0" * 16,
     "incident": "0" * 16,
+    "name": "publisher-1",
 }
 """Something to ask for, for each parameter of a path."""
 
@@ -103,7 +112,15 @@ def test_every_route_declares_its_scope(settings: Settings) -> None:
         for route in routes
         if "POST" in route.methods and route.path not in EVERYBODY
     }
-    predicting = {"/predict", "/predict_batch", "/events", "/dashboard/batch/check"}
+    predicting = {
+        "/predict",
+        "/predict_batch",
+        "/events",
+        "/cloudevents",
+        "/dashboard/batch/check",
+        "/v2/models/{model}/infer",
+        "/v2/models/{model}/versions/{version}/infer",
+    }
     assert {path for path, needed in changing.items() if needed == ("predict",)} == predicting
     assert not any("read" in needed for needed in changing.values()), (
         "who may only read changes nothing"
@@ -475,12 +492,12 @@ async def test_every_answer_tells_the_browser_what_not_to_do(
     client.xadd(keys.snapshots("linear"), {"e": cloud_event(snapshot(1))})
     app = create_app(settings)
 
-    @app.get("/broken")
+    @app.get("/broken", include_in_schema=False)
     @for_everybody
     async def broken() -> None:
         raise RuntimeError
 
-    @app.get("/own")
+    @app.get("/own", include_in_schema=False)
     @needs("read")
     async def own() -> Response:
         return Response(
@@ -539,7 +556,7 @@ async def test_secrets_are_in_no_log(
     text, wrong = key("admin"), "dg_01234567_" + "w" * 43
     app = create_app(settings)
 
-    @app.get("/broken")
+    @app.get("/broken", include_in_schema=False)
     @needs("read")
     async def broken() -> None:
         raise RuntimeError("boom")

@@ -56,7 +56,7 @@ async def test_an_empty_page_says_what_to_do_next(
 
 @pytest.mark.usefixtures("linear")
 async def test_alerts_open_and_past(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Open alerts with their commands, the history by model, state and severity; htmx gets the
+    """Open alerts, the history by model, state and severity; htmx gets the
     changing part alone.
     """
     hold_open(client, keys, X)
@@ -66,7 +66,8 @@ async def test_alerts_open_and_past(settings: Settings, client: redis.Redis, key
     async with running(create_app(settings)) as http:
         text = await shown(http, "alerts")
         assert text.count(f'data-fingerprint="{X}"') == 1
-        assert f'data-action="/alerts/{X}/acknowledge"' in text
+        own = await shown(http, f"alerts/{X}")
+        assert f'data-action="/alerts/{X}/acknowledge"' in own
         assert states(text) == ["resolved", "firing", "pending"]
         assert states(await shown(http, "alerts?state=firing&severity=&model=")) == ["firing"]
         assert states(await shown(http, "alerts?severity=critical&model=linear")) == []
@@ -263,6 +264,24 @@ async def test_a_file_of_any_form_is_checked(
 
 
 @pytest.mark.usefixtures("linear")
+async def test_a_model_that_is_only_monitored_explains_itself(
+    registry: ModelRegistry, settings: Settings
+) -> None:
+    """The Batch page of a model without a model file says why it cannot predict, and what to do; it
+    is no error. One that nobody knows is.
+    """
+    publish(registry, "bikes", SCHEMA, rows())
+    async with running(create_app(settings)) as http:
+        text = await shown(http, "batch?model=bikes")
+        assert "bikes is only monitored here" in text
+        assert "POST /events" in text
+        assert 'type="file"' not in text
+        assert 'value="linear"' in text, "one that predicts can be chosen"
+        assert 'type="file"' in await shown(http, "batch?model=linear")
+        problem(await http.get("/dashboard/batch?model=no"), 404)
+
+
+@pytest.mark.usefixtures("linear")
 async def test_a_file_is_checked_by_its_beginning(
     settings: Settings, client: redis.Redis, keys: Keys
 ) -> None:
@@ -317,5 +336,5 @@ async def test_who_may_see_and_change(settings: Settings, client: redis.Redis, k
             for_readers = await shown(http, page, **keyed["read"])
             assert "data-dialog" not in for_readers
             assert 'type="file"' not in for_readers
-        assert "data-dialog" in await shown(http, "alerts", **keyed["admin"])
+        assert "data-dialog" in await shown(http, f"alerts/{X}", **keyed["admin"])
         assert 'type="file"' in await shown(http, "batch", **keyed["admin"])

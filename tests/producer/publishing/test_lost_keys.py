@@ -1,5 +1,6 @@
 """What stands in Redis is deleted under a running API and worker."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,20 @@ import msgspec
 import pytest
 import redis
 
+from driftgauge.producer import app as app_module
 from driftgauge.producer.app import create_app
 from driftgauge.producer.publishing import sender
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.events import NEW_REFERENCE
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import counters, worker_thread
 from tests.producer.conftest import GOOD, running, until
+from tests.producer.routes.test_references import made
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("linear")]
 
@@ -74,6 +79,34 @@ async def test_all_is_flushed_and_monitoring_goes_on(
     with worker_thread(own.model_dump()):
         await ask(http, 10)
         await until(lambda: counters(client, keys, "linear").events == 40)
+
+
+async def test_an_accepted_reference_is_published_again(
+    own: Settings, client: redis.Redis, linear: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After FLUSHALL the reference in use and its change come again, once, so that the model is not
+    judged by the reference that it was registered with.
+    """
+    monkeypatch.setattr(app_module, "REFERENCES_S", 0.1)
+    monkeypatch.setattr(sender, "VERSIONS_CHECK_S", 0.2)
+    keys = Keys(own.key_prefix)
+    store = ReferenceStore(linear, "linear", "1.0.0")
+    store.accept(made(linear), who="ann", reason="new plant")
+
+    def changes() -> int:
+        entries: Any = client.xrange(keys.log("linear", 0))
+        return sum(fields[b"t"] == NEW_REFERENCE for _, fields in entries)
+
+    async with running(create_app(own)):
+        for _ in range(2):
+            await until(lambda: client.hexists(keys.references("linear"), "1.0.0#1"))
+            await until(lambda: changes() == 1)
+            client.flushall()
+        await until(lambda: changes() == 1)
+        client.hset(keys.references("linear"), "1.0.0#1", store.load(1).pack())
+        looked = time.monotonic() + 0.3
+        await until(lambda: time.monotonic() > looked)
+        assert changes() == 1
 
 
 async def test_what_comes_again_takes_no_room_of_new_events(

@@ -152,5 +152,5 @@ async def test_one_page_looks_through_a_bounded_number_of_entries(
 async def test_a_malformed_place_is_refused(redis_url: str, logs: list[str], before: str) -> None:
     """What no page gave is a bad request, not an error of Redis."""
     async with connect_async(redis_url) as reader:
-        with pytest.raises(Problem, match="before"):
+        with pytest.raises(Problem, match="cursor"):
             await page(reader, logs, PredictionFilter(), 5, before)

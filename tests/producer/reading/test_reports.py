@@ -9,6 +9,7 @@ import redis
 
 from driftgauge.producer.app import create_app
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import SCHEMA, publish, rows, running
@@ -50,16 +51,16 @@ async def test_the_list_of_reports(
         keep(client, keys, number, ("linear", "other", "elsewhere")[number % 3])
     client.xadd(keys.snapshots("other"), {"junk": "1", "e": "{"}, id="1000-0")
     async with running(create_app(settings)) as http:
-        found, before = [], ""
+        found, cursor = [], ""
         for _ in range(9):
-            answer = (await http.get(f"/reports?count=7{before}")).json()
-            found += [one["created"] for one in answer["reports"]]
+            answer = (await http.get(f"/reports?limit=7{cursor}")).json()
+            found += [milliseconds(one["created"]) for one in answer["reports"]]
             if answer["next"] is None:
                 break
-            before = f"&before={answer['next']}"
+            cursor = f"&cursor={answer['next']}"
         assert found == list(range(59, -1, -1))
-        only = (await http.get("/reports?model=elsewhere&count=200")).json()
-        assert [one["created"] for one in only["reports"]] == list(range(59, 0, -3))
+        only = (await http.get("/reports?model=elsewhere&limit=200")).json()
+        assert [milliseconds(one["created"]) for one in only["reports"]] == [*range(59, 0, -3)]
         assert only["next"] is None
         first = only["reports"][0]
         assert (first["severity"], first["verdict"], first["window"]["rows"]) == (
@@ -68,9 +69,9 @@ async def test_the_list_of_reports(
             2000,
         )
         assert (await http.get(first["report"])).json()["id"] == first["id"]
-        problem(await http.get("/reports?before=x"), 400)
+        problem(await http.get("/reports?cursor=x"), 400)
         problem(await http.get("/reports?model=no"), 404)
-        problem(await http.get("/reports?count=0"), 422)
+        problem(await http.get("/reports?limit=0"), 422)
 
 
 @pytest.mark.usefixtures("linear")

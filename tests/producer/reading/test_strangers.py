@@ -11,6 +11,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import GOOD, serving, until
+from tests.producer.routes.test_reading import snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -81,9 +82,8 @@ async def test_nothing_in_redis_makes_the_api_fail(
                 return client.hget(keys.watchdog("linear"), "memory") != content
 
             await until(anew)
-        sound = b'{"model":"linear","version":"1.0.0","created":5,"severity":"ok","alerts":[]}'
-        client.hset(keys.current("linear"), "1.0.0", sound)
-        assert (await http.get("/drift?model=linear")).content == sound
+        client.hset(keys.current("linear"), "1.0.0", snapshot(5))
+        assert (await http.get("/drift?model=linear")).json()["id"] == "s5"
         reasons = (await http.get("/readyz")).json()["reasons"]
         assert not any("watchdog" in reason.lower() for reason in reasons), reasons
         client.hset(keys.versions("linear"), "0.0.1", gzip.compress(b" " * (100 << 20), 1))

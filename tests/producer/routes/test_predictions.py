@@ -33,17 +33,21 @@ async def test_predictions_are_filtered_and_paged(settings: Settings) -> None:
     """
     async with serving(settings) as http:
         await posted(http, *(event(f"a{number}", number) for number in range(5)))
-        found = (await http.get("/predictions?count=2&least=&version=&since=")).json()
+        found = (await http.get("/predictions?limit=2&least=&version=&since=")).json()
         assert [one["id"] for one in found["predictions"]] == ["a4", "a3"]
-        assert found["predictions"][0]["features"] == [1, 2]
-        found = (await http.get(f"/predictions?count=3&before={found['next']}")).json()
+        assert found["predictions"][0]["features"] == {"x": 1, "y": 2}
+        found = (await http.get(f"/predictions?limit=3&cursor={found['next']}")).json()
         assert [one["id"] for one in found["predictions"]] == ["a2", "a1", "a0"]
         found = (await http.get("/predictions?least=2&most=3")).json()
         assert [one["prediction"] for one in found["predictions"]] == [3, 2]
-        assert (await http.get("/predictions?until=2020-01-01T00:00")).json()["predictions"] == []
-        for wrong in ("since=yesterday", "least=x", "least=nan", "count=0", "format=pdf"):
+        for until in ("2020-01-01T00:00Z", "2020-01-01T02:00%2B02:00", "1577836800000"):
+            found = (await http.get(f"/predictions?until={until}")).json()
+            assert found["predictions"] == []
+        for wrong in ("since=yesterday", "least=x", "least=nan", "limit=0", "format=pdf"):
             problem(await http.get(f"/predictions?{wrong}"), 422)
-        problem(await http.get("/predictions?before=x"), 400)
+        said = problem(await http.get("/predictions?until=2020-01-01T00:00"), 422)
+        assert "with its zone" in said["errors"][0]["message"]
+        problem(await http.get("/predictions?cursor=x"), 400)
         problem(await http.get("/predictions?model=no"), 404)
 
 

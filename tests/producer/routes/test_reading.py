@@ -1,5 +1,3 @@
-from typing import Any
-
 import msgspec
 import pytest
 import redis
@@ -7,9 +5,9 @@ import redis
 from driftgauge.producer.app import create_app
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import FeatureReport, Histogram, Snapshot, Window
-from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.moments import iso
 from driftgauge.shared.settings import Settings
-from tests.producer.conftest import SCHEMA, publish, rows, running
+from tests.producer.conftest import running
 from tests.producer.routes.test_predict import problem
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +58,7 @@ async def test_the_latest_report(settings: Settings, client: redis.Redis, keys: 
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert (await http.get("/reports/latest?format=json", headers=browser)).json()[
             "created"
-        ] == 2
+        ] == iso(2)
         problem(await http.get("/reports/latest?format=pdf"), 422)
         problem(await http.get("/reports/latest?model=no"), 404)
 
@@ -77,27 +75,5 @@ async def test_the_current_window(settings: Settings, client: redis.Redis, keys:
             mapping={"10.0.0": snapshot(9, "10.0.0"), "9.0.0": snapshot(10, "9.0.0")},
         )
         assert (await http.get("/drift")).json()["version"] == "9.0.0"
-        assert (await http.get("/drift?version=10.0.0")).json()["created"] == 9
+        assert (await http.get("/drift?version=10.0.0")).json()["created"] == iso(9)
         problem(await http.get("/drift?version=1.1.1"), 404)
-
-
-async def test_the_latest_alerts(
-    linear: ModelRegistry, settings: Settings, client: redis.Redis, keys: Keys
-) -> None:
-    """/alerts gives transitions newest first, of one model or of all that exist in Redis."""
-    publish(linear, "other", SCHEMA, rows())
-    async with running(create_app(settings)) as http:
-        client.sadd(keys.models, "linear", "other", "elsewhere")
-        for number, model in ((1, "linear"), (2, "other"), (3, "linear"), (10, "elsewhere")):
-            fields: Any = {"e": msgspec.json.encode({"id": str(number)})}
-            client.xadd(keys.alerts(model), fields, id=f"{number}-0")
-        client.xadd(keys.alerts("linear"), {"junk": "1", "e": "{"}, id="11-0")
-
-        async def ids(query: str) -> list[str]:
-            return [alert["id"] for alert in (await http.get(f"/alerts{query}")).json()["alerts"]]
-
-        assert await ids("") == ["10", "3", "2", "1"]
-        assert await ids("?count=2") == ["10", "3"]
-        assert await ids("?model=linear") == ["3", "1"]
-        assert await ids("?model=elsewhere") == ["10"]
-        problem(await http.get("/alerts?model=nobody"), 404)

@@ -18,6 +18,7 @@ from driftgauge.producer.routes import references
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import Answer, decode_request, encode
+from driftgauge.shared.moments import iso
 from driftgauge.shared.reference.accepted import AcceptedReference, recounted
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -80,7 +81,11 @@ async def test_what_a_worker_made_is_stored_and_written_to_the_log(
         found = (await http.get(PATH, headers=headers)).json()
     assert found["reference"] == 1
     assert found["changes"] == [answer.json()]
-    assert (answer.json()["who"], answer.json()["start"], answer.json()["end"]) == ("ann", 5, 9)
+    assert (answer.json()["who"], answer.json()["start"], answer.json()["end"]) == (
+        "ann",
+        iso(5),
+        iso(9),
+    )
     history = ReferenceStore(linear, "linear", "1.0.0").history()
     assert [(change.who, change.reason) for change in history.changes] == [("ann", "new furnace")]
     ((_, entry),) = [one for one in client.xrange(keys.log("linear", 0)) if one[1][b"t"] == b"r"]  # type: ignore[union-attr]

@@ -26,6 +26,7 @@ from driftgauge.shared.registration.fields import FIELDS, FILES
 from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.storage.folder import Folder
 from tests.producer.conftest import SCHEMA, publish, running
 from tests.producer.conftest import rows as train
 from tests.producer.routes.test_columns import bodies, rows
@@ -66,7 +67,7 @@ async def test_it_answers_with_the_table_of_columns(settings: Settings, tmp_path
     path.write_bytes(bodies()["parquet"])
     frame = rows()
     joblib.dump(LinearRegression().fit(frame[["load"]], frame["y"]), model)
-    trial.note(settings.registry_dir, model.read_bytes())  # else it costs a process more
+    trial.note(Folder(settings.registry_dir), model.read_bytes())  # else it costs a process more
     register_version(
         ModelRegistry(tmp_path / "elsewhere"),
         Submission("m", path, target_column="y", artifact=model),

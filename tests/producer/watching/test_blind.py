@@ -110,7 +110,7 @@ def test_a_model_that_hangs_is_told_until_a_while_after() -> None:
     watch = Watch()
     told = Hanging("2.0.0", 31.0, START)
     assert watch.look(partition(), hanging=told) == ["blind.model_hangs firing"]
-    assert "2.0.0 does not return" in watch.memory.told["model_hangs"]
+    assert "2.0.0 does not answer" in watch.memory.told["model_hangs"]
     assert watch.look(partition(), hanging=told, after=HANGING_HOLD_MS - 1) == []
     assert watch.look(partition(), hanging=told, after=1) == ["blind.model_hangs resolved"]
     assert not watch.memory.told

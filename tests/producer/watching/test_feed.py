@@ -43,6 +43,30 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("fast")
+async def test_an_odd_reply_does_not_end_the_feed(
+    settings: Settings, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a look at Redis raises is named and counted, and the next one tells what changed."""
+    judging = Judging(client, keys)
+    judging.alert(1)
+    app = create_app(settings)
+    async with running(app):
+        feed: Feed = app.state.parts.feed
+        poll, failures = feed._poll, [ValueError("odd")]
+
+        async def odd() -> None:
+            if failures:
+                raise failures.pop()
+            await poll()
+
+        monkeypatch.setattr(feed, "_poll", odd)
+        page = Follower(feed.follow(await feed.open(None, None)))
+        assert (await page.event("state"))[1]["model"] == MODEL
+        task = app.state.parts.supervisor.tasks[feed_module.NAME]
+        assert (task.failures, task.late) == (1, False)
+
+
+@pytest.mark.usefixtures("fast")
 async def test_a_page_hears_of_everything_that_changes(
     settings: Settings, client: redis.Redis, keys: Keys
 ) -> None:

@@ -33,6 +33,20 @@ def test_an_alert_is_an_incident_from_its_firing_to_its_end() -> None:
     assert (opened.kind, opened.cause.kind) == ("operation", "monitor")
 
 
+def test_a_headline_is_one_sentence_of_when_and_what() -> None:
+    """What may have led to it and what to do stand elsewhere; at the end it says since when it is
+    over.
+    """
+    said = "The worker does not keep up: 90.5 s behind. Start more workers."
+    opened = incident_of(replace(ALERT, summary=said))
+    assert opened is not None
+    assert opened.headline.endswith("UTC: The worker does not keep up: 90.5 s behind.")
+    end = {"state": "resolved", "ended": 83_190_000, "summary": "The worker keeps up again."}
+    over = incident_of(replace(ALERT, **end))
+    assert over is not None
+    assert over.headline == "Since 1 Jan 23:06 UTC: The worker keeps up again."
+
+
 def test_a_long_reason_is_cut() -> None:
     """A headline is one line, whatever the reason."""
     said = incident_of(replace(ALERT, summary="x" * 5000))

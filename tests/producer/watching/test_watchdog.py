@@ -208,6 +208,32 @@ async def test_readiness_to_monitor_is_another_question_than_readiness_to_serve(
         assert (await http.get("/readyz?monitoring=perhaps")).status_code == 422
 
 
+async def test_a_lag_that_grows_is_not_ready_to_monitor(
+    settings: Settings, written: Written
+) -> None:
+    """A worker that owns the log and does not keep up makes /readyz?monitoring 503, with the
+    reason, until it has caught up; the API serves all the while.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05, "blind_lag_seconds": 0.2})
+    async with running(create_app(changed)) as http:
+        written.client.set(written.keys.owner("linear", 0), "a worker")
+        await http.post("/predict", json={"features": GOOD})
+
+        async def monitored() -> bool:
+            return (await http.get("/readyz?monitoring")).status_code == 200
+
+        async def behind() -> bool:
+            reasons = (await http.get("/readyz?monitoring")).json()["reasons"]
+            return any(one.startswith("linear: The worker does not keep up") for one in reasons)
+
+        await until(behind)
+        assert not await monitored()
+        assert (await http.get("/readyz")).status_code == 200
+        written.client.delete(written.keys.owner("linear", 0))
+        with worker(changed):
+            await until(monitored)
+
+
 async def test_another_takes_over(settings: Settings, written: Written) -> None:
     """The holder looks alone; when it is gone for longer than its lease, another goes on from what
     it remembered.

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from driftgauge.shared.registry.glance import SETTLED_S, Glance
+from driftgauge.shared.registry.glance import Glance
 from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.storage.folder import SETTLED_S
 
 
 class Counting(ModelRegistry):

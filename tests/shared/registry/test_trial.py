@@ -12,6 +12,7 @@ import pytest
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.storage.folder import Folder
 from tests.consumer.builders import published
 
 ATTEMPT = trial.attempt
@@ -60,7 +61,7 @@ def test_a_text_that_ends_the_process_is_refused(tmp_path: Path) -> None:
     line = sound[start : sound.index("\n", start)]
     broken = sound.replace(line, "left_child=" + " ".join(["99999999"] * len(line.split())))
     with pytest.raises(BadData, match=r"ended by SIG(SEGV|BUS|FPE|ABRT)"):
-        trial.try_out(tmp_path, trial.Tried(broken.encode(), "model.txt", "regression"))
+        trial.try_out(Folder(tmp_path), trial.Tried(broken.encode(), "model.txt", "regression"))
 
 
 def test_memory_and_time_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

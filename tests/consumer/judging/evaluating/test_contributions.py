@@ -10,20 +10,18 @@ from tests.consumer.judging.rules.test_findings import judged
 
 
 def test_labels_of_intervals_follow_the_bins() -> None:
-    """A bin's label holds exactly the values that fall into it: a square bracket where the end
-    belongs to it.
-    """
+    """A bin's label holds exactly the values that fall into it, its ends too."""
     values = np.arange(100.0)
     column = NumericReference.build("x", values)
     names = [label(column, place) for place in range(max(column.bin_of_cell) + 1)]
-    assert names[:3] == ["up to 9", "(9, 19]", "(19, 29]"]
+    assert names[:3] == ["up to 9", "above 9, up to 19", "above 19, up to 29"]
     assert names[-2:] == ["above 89", "(missing)"]
     bins = np.array(column.bin_of_cell)[column.cells(np.array([9.0, 9.5, 19.0, 19.1, 1e9, np.nan]))]
     assert [names[place] for place in bins] == [
         "up to 9",
-        "(9, 19]",
-        "(9, 19]",
-        "(19, 29]",
+        "above 9, up to 19",
+        "above 9, up to 19",
+        "above 19, up to 29",
         "above 89",
         "(missing)",
     ]
@@ -33,7 +31,7 @@ def test_labels_of_intervals_follow_the_bins() -> None:
     ("values", "expected"),
     [
         ([7.0] * 100, ["any value", "(missing)"]),
-        ([0.0] * 50 + [1.0] * 30 + [2.5] * 20, ["up to 0", "(0, 1]", "above 1"]),
+        ([0.0] * 50 + [1.0] * 30 + [2.5] * 20, ["up to 0", "above 0, up to 1", "above 1"]),
     ],
 )
 def test_labels_of_few_values(values: list[float], expected: list[str]) -> None:

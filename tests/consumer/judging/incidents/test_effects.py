@@ -26,11 +26,15 @@ def cells_of(values: np.ndarray) -> np.ndarray:
         (USUAL + 5, "psi", "reads about 5 (0.5 sd) too high"),
         (USUAL - 20, "psi", "reads about 20 (2 sd) too low"),
         (50 + (USUAL - 50) * 0.5, "psi", "varies 0.5 times as much as usual"),
-        (np.append(USUAL, [np.nan] * 5000), "missing", "is missing in 50 %, usually in 0 %"),
+        (
+            np.append(USUAL, [np.nan] * 5000),
+            "missing",
+            "is missing in 50 % of the rows, usually 0 %",
+        ),
         (np.append(USUAL, [500.0] * 1000), "out_of_range", "is above 8"),
         (np.append(USUAL, [-500.0] * 1000), "out_of_range", "is below 1"),
         (np.append(USUAL, [-500.0, 500.0] * 500), "out_of_range", "is outside of 1"),
-        (np.append(USUAL, [500.0] * 1000), "out_of_range", "in 17 %, usually in 0"),
+        (np.append(USUAL, [500.0] * 1000), "out_of_range", "in 17 % of the rows, usually 0"),
     ],
 )
 def test_a_number(values: np.ndarray, rule: str, said: str) -> None:
@@ -43,7 +47,11 @@ def test_a_number(values: np.ndarray, rule: str, said: str) -> None:
     [
         (USUAL + 5, "psi", "reads about 5 kWh (0.5 sd) too high"),
         (np.append(USUAL, [500.0] * 1000), "out_of_range", "kWh in 17 %"),
-        (np.append(USUAL, [np.nan] * 5000), "missing", "is missing in 50 %, usually in 0 %"),
+        (
+            np.append(USUAL, [np.nan] * 5000),
+            "missing",
+            "is missing in 50 % of the rows, usually 0 %",
+        ),
     ],
 )
 def test_a_number_has_its_unit(values: np.ndarray, rule: str, said: str) -> None:
@@ -62,13 +70,13 @@ def test_a_prediction_is_not_too_high() -> None:
 @pytest.mark.parametrize(
     ("values", "rule", "said"),
     [
-        (["rome"] * 2 + ["oslo"] * 8, "psi", "is “rome” in 20 %, usually in 60 %"),
+        (["rome"] * 2 + ["oslo"] * 8, "psi", "is “rome” in 20 % of the rows, usually 60 %"),
         (
             ["rome"] * 5 + ["oslo"] * 3 + ["bern"] * 2,
             "unseen",
-            "has new values in 20 %, usually in 0 %",
+            "has new values in 20 % of the rows, usually 0 %",
         ),
-        (["rome"] * 5 + [None] * 5, "missing", "is missing in 50 %, usually in 0 %"),
+        (["rome"] * 5 + [None] * 5, "missing", "is missing in 50 % of the rows, usually 0 %"),
     ],
 )
 def test_a_category(values: list[str | None], rule: str, said: str) -> None:
@@ -111,9 +119,8 @@ def test_a_limit() -> None:
     late = alert("threshold.latency_p99_ms", value=123.4, threshold=100.0)
     said = "the slowest 1 % of the answers take 123 ms or longer; the limit is 100 ms"
     assert effects.of_limit(late) == said
-    assert "is 10; the limit is 50" in effects.of_limit(
-        alert("threshold.events_per_day", value=10.0, threshold=50.0)
-    )
+    few = alert("threshold.events_per_day", value=10.0, threshold=50.0)
+    assert effects.of_limit(few) == "10 events a day; the limit is 50"
 
 
 @pytest.mark.parametrize("mean_rank", [0.2, 0.45, 0.638, 0.9])

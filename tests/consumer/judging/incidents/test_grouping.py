@@ -77,6 +77,15 @@ def test_a_fall_before_the_change_is_its_own() -> None:
     assert incident_of(alert("", "performance.mae"), MORNING, [late]) is None
 
 
+def test_no_feed_brings_the_predictions() -> None:
+    """However broken they or the labels are, they are a consequence, and never one of the features
+    that changed.
+    """
+    assert cause_kind(alert("x", "out_of_range")) == "broken_values"
+    assert cause_kind(alert("prediction", "out_of_range")) == "prediction"
+    assert cause_kind(alert("label", "unseen")) == "label"
+
+
 def test_a_column_joins_the_fall_that_it_explains() -> None:
     """Where the errors told first, the column that broke at the same time is their cause."""
     fall = incident(alert("", "performance.e_detector"))

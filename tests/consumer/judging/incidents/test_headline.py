@@ -169,6 +169,8 @@ def test_a_fall_in_a_segment_alone_asks_for_its_rows() -> None:
     what, advice = action(Facts(fell, NARROW))
     assert what == "retrain"
     assert "region=north" in advice
+    said = headline(Facts(fell, NARROW))
+    assert said == "Since 1 Jan 23:03 UTC accuracy in region=north fell to 0.7."
 
 
 def test_hostile_names_are_visible() -> None:

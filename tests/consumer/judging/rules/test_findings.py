@@ -17,6 +17,7 @@ from driftgauge.consumer.judging.rules.metrics import (
     column_metrics,
     latency_quantile,
 )
+from driftgauge.consumer.judging.windows.failures import Attempts, FailureWindow
 from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
 from driftgauge.shared.contract.pane import LATENCY_EDGES_MS, Block, pack_counts
 from tests.consumer.builders import NOON
@@ -43,7 +44,10 @@ def judged(
     version = VERSIONS["1.0.0"]
     level = levels(policy, 100_000, len(version.watched))
     return EvaluatedWindow(
-        Evaluation(version, window.cells, window.rows, level, policy), window, 100_000
+        Evaluation(version, window.cells, window.rows, level, policy),
+        window,
+        100_000,
+        failures=FailureWindow.of([Attempts(NOON, rows)]),
     )
 
 

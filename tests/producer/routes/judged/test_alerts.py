@@ -13,8 +13,11 @@ from driftgauge.shared.contract.alerts import cloud_event, fingerprint
 from driftgauge.shared.contract.commands import Acknowledge, SilenceAlert
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.moments import iso
+from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from tests.producer.conftest import running
+from tests.producer.conftest import SCHEMA, publish, rows, running
 from tests.producer.routes.test_predict import problem
 from tests.producer.routes.test_reading import snapshot
 
@@ -73,23 +76,47 @@ async def test_history_is_filtered_and_paged(
     async with running(create_app(settings)) as http:
 
         async def pages(query: str, size: int) -> list[list[int]]:
-            found, before = [], ""
+            found, cursor = [], ""
             while True:
-                answer = (await http.get(f"/alerts?count={size}{query}{before}")).json()
-                found.append([event["data"]["updated"] for event in answer["alerts"]])
+                answer = (await http.get(f"/alerts?limit={size}{query}{cursor}")).json()
+                found.append([milliseconds(one["data"]["updated"]) for one in answer["alerts"]])
                 if answer["next"] is None:
                     return found
-                before = f"&before={answer['next']}"
+                cursor = f"&cursor={answer['next']}"
 
         firing = [13_000, 10_000, 7000, 4000, 1000]
         assert await pages("&state=firing", 1000) == [firing]
         assert await pages("&state=firing", 2) == [firing[:2], firing[2:4], firing[4:]]
         assert await pages("&state=firing&model=linear", 5) == [firing]
         assert await pages("&since=1970-01-01T00:00:10Z&state=firing", 10) == [[13_000, 10_000]]
+        assert await pages("&since=10000&state=firing", 10) == [[13_000, 10_000]]
         assert await pages("&since=1970-01-02T00:00:00Z", 10) == [[]]
         problem(await http.get("/alerts?since=1970-01-01T00:00:10"), 422)
         problem(await http.get("/alerts?state=loud"), 422)
-        assert "next" in problem(await http.get("/alerts?before=junk"), 400)["detail"]
+        assert "next" in problem(await http.get("/alerts?cursor=junk"), 400)["detail"]
+
+
+async def test_the_latest_alerts(
+    linear: ModelRegistry, settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """/alerts gives transitions newest first, of one model or of all that exist in Redis."""
+    publish(linear, "other", SCHEMA, rows())
+    async with running(create_app(settings)) as http:
+        client.sadd(keys.models, "linear", "other", "elsewhere")
+        for number, model in ((1, "linear"), (2, "other"), (3, "linear"), (10, "elsewhere")):
+            event = msgspec.json.decode(cloud_event(alert("x", "firing", number)))
+            fields: Any = {"e": msgspec.json.encode(event | {"id": str(number)})}
+            client.xadd(keys.alerts(model), fields, id=f"{number}-0")
+        client.xadd(keys.alerts("linear"), {"junk": "1", "e": "{"}, id="11-0")
+
+        async def ids(query: str) -> list[str]:
+            return [alert["id"] for alert in (await http.get(f"/alerts{query}")).json()["alerts"]]
+
+        assert await ids("") == ["10", "3", "2", "1"]
+        assert await ids("?limit=2") == ["10", "3"]
+        assert await ids("?model=linear") == ["3", "1"]
+        assert await ids("?model=elsewhere") == ["10"]
+        problem(await http.get("/alerts?model=nobody"), 404)
 
 
 async def test_the_life_of_one_alert(settings: Settings, client: redis.Redis, keys: Keys) -> None:
@@ -147,6 +174,8 @@ async def test_commands_that_cannot_be_meant(
             {"minutes": 5, "until": "2030-01-01T00:00:00Z"},
             {"minutes": -1},
             {"until": "1960-01-01T00:00:00Z"},
+            {"until": "", "minutes": 5},
+            {"until": "2030-01-01T00:00:00"},
             {"minutes": 5, "hours": 1},
             {"until": "2030-01-01T00:00:00"},
         ):
@@ -193,7 +222,7 @@ async def test_an_alerts_link_leads_to_its_report(
         }
         client.xadd(keys.snapshots("linear"), {"e": msgspec.json.encode(event)})
     async with running(create_app(settings)) as http:
-        assert (await http.get("/reports/linear-1.0.0-3")).json()["created"] == 3
+        assert (await http.get("/reports/linear-1.0.0-3")).json()["created"] == iso(3)
         assert (await http.get("/reports/linear-1.0.0-3?format=html")).text.startswith(
             "<!doctype html>"
         )

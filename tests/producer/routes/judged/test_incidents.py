@@ -13,6 +13,7 @@ from driftgauge.shared.contract.alerts import cloud_event, incident_id
 from driftgauge.shared.contract.commands import Acknowledge, SilenceAlert
 from driftgauge.shared.contract.incident import Incident, IncidentAlert, IncidentCause
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
 from tests.producer.routes.test_predict import problem
@@ -79,18 +80,19 @@ async def test_open_ones_come_first_then_what_resolved(
     async with running(create_app(settings)) as http:
 
         async def listed(query: str) -> list[int]:
-            found, before = [], ""
+            found, cursor = [], ""
             while True:
-                answer = (await http.get(f"/incidents?{query}{before}")).json()
-                found += [event["data"]["opened"] for event in answer["incidents"]]
+                answer = (await http.get(f"/incidents?{query}{cursor}")).json()
+                found += [milliseconds(event["data"]["opened"]) for event in answer["incidents"]]
                 if answer["next"] is None:
                     return found
-                before = f"&before={answer['next']}"
+                cursor = f"&cursor={answer['next']}"
 
-        assert await listed("count=2") == [7, 6, 5, 4, 3, 2, 1]
-        assert await listed("count=100&model=linear") == [7, 6, 5, 4, 3, 2, 1]
+        for limit in (1, 2, 3):
+            assert await listed(f"limit={limit}") == [7, 6, 5, 4, 3, 2, 1]
+        assert await listed("limit=100&model=linear") == [7, 6, 5, 4, 3, 2, 1]
         assert await listed("state=open") == [7, 6]
-        assert await listed("state=resolved&count=3") == [5, 4, 3, 2, 1]
+        assert await listed("state=resolved&limit=3") == [5, 4, 3, 2, 1]
         assert await listed("severity=critical") == [6]
         assert await listed("since=1970-01-01T00:00:00.104Z") == [5, 4]
 

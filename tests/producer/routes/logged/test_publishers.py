@@ -70,6 +70,7 @@ def counted(client: redis.Redis, keys: Keys) -> Counters:
             found.dead += one.dead
             found.missing += one.missing
             found.void += one.void
+            found.failed += one.failed
             found.labels.joined += one.labels.joined
     return found
 
@@ -187,3 +188,29 @@ async def test_too_many_new_publishers_wait(
         answers = [await send(http, numbered(1), publisher=name) for name in names]
     assert [answer.status_code for answer in answers] == [202, 202, 429, 202]
     assert answers[2].headers["retry-after"] == "60"
+
+
+@pytest.mark.usefixtures("split")
+async def test_failed_predictions_are_counted(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """One that failed is an event of its own, with a number of its own; what does not fit the
+    schema may be the reason, so its features need not fit. One that both failed and predicted is
+    refused.
+    """
+    events = numbered(4)
+    for one in events[1:]:
+        del one["prediction"]
+        one["error"] = "ValueError"
+    events[2]["features"] = BAD
+    del events[3]["features"]
+    async with serving(settings) as http:
+        assert (await send(http, events)).json()["accepted"] == 4
+        unnumbered = {"model": "split", "error": "KeyError"}
+        assert (await http.post("/events", json=unnumbered)).json()["accepted"] == 1
+        for wrong in ({"prediction": 1}, {"error": "x" * 65}, {"error": "a\nb"}, {"id": 7}):
+            assert (await http.post("/events", json=unnumbered | wrong)).status_code == 422, wrong
+    with worker(settings):
+        await until(lambda: counted(client, keys).failed == 4)
+        found = counted(client, keys)
+    assert (found.events, found.missing, found.dead) == (1, 0, 0)

@@ -4,21 +4,32 @@ Unlike joblib, reading the text runs no code. The text does not contain the clas
 come from the schema, in the order of the `classes_` of LightGBM's scikit-learn wrapper.
 """
 
-from typing import Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
-import lightgbm
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from driftgauge.shared.artifacts.format import ArtifactFormat
+from driftgauge.shared.artifacts.native_model import NativeModel
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import category_text
+from driftgauge.shared.versions.manifest import Task
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OBJECTIVE: Final = re.compile(r"^objective=(\w+)", re.MULTILINE)
+_TASKS: Final[dict[str, Task]] = {
+    "binary": "binary",
+    "multiclass": "multiclass",
+    "multiclassova": "multiclass",
+}
 _THREADS: Final = 1
 """For a few rows, more threads cost more time than they save."""
 
 
-class TextModel:
+class TextModel(NativeModel):
     """A LightGBM booster that predicts as `LGBMRegressor` or `LGBMClassifier` does.
 
     Parameters
@@ -26,7 +37,7 @@ class TextModel:
     text
         Content of a file that `Booster.save_model` wrote.
     task
-        `regression`, `binary` or `multiclass`.
+        `regression`, `binary` or `multiclass`; `monitor` takes that of the text's objective.
     classes
         Class labels in the order of the model's probabilities; if empty, `0`, `1`, ….
 
@@ -36,62 +47,34 @@ class TextModel:
         If the text is no model, or its outputs do not fit the task and classes.
     """
 
-    def __init__(self, text: str, task: str, classes: tuple[str, ...] = ()) -> None:
+    def __init__(self, text: str, task: Task, classes: tuple[str, ...] = ()) -> None:
+        import lightgbm  # slow to import, and many processes load no model
+
         try:
             self._booster = lightgbm.Booster(model_str=text)
         except (lightgbm.basic.LightGBMError, ValueError, IndexError) as error:
             raise BadData(f"The file is no LightGBM model in text format: {error}.") from error
-        self._task = task
-        outputs = self._booster.num_model_per_iteration()
-        if (task == "multiclass") != (outputs > 1):
-            raise BadData(
-                f"The LightGBM model gives {outputs} outputs a row, which does not fit the task "
-                f"{task}."
-            )
-        if task == "regression":
-            return
-        count = max(outputs, 2)
-        if classes and len(classes) != count:
-            raise BadData(
-                f"The LightGBM model has {count} classes, but the schema names {len(classes)}: "
-                f"{', '.join(classes)}."
-            )
-        self.classes_ = np.array(classes or [str(number) for number in range(count)], dtype=object)
-        # an attribute of classifiers only, because a gate asks whether the method is there
-        self.predict_proba = self._probabilities
+        super().__init__(
+            "LightGBM",
+            _task_of(text) if task == "monitor" else task,
+            self._booster.num_model_per_iteration(),
+            classes,
+            self._booster.feature_name(),  # it replaces spaces by `_`
+        )
 
-    @property
-    def feature_names(self) -> list[str]:
-        """Names of the columns in order; LightGBM replaces spaces by `_`."""
-        return list(self._booster.feature_name())
-
-    def predict(self, rows: Any) -> NDArray[Any]:
-        """Predict numbers, or class labels as text, shape (rows,).
-
-        Parameters
-        ----------
-        rows
-            Matrix or data frame with one column per feature, in the order of training.
-        """
-        if self._task == "regression":
-            return self._raw(rows)
-        return np.asarray(self.classes_[self._probabilities(rows).argmax(axis=1)])
-
-    def _probabilities(self, rows: Any) -> NDArray[np.float64]:
-        """Predict the probability of each class, shape (rows, classes)."""
-        raw = self._raw(rows)
-        return raw if raw.ndim > 1 else np.column_stack((1 - raw, raw))
-
-    def _raw(self, rows: Any) -> NDArray[np.float64]:
-        frame = self._as_trained(rows) if isinstance(rows, pd.DataFrame) else rows
+    def raw(self, rows: Any) -> NDArray[np.float64]:
+        """Predict by the booster, with one thread."""
+        frame = rows if isinstance(rows, np.ndarray) else self._as_trained(rows)
         return np.asarray(self._booster.predict(frame, num_threads=_THREADS), dtype=np.float64)
 
-    def _as_trained(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _as_trained(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Convert categories from text to the values that the model was trained on.
 
         Events hold categories as text, whatever type they had in training. A category that the
         model does not know is missing.
         """
+        import pandas as pd
+
         known: list[list[Any]] = self._booster.pandas_categorical or []
         texts = [
             name for name, column in frame.items() if not pd.api.types.is_numeric_dtype(column)
@@ -107,3 +90,19 @@ class TextModel:
             found = [codes.get(text, -1) for text in frame[name].astype(object)]
             columns[name] = pd.Categorical.from_codes(found, categories=pd.Index(values))
         return frame.assign(**columns)  # type: ignore[arg-type]  # column names are str
+
+
+def _task_of(text: str) -> Task:
+    """Return the task of a text's objective: a regression if it is none of classes."""
+    found = _OBJECTIVE.search(text)
+    return _TASKS.get(found[1] if found else "", "regression")
+
+
+def load(content: bytes, task: Task, classes: tuple[str, ...]) -> TextModel:
+    """Load a file; BadData if it is none."""
+    return TextModel(content.decode(errors="replace"), task, classes)
+
+
+FORMAT: Final = ArtifactFormat(
+    "model.txt", (".txt",), "LightGBM's own text format", load, ("lightgbm",)
+)

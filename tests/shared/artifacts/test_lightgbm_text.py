@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 
+from driftgauge.shared.artifacts.lightgbm_text import TextModel
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.lightgbm_text import TextModel
 
 RANDOM = np.random.default_rng(3)
 MATRIX = RANDOM.normal(size=(400, 3))

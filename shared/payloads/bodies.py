@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.producer.exchanges.tensors import Tensor, read_tensors, split
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.payloads.tensors import Tensor, read_tensors, split
 from driftgauge.shared.reference.schema import Schema
 
 USUAL: Final = ("prediction", "predictions", "predict", "label", "class", "output", "output_0")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.producer.exchanges.tensors import NUMBERS, packed, read_tensors, split
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.payloads.tensors import NUMBERS, packed, read_tensors, split
 
 
 def named(datatype: str, shape: list[int], size: int) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from driftgauge.producer.exchanges.payloads import Answer, answers_of, rows_of
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.payloads.bodies import Answer, answers_of, rows_of
 from driftgauge.shared.reference.schema import Feature, Schema
 
 SCHEMA = Schema(

@@ -1,0 +1,1 @@
+"""Bodies of inference requests and answers, as other servers write them. Pure."""
