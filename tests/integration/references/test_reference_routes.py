@@ -16,6 +16,7 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.keys import Keys, salts_for
 from driftgauge.shared.contract.pane import NewReference, Pane, unpack_counts
 from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.moments import iso
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -208,8 +209,8 @@ def check_accepted(accepted: dict[str, Any], plant: Plant, store: ReferenceStore
     assert (accepted["change"], accepted["number"], accepted["who"]) == (1, 1, "anonymous")
     assert (accepted["rows"], accepted["start"], accepted["end"]) == (
         made.profile.rows,
-        made.start,
-        made.end,
+        iso(made.start),
+        iso(made.end),
     )
     cells: list[Any] = []
     for partition in range(PARTITIONS):
