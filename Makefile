@@ -13,7 +13,16 @@ DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
 TEST_ARGS ?= -n 3
 VENV := .venv
 READY := $(VENV)/.ready
+READY_TEST := $(VENV)/.ready-test
 READY_DOCS := $(VENV)/.ready-docs
+DEMO_EXTRAS := server,local,parquet,plot,tune
+
+# installs our package with some extras, and tells how far it is
+define install
+{ $(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'; \
+	echo $$? > $(VENV)/.pip; } | awk '/^Collecting/ && ++n % 10 == 0 { print "  " n " packages, now " $$2; fflush() } \
+	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
+endef
 
 .PHONY: demo drift-test drift-test-all demo-retrain test test-api test-long docs fuzz lint types setup clean
 
@@ -29,44 +38,48 @@ drift-test-all: $(READY)
 demo-retrain: $(READY)
 	$(VENV)/bin/driftgauge demo-retrain
 
-test: $(READY)
+test: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m "not long" $(TEST_ARGS)
 
-test-api: $(READY)
+test-api: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/producer/describing/test_schemathesis.py
 
-test-long: $(READY)
+test-long: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)
 
 docs: $(READY_DOCS)
 	$(VENV)/bin/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs build/docs
 	$(VENV)/bin/python -m docs.making.site build/docs
 
-fuzz: $(READY)
+fuzz: $(READY_TEST)
 	$(VENV)/bin/python -m benchmarks.fuzzing $(FUZZ_ARGS)
 
-lint: $(READY)
+lint: $(READY_TEST)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(READY)
+types: $(READY_TEST)
 	$(VENV)/bin/mypy
 
-setup: $(READY)
+setup: $(READY_TEST)
 
+# what the demo needs, and no more: it is the first thing that people see
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Driftgauge needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 78; }
 	@echo "Making $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing Driftgauge and its packages into it (one to three minutes, once) …"
-	@{ $(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test]'; \
-	echo $$? > $(VENV)/.pip; } | awk '/^Collecting/ && ++n % 10 == 0 { print "  " n " packages, now " $$2; fflush() } \
-	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
+	@echo "Installing Driftgauge and its packages into it (a minute or two, once) …"
+	@$(call install,$(DEMO_EXTRAS))
 	@touch $(READY)
 	@echo "Installed: $(VENV)/bin/driftgauge --help shows the commands."
 
+$(READY_TEST): $(READY)
+	@echo "Installing what the tests need too (one to three minutes, once) …"
+	@$(call install,test)
+	@touch $(READY_TEST)
+
 # only who makes the site needs what the extra `docs` has
-$(READY_DOCS): $(READY)
+$(READY_DOCS): $(READY_TEST)
 	@echo "Installing the packages that make the site …"
 	@$(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > $(VENV)/docs.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement $(VENV)/docs.txt

@@ -26,6 +26,9 @@ SEEN_S = 10.0
 """Time (s) after which the person acknowledges an alert of a loss."""
 
 
+LOOK_AT_ALERTS_S = 2.0
+
+
 @dataclass
 class Saying:
     """A sentence, and the times (s, monotonic) at which it was first and last seen."""
@@ -55,7 +58,8 @@ class Witness:
         self._open: dict[tuple[str, str], Saying] = {}
         self._ready = [False] * len(plant.urls)
         self._seen = dict.fromkeys(plant.versions, BEGINNING)
-        self._asking: dict[str, float] = {}  # fingerprints of alerts that wait for the person
+        self._asking: dict[str, float] = {}  # alerts that wait for the person, since when
+        self._asked = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
 
@@ -130,27 +134,34 @@ class Witness:
                         now = time.monotonic()
                         words = f"{model}: {alert['rule']} {alert['state']}: {alert['summary']}"
                         self.sayings.append(Saying(words, now, now))
-                        if rule.until_acknowledged:
-                            self._ask(alert, now)
-
-    def _ask(self, alert: dict[str, Any], now: float) -> None:
-        """Note that an alert waits for the person, or no longer."""
-        if alert["state"] == "firing":
-            self._asking[alert["fingerprint"]] = now
-        else:
-            self._asking.pop(alert["fingerprint"], None)
 
     def _acknowledge(self) -> None:
-        """Acknowledge what was seen long enough, again and again until it ends."""
+        """Acknowledge the alerts that have waited for it for long enough.
+
+        They are asked of an API, as a person would see them: one that Redis lost and has again was
+        not written anew.
+        """
         now = time.monotonic()
-        for fingerprint, since in list(self._asking.items()):
-            if now - since > SEEN_S:
-                self._asking[fingerprint] = now
-                with suppress(httpx.HTTPError):  # another time
-                    httpx.post(
-                        f"{self._plant.urls[0]}/alerts/{fingerprint}/acknowledge",
-                        json={"note": "seen"},
-                        timeout=2,
-                        trust_env=False,
-                        verify=False,  # noqa: S501  plain HTTP
-                    )
+        if now - self._asked < LOOK_AT_ALERTS_S:
+            return
+        self._asked = now
+        url = self._plant.urls[0]
+        with (
+            suppress(httpx.HTTPError, json.JSONDecodeError, KeyError),
+            httpx.Client(
+                base_url=url,
+                timeout=2,
+                trust_env=False,
+                verify=False,  # noqa: S501  plain HTTP
+            ) as http,
+        ):
+            firing = [alert["data"] for alert in http.get("/alerts?state=firing").json()["alerts"]]
+            waiting = [
+                alert["fingerprint"]
+                for alert in firing
+                if rule_of(alert["rule"]).until_acknowledged
+            ]
+            self._asking = {one: self._asking.get(one, now) for one in waiting}
+            for fingerprint, since in self._asking.items():
+                if now - since > SEEN_S:
+                    http.post(f"/alerts/{fingerprint}/acknowledge", json={"note": "seen"})

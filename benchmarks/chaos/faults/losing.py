@@ -9,7 +9,7 @@ from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.plant.model import keys_of
 
 LOST = "blind.(lost|rolled_back)|events are lost"
-SET_BACK = "went back from|is gone"
+SET_BACK = "went back from|is gone|panes went back to numbers"
 """What workers and APIs log of it."""
 UNREGISTERED = "versions is gone|holds the state of"
 """What a worker logs until the API has registered its models again."""

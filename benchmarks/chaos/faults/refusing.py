@@ -2,12 +2,14 @@
 so, and go on by themselves.
 """
 
+import math
+import time
 from typing import Any
 
 from redis.client import Pipeline
 
 from benchmarks.chaos.faults.fault import Course, fault
-from benchmarks.chaos.faults.scene import Scene
+from benchmarks.chaos.faults.scene import STARTING_S, Scene
 from benchmarks.chaos.plant.process import wait_for
 from benchmarks.chaos.plant.server import bound_files
 
@@ -45,11 +47,13 @@ def full_redis(scene: Scene) -> Course:
 )
 def evicting_policy(scene: Scene) -> Course:
     """Set a policy that may evict, with memory enough that nothing is evicted."""
+    scene.evicts_until = math.inf
     _set(scene, "maxmemory-policy", "allkeys-lru")
     _set(scene, "maxmemory", 1 << 34)
     yield scene.between(*LONG_ENOUGH_S)
     _set(scene, "maxmemory", 0)
     _set(scene, "maxmemory-policy", "noeviction")
+    scene.evicts_until = time.monotonic() + STARTING_S
 
 
 @fault(

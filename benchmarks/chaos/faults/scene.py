@@ -21,6 +21,10 @@ delay a write.
 """
 SETTLED_S = 2 * SETTLE_S
 """Seconds for which something must have stood in Redis, so that it is missed."""
+REFUSED_TO_START = 78
+"""Exit code of a worker whose Redis may evict keys."""
+STARTING_S = 15.0
+"""Seconds that a worker may take from its look at Redis to its end."""
 TELL_S = 60.0
 """Seconds within which what is lost must be told."""
 
@@ -45,6 +49,8 @@ class Scene:
         Promises that were not kept while a fault lasted.
     redis_taken
         Whether a fault of Redis is under way; there is one at a time.
+    evicts_until
+        Time (s, monotonic) until which Redis may evict keys, or a worker may have seen that.
     """
 
     def __init__(self, plant: Plant, record: Record, seed: int) -> None:
@@ -54,6 +60,7 @@ class Scene:
         self.lost_bytes = 0
         self.broken: list[str] = []
         self.redis_taken = False
+        self.evicts_until = -np.inf
         self._ended: set[tuple[str, int]] = set()
         self._redis_stopped = False
         self._api_killed = -np.inf
@@ -108,7 +115,9 @@ class Scene:
             self.plant.keep_dump()
         for process in self.plant.processes:
             code = process.exit_code
-            if code is not None and (process.name, process.starts) not in self._ended:
+            if code == REFUSED_TO_START and time.monotonic() < self.evicts_until:
+                process.start()  # as its supervisor would
+            elif code is not None and (process.name, process.starts) not in self._ended:
                 self._ended.add((process.name, process.starts))
                 self.broken.append(f"{process.name} ended by itself (exit code {code})")
 
