@@ -52,7 +52,7 @@ def router(parts: Parts) -> APIRouter:
         return page(
             request,
             "standings.html.j2",
-            table=table(await standings.read(), asked),
+            table=table(await standings.read(anew="HX-Request" in request.headers), asked),
             unmonitored=unmonitored(parts),
         )
 

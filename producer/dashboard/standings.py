@@ -40,15 +40,23 @@ class Standings:
         self._parts = parts
         self._reading = asyncio.Lock()
         self._found: list[Standing] = []
-        self._until = 0.0
+        self._begun = self._until = 0.0
 
-    async def read(self) -> list[Standing]:
-        """Return all models that Redis knows or that are served here, as they stood a moment
-        ago.
+    async def read(self, *, anew: bool = False) -> list[Standing]:
+        """Return all models that Redis knows or that are served here, as they stood a moment ago.
+
+        Parameters
+        ----------
+        anew
+            True if they are wanted as they stand now, since something changed: it waits until they
+            may be read again.
         """
+        asked = time.monotonic()
         async with self._reading:
+            if anew and self._begun < asked:
+                await asyncio.sleep(self._until - time.monotonic())
             if time.monotonic() >= self._until:
-                begun_s = time.thread_time()
+                self._begun, begun_s = time.monotonic(), time.thread_time()
                 self._found = await self._read()
                 cost_s = PAUSE_PER_COST * (time.thread_time() - begun_s)
                 self._until = time.monotonic() + max(FRESH_S, cost_s)

@@ -102,5 +102,6 @@ def _sendable(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [one for one in found.get("anyOf", ()) if one != {"type": "null"}]
     if len(kinds) == 1:
         del found["anyOf"]
-        return found | kinds[0]
+        only: dict[str, Any] = kinds[0]
+        return found | only
     return found | ({"anyOf": kinds} if kinds else {})

@@ -227,3 +227,13 @@ async def test_without_a_living_worker_nothing_is_called_well(
         await until(told)
         await until(well_with_a_heartbeat)
         await until(told)
+
+
+async def test_a_refresh_sees_what_changed_before_it(settings: Settings, fleet: Fleet) -> None:
+    """The refresh of an open page comes after the last change, and none follows: so it is not
+    answered from what was read before.
+    """
+    async with serving(settings) as http:
+        assert "Verdict of oven." not in await read(http)
+        fleet.model("oven", "critical")
+        assert "Verdict of oven." in await read(http, **{"HX-Request": "true"})
