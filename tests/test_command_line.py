@@ -19,9 +19,9 @@ from driftgauge.shared.versions.gates import Gates
 HEAVY = {"httpx", "joblib", "lightgbm", "matplotlib", "pandas", "scipy.stats", "sklearn"}
 
 
-SERVERS = {"serve", "worker"}
+SERVERS = {"serve", "worker", "bridge kafka"}
 """Commands that print no facts but their log, which is JSON."""
-SINGLE = {("simulate", "--drift"), ("simulate", "--segment")}
+SINGLE = {("simulate", "--drift"), ("simulate", "--segment"), ("simulate", "--feature")}
 """One simulation has one drift, and changes one segment; elsewhere these are lists."""
 COMPOSED = {"name", "reference", "gates", "choices", "pii_key"}
 """Fields of a submission that are arguments, or made of other options and settings."""

@@ -20,7 +20,6 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.registering.upload import Upload
 from driftgauge.shared.confinement import OUT_OF_MEMORY, memory_for
 from driftgauge.shared.errors import AlreadyThere, BadData, NotInstalled
-from driftgauge.shared.local.deployment import environment
 from driftgauge.shared.registration.fields import options_of
 from driftgauge.shared.settings import Settings
 
@@ -116,6 +115,8 @@ def _environment(upload: Upload, settings: Settings) -> dict[str, str]:
     """Return our environment with the settings that are needed; a data folder of its own, where no
     deployment is found; and one thread, since the others are the API's.
     """
+    from driftgauge.shared.local.deployment import environment  # loads an HTTP client
+
     others = {
         name: value for name, value in os.environ.items() if not name.startswith("DRIFTGAUGE_")
     }

@@ -29,6 +29,7 @@ from sklearn.preprocessing import OneHotEncoder
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.local import deployment, processes
+from driftgauge.shared.moments import untold
 from driftgauge.shared.reference import pii
 from driftgauge.shared.reference.frames import infer, rows_of
 from driftgauge.shared.reference.schema import Feature, Schema
@@ -285,7 +286,7 @@ def _finds_what_is_there(left: dict[str, bytes], places: set[str]) -> None:
 
 
 def _snapshot(content: bytes) -> Snapshot:
-    return msgspec.json.decode(content, type=Snapshot)
+    return untold(msgspec.json.decode(content), Snapshot)
 
 
 async def test_a_version_with_hashes_is_not_served_without_a_key(

@@ -2,6 +2,8 @@
 however the log is cut; what becomes better is no degradation.
 """
 
+import re
+
 import numpy as np
 import pytest
 
@@ -78,9 +80,8 @@ def test_a_collapse_is_found_soon_and_nothing_before() -> None:
         "performance.ddm",
     }
     assert all(alarm.effect.startswith("the errors grew: ") for alarm in found)
-    assert (
-        "chance of 6" in found[0].effect
-    )  # that one of N(0, 2) is larger than one of N(0, 1): .70
+    # of N(0, 2) as many are larger than the median of N(0, 1): .74
+    assert re.search(r": (6|7)\d\.\d % of the errors are larger than usual", found[0].effect)
 
 
 @pytest.mark.usefixtures("version")

@@ -83,7 +83,7 @@ def _works(context: BrowserContext, base: str, text: str) -> None:
 def _follows(context: BrowserContext, base: str) -> None:
     page = context.new_page()
     page.goto(f"{base}/")
-    page.locator("#banner[data-state=live]").wait_for()
+    page.locator("#banner[data-state=blind]").wait_for()  # connected; no worker lives here
     opened = (
         "new Promise(done => { const s = new EventSource('/alerts/stream'); s.onopen = () => { "
         "s.close(); done(true) };"

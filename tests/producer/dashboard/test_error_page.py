@@ -11,6 +11,7 @@ from driftgauge.producer.access.control import Guarded, for_everybody
 from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard import error_page
+from driftgauge.producer.describing.declared import answers
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
 from tests.producer.dashboard.test_pages import Elements
@@ -26,7 +27,8 @@ async def failing(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(settings)
 
     @for_everybody
-    async def fail() -> None:
+    @answers(None, "Nothing.")
+    async def fail(x: str = "") -> None:  # noqa: ARG001  part of its address
         raise RuntimeError("secret of the code")
 
     app.router.routes.append(Guarded("/dashboard/fails", fail))

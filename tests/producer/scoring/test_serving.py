@@ -58,10 +58,7 @@ async def test_a_tampered_artifact_is_never_loaded(
     """
     publish(linear, "linear", SCHEMA, rows(), constant(7), stage="staging")
     async with running(create_app(settings)) as http:
-        assert (await ready(http)) == {
-            **await ready(http),
-            "models": {"linear": {"serving": "1.0.0"}},
-        }
+        assert (await ready(http))["models"] == {"linear": {"serving": "1.0.0"}}
         linear.promote("linear", "2.0.0", actor="test")
         artifact = linear.folder / "linear/2.0.0/model.joblib"
         content = bytearray(artifact.read_bytes())

@@ -587,7 +587,8 @@ async def test_what_an_api_has_spooled_is_waited_for(
         (alert,) = [one for one in written.alerts() if one.rule == "blind.lost"]
         assert alert.summary.startswith("2 events are lost")
         assert await missing() == {"waiting": 3, "held_by_nobody": 2}
-        page = (await http.get("/dashboard/alerts", headers={"Accept": "text/html"})).text
+        address = f"/dashboard/alerts/{alert.fingerprint}"
+        page = (await http.get(address, headers={"Accept": "text/html"})).text
         assert f"acknowledge-{alert.fingerprint}" in page
         assert f"silence-{alert.fingerprint}" not in page
         acknowledge = f"/alerts/{alert.fingerprint}/acknowledge"

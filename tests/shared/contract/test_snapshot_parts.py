@@ -17,6 +17,7 @@ from driftgauge.shared.contract.snapshot_parts import (
     PastStatistic,
     SnapshotName,
     SnapshotSummary,
+    WindowSummary,
     part_of,
 )
 from tests.producer.dashboard.snapshots import active, performance, snapshot
@@ -24,6 +25,7 @@ from tests.producer.dashboard.snapshots import active, performance, snapshot
 WHOLE: dict[type[Any], type[Any]] = {
     SnapshotName: Snapshot,
     SnapshotSummary: Snapshot,
+    WindowSummary: Snapshot,
     CurrentState: Snapshot,
     PastSnapshot: Snapshot,
     PastFeature: FeatureReport,

@@ -409,7 +409,7 @@ def test_errors_of_numbers_have_the_unit_of_the_labels() -> None:
         reading.summary,
     )
     assert evidence.unit == "kWh"
-    found = report(labelled, baselines, None)
+    found = report(labelled, baselines, None, (0, 1))
     assert found is not None
     units = {one.name: one.unit for one in found.metrics}
     assert (units["mae"], units["rmse"], units["r2"]) == ("kWh", "kWh", "")

@@ -37,10 +37,11 @@ def test_a_models_table_changes_the_default() -> None:
         14_400_000,
     )
     assert steel.thresholds == (
+        *(one for one in settings.thresholds if one.metric == "failed_share"),
         Threshold("latency_p99_ms", warning=50),
         Threshold("wasserstein", "temperature", critical=2.5),
     )
-    assert (other.kind, other.thresholds) == ("standard", steel.thresholds[:1])
+    assert (other.kind, other.thresholds) == ("standard", steel.thresholds[:2])
 
 
 def test_the_reminders_of_a_model() -> None:
