@@ -45,6 +45,8 @@ AT_ONCE: Final = 2
 """Versions that are being loaded at the same time, but for those that hang."""
 MOST_LOADS: Final = 8
 """Most versions that are being loaded at once, those that hang included."""
+IMPORT_TRIES: Final = 3
+"""Attempts to load a version whose imports wait for those of another thread."""
 MOST_TRIALS: Final = 4
 """Most versions in staging that are kept loaded."""
 
@@ -453,7 +455,20 @@ class Serving:
         return ServedVersion(published, published.pack(), key=self._pii_key)
 
     def _load(self, model: str, version: str) -> ServedVersion:
-        """Load a version and let it predict once; runs in a thread."""
+        """Load a version and let it predict once; runs in a thread.
+
+        Model files import their libraries. Of two threads that import modules which need each other
+        Python ends one by an error, and at the next attempt the modules are there.
+        """
+        for _ in range(IMPORT_TRIES):
+            try:
+                return self._load_once(model, version)
+            except RuntimeError as error:
+                if type(error).__name__ != "_DeadlockError":
+                    raise
+        return self._load_once(model, version)
+
+    def _load_once(self, model: str, version: str) -> ServedVersion:
         served = self._read(model, version)
         if served.manifest.task == "monitor":
             return served

@@ -1,16 +1,16 @@
 """Bodies of people's commands to judging, and the writing of one."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from driftgauge.producer.access.control import caller_of
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.answering import answer
-from driftgauge.producer.routes.parameters import Time
+from driftgauge.producer.routes.parameters import TIME_SCHEMA, Time
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 
@@ -67,7 +67,9 @@ class SilenceFor(Note):
     minutes: float | None = Field(
         None, gt=0, le=527_040, description="For so long, in the model's logical time."
     )
-    until: Time = Field(None, description="Time until which; with its zone, or in Unix ms.")
+    until: Annotated[Time, WithJsonSchema({"anyOf": [*TIME_SCHEMA["anyOf"], {"type": "null"}]})] = (
+        Field(None, description="Time until which; with its zone, or in Unix ms.")
+    )
 
     def command(self, name: str, request: Request) -> SilenceAlert:
         """Return the command to the alert or incident of this name.

@@ -50,6 +50,27 @@ async def predicted(http: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
     return found
 
 
+async def test_imports_that_meet_those_of_another_thread_are_tried_again(
+    linear: ModelRegistry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ends an import that waits in a circle with another thread's; the model serves all the
+    same, at once.
+    """
+    assert linear
+    load, kind, calls = ModelRegistry.load_artifact, type("_DeadlockError", (RuntimeError,), {}), []
+
+    def meets(self: ModelRegistry, *given: str) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            raise kind("deadlock detected by _ModuleLock('sklearn')")
+        return load(self, *given)
+
+    monkeypatch.setattr(ModelRegistry, "load_artifact", meets)
+    async with running(create_app(settings)) as http:
+        assert (await predicted(http))["version"] == "1.0.0"
+    assert len(calls) == 2
+
+
 async def test_a_tampered_artifact_is_never_loaded(
     linear: ModelRegistry, settings: Settings
 ) -> None:
