@@ -4,6 +4,7 @@
 # make docs   makes a site of the pages in docs/, in build/docs; a warning, a dead link or a gap is an error
 # make fuzz   sends odd requests to every route, an hour long
 # make test-api   sends schemathesis's requests to every route of the API, and holds the answers against its document
+# make test-chaos   kills, stops and cuts off the processes at random, for some seconds
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
 DEMO_ARGS ?=
@@ -11,6 +12,8 @@ FUZZ_ARGS ?= --minutes 60
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
 # three processes on two cores, since many tests wait for others' processes; tests/conftest.py says which tests stay together
 TEST_ARGS ?= -n 3
+# hundreds of processes are started, and without bytecode each would compile all modules again
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 READY := $(VENV)/.ready
 READY_TEST := $(VENV)/.ready-test
@@ -24,7 +27,7 @@ define install
 	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 endef
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-long docs fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-chaos test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -42,7 +45,10 @@ test: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m "not long" $(TEST_ARGS)
 
 test-api: $(READY_TEST)
-	$(VENV)/bin/python -m pytest -m long -n 0 tests/producer/describing/test_schemathesis.py
+	$(VENV)/bin/python -m pytest -m long -n 0 tests/producer/describing
+
+test-chaos: $(READY_TEST)
+	$(VENV)/bin/python -m pytest -m long -n 0 tests/chaos/test_chaos.py -k random_instants
 
 test-long: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)

@@ -72,6 +72,7 @@ def promised(traffic: Traffic, more: int) -> Callable[[], bool]:
     return lambda: len(traffic.ledger.safe) >= before + more
 
 
+@pytest.mark.long
 def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
     """Whatever is killed, stopped, cut off or loses power: every promised event is in the log,
     every event of the log is in every cell once, and alerts, snapshots and panes are those of a run

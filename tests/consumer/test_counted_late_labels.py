@@ -121,6 +121,7 @@ def test_a_file_of_labels_tells_the_same_read_backwards(order: str) -> None:
     assert [(one.state, one.severity) for one in told] == [("firing", "critical")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -136,6 +136,7 @@ def test_a_flip_of_labels_is_alerted_as_performance(credit: World) -> None:
     assert first.evidence.events < 5000 + 4000
 
 
+@pytest.mark.long
 def test_drift_that_does_not_touch_the_target_stays_a_warning(credit: World) -> None:
     """When a feature moves far that the model hardly uses, the labels say that all is well: a
     warning, nothing critical.
@@ -160,6 +161,7 @@ def test_drift_that_does_not_touch_the_target_stays_a_warning(credit: World) -> 
     assert {severity for _, _, severity in fired} == {"warning"}
 
 
+@pytest.mark.long
 def test_without_change_nothing_is_said(credit: World) -> None:
     """The rest of the file, as it is, raises no alert: neither of performance nor of drift."""
     run = Run(credit)
@@ -167,6 +169,7 @@ def test_without_change_nothing_is_said(credit: World) -> None:
     assert [alert for alert in run.alerts if alert.state == "firing"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["credit", "obesity"])
 def test_every_window_has_the_labels_of_its_joined_rows(
     name: str, request: pytest.FixtureRequest
@@ -221,6 +224,7 @@ def test_every_window_has_the_labels_of_its_joined_rows(
     assert run.current.performance.corrected > 50
 
 
+@pytest.mark.long
 def test_other_shares_of_the_classes_are_target_drift(credit: World) -> None:
     """When late payers are three times as frequent, each of them as before, the labels drift: a
     warning that names them.
@@ -255,6 +259,7 @@ def value(report: MetricReport) -> float:
     return report.value
 
 
+@pytest.mark.long
 def test_the_estimate_is_near_the_fact_and_follows_who_is_scored(credit: World) -> None:
     """On held-out rows the estimate holds the truth within its interval; it follows when other
     people are scored, without a label.

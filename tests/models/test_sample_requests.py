@@ -20,6 +20,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.long
 async def test_every_sample_request_is_answered(
     all_trained: dict[str, Trained], redis_url: str, prefix: str, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def compared(before: pd.DataFrame, after: pd.DataFrame) -> FeatureReport:
     return compare(before, after).features[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("categories", [1000, 2000, 5000])
 def test_a_long_tail_without_drift_is_calm(categories: int) -> None:
     """At most one comparison in 100 of Zipf's merchants with others of the same law alarms, as

@@ -31,6 +31,7 @@ def registry(
     return registry
 
 
+@pytest.mark.long
 @every_model
 def test_a_registered_model_is_the_trained_one(
     model: DemoModel, all_trained: dict[str, Trained], registry: ModelRegistry
@@ -101,6 +102,7 @@ def test_later_rows_pass_the_gates_too(model: DemoModel, registry: ModelRegistry
     assert any("p99" in result.name for result in found.results)
 
 
+@pytest.mark.long
 def test_a_model_below_its_bounds_is_stored_but_not_promoted(
     obesity: Trained, tmp_path: Path
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_model_below_its_bounds_is_stored_but_not_promoted(
         registry.production("obesity")
 
 
+@pytest.mark.long
 def test_the_command_trains_a_file_and_tells_where_it_went(tmp_path: Path) -> None:
     """Metrics and place are printed; the digest of the file is in the manifest; the name is the
     given one.

@@ -70,6 +70,7 @@ def load(
         del sys.modules[module]
 
 
+@pytest.mark.long
 def test_a_generated_client_works(
     server: tuple[str, str], load: Load, client: redis.Redis, keys: Keys
 ) -> None:

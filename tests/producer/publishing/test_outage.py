@@ -106,6 +106,7 @@ def found(server: EmbeddedRedis, settings: Settings, safe: set[str]) -> dict[byt
         return check(client, Keys(settings.key_prefix).log("linear", 0), safe)
 
 
+@pytest.mark.long
 async def test_api_killed_while_spooling(
     server: EmbeddedRedis, own: Settings, tmp_path: Path
 ) -> None:

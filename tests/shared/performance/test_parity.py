@@ -69,6 +69,7 @@ def test_a_spread_far_from_zero_does_not_cancel() -> None:
     )
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(seeds, st.integers(1, 60), st.integers(2, 5))
 def test_of_classes(seed: int, rows: int, classes: int) -> None:
@@ -241,6 +242,7 @@ INTERVALS = (
 )
 
 
+@pytest.mark.long
 def test_intervals_hold_the_truth() -> None:
     """About 95 % of the intervals of samples hold the metric of the population, for classes and for
     numbers.

@@ -20,6 +20,7 @@ def drawn(snapshot: Snapshot) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.long
 def test_a_picture_is_the_same_again(snapshot: Snapshot) -> None:
     """The same snapshot gives the same bytes, of a PNG; another one gives others."""
     picture = drawn(snapshot)

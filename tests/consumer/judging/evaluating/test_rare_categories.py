@@ -23,6 +23,7 @@ def counted(column: CategoricalReference, values: list[str]) -> np.ndarray:
     return np.bincount(column.cells(values), minlength=len(column.counts))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("power", [0.0, 1.0])
 @pytest.mark.parametrize("categories", [1000, 5000])
 def test_the_level_is_kept_without_drift(categories: int, power: float) -> None:
