@@ -19,25 +19,27 @@ from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.routes.raw_body import RawBodyRoute
 from driftgauge.shared.errors import BadData, NotInstalled
 from driftgauge.shared.reference.columns.choices import ColumnRow
+from driftgauge.shared.registration.fields import FIELDS
 
 Many = Literal["one", "many"]
-OPTIONS: Final[Mapping[str, tuple[Many, str]]] = {
-    "type": ("many", "Take a column as something else: `code=categorical`."),
-    "unit": ("many", "Unit of a column's numbers: `load=kWh`."),
-    "missing": ("many", "Text that means a missing value."),
-    "decimal": ("one", "Decimal mark of numbers."),
-    "thousands": ("one", "What stands between the thousands of numbers."),
-    "separator": ("one", "What stands between the cells."),
-    "encoding": ("one", "Encoding of a text file."),
-    "date_format": ("one", "How times are written as text, as of strptime."),
-    "time_unit": ("one", "Unit of times that are numbers: s, ms, us, ns."),
-    "timezone": ("one", "Zone of times that name none."),
-    "prediction_column": ("one", "Column of the predictions, which is no feature."),
-    "target_column": ("one", "Column of the true values, which is none."),
-    "time_column": ("one", "Column of the times of the rows, which is none."),
-    "probability_column": ("many", "Columns of probabilities, which are none."),
-}
 SPECIAL: Final = ("prediction_column", "target_column", "time_column", "probability_column")
+READING: Final = (
+    "type",
+    "unit",
+    "missing",
+    "decimal",
+    "thousands",
+    "separator",
+    "encoding",
+    "date_format",
+    "time_unit",
+    "timezone",
+)
+OPTIONS: Final[Mapping[str, tuple[Many, str]]] = {
+    name: ("one" if FIELDS[name][0] == "one" else "many", FIELDS[name][1])
+    for name in (*READING, *SPECIAL)
+}
+"""Those options of a registration that say what a table's columns are."""
 UNITS: Final = ("s", "ms", "us", "ns")
 LIST: Final = {"type": "array", "items": {"type": "string"}}
 UNIT: Final = {"type": "string", "enum": [*UNITS]}
