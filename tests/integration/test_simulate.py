@@ -58,8 +58,9 @@ def deployed(folder: Path) -> Iterator[tuple[Deployment, Path]]:
         patch.setattr(train, "CANDIDATES", [one for one in CANDIDATES if "logistic" in one.name])
         trained = credit.fit(credit.simulator(77).labelled(6000), 0, "the simulator")
     for kind in DRIFT_KINDS:
-        stored = store(credit, trained, registry, kind.replace("_", "-"))
-        registry.promote(stored.parent.name, stored.name, "production", actor="test")
+        name = kind.replace("_", "-")
+        stored = store(credit, trained, registry, name)
+        registry.promote(name, stored, "production", actor="test")
     frame = Coins().labelled(3000).features
     reference = build_profile(SCHEMA, columns_of(frame, SCHEMA), ["no", "yes"] * 1500)
     registry.register(
