@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
 import msgspec
@@ -20,6 +20,7 @@ import redis
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.consumer.stages.stage import Backoff, Connection, Stage
 from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.one_server import Server, one_server
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.fault import FIELD as FAULT
@@ -94,6 +95,7 @@ class Duty:
         self._nodes = nodes
         self._away, self._faults = Backoff(*BACKOFF_S), Backoff(*Stage.retry_s)
         self._loaded = False
+        self._server = Server()
         self._told = ""
 
     def build(self) -> Stage:
@@ -114,7 +116,8 @@ class Duty:
         with self.lock:
             self.due_at = math.inf
             try:
-                self._spell(self.build(), over)
+                with self._one_server():
+                    self._spell(self.build(), over)
                 self._away.reset()
             except OwnershipLost as error:
                 log.info("%s: %s Loading again.", self.name, error)
@@ -133,6 +136,12 @@ class Duty:
                     self._failed(error)
                     self._lose(self._faults.next())
             self.ran_at = time.monotonic()
+
+    def _one_server(self) -> AbstractContextManager[None]:
+        """Keep all reads and writes of an ownership on one server; on a cluster judging reads from
+        several.
+        """
+        return nullcontext() if self._nodes.is_cluster else one_server(self._server)
 
     def _spell(self, stage: Stage, over: Callable[[], bool]) -> None:
         if not self.owned and not self._take(stage):
@@ -203,6 +212,7 @@ class Duty:
             self.stage.rest()
             self.stage.checkpoint.release()
         self.owned = self._loaded = False
+        self._server = Server()
         self.doubt, self.free_since = "", None
         self.retry_at = time.monotonic() + pause_s
         self.sharing.dropped(self.name)

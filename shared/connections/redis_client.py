@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from driftgauge.shared.connections.one_server import Known
 from driftgauge.shared.connections.sentinels import SCHEMES, Sentinels
 from driftgauge.shared.errors import ConfigurationError, RedisUnavailable
 
@@ -48,11 +49,13 @@ def connect(url: str | None, **options: Any) -> redis.Redis:
         If the address cannot be used.
     """
     settings = {**SETTINGS, "retry": Retry(NoBackoff(), 0), **options}
+    single = settings.pop("single_connection_client", False)
     with _refusing():
-        if not _has_sentinels(url):
-            return redis.Redis.from_url(url or DEFAULT_URL, **settings)
-        single = settings.pop("single_connection_client", False)
-        pool = Sentinels.parse(url or "").pool(settings)
+        if _has_sentinels(url):
+            pool = Sentinels.parse(url or "").pool(settings)
+        else:
+            pool = redis.ConnectionPool.from_url(url or DEFAULT_URL, **settings)
+        pool.connection_class = type("Known", (Known, pool.connection_class), {})
         client = redis.Redis(connection_pool=pool, single_connection_client=single)
         client.auto_close_connection_pool = True
         return client
