@@ -55,7 +55,7 @@ class Known(AbstractConnection):
         """Greet the server, and ask who it is."""
         self.run_id = b""
         super().on_connect_check_health(check_health)
-        self.send_command("INFO", "server")
+        self.send_command("INFO", "server")  # type: ignore[no-untyped-call]  # redis-py's, inherited
         try:
             found = RUN_ID.search(self.read_response(disable_decoding=True))
         except redis.exceptions.ResponseError:  # not allowed here
@@ -69,9 +69,9 @@ class Known(AbstractConnection):
         server: Server | None = getattr(_present, "server", None)
         if server is not None and self.run_id:
             if server.run_id and server.run_id != self.run_id:
-                self.disconnect()
+                self.disconnect()  # type: ignore[no-untyped-call]  # as above
                 raise redis.ConnectionError(
                     "this connection leads to another server than the state was read from"
                 )
             server.run_id = self.run_id
-        super().send_packed_command(command, check_health)
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
