@@ -33,7 +33,7 @@ from driftgauge.shared.contract.events import (
     partition_of,
 )
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.errors import BadData, OwnershipLost
+from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound, OwnershipLost
 from driftgauge.shared.extras import needs
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
@@ -48,6 +48,8 @@ LOOK_S: Final = 1.0
 """Time (s) between two looks for free partitions, and at the versions."""
 PROGRESS_S: Final = 60.0
 KAFKA_S: Final = 10.0
+MOST_VERSIONS: Final = 1000
+"""Most names of versions that are remembered until the next look."""
 MOST_UNCOUNTED: Final = 100_000
 """Entries of a log that wait to be counted, beyond which nothing is read."""
 GROUP: Final = "driftgauge"
@@ -61,8 +63,8 @@ class Source:
     ----------
     lanes
         Its way to each partition of the model.
-    ends
-        Whether all that was there at the beginning is written.
+    next, end
+        Offset behind what is written, and the end of the topic's partition when it was taken.
     """
 
     topic: str
@@ -96,7 +98,7 @@ class Versions:
         self._keys = keys
         self._model = model
         self._secret = settings.pii_secret
-        self._known: dict[str, Usable] = {}
+        self._known: dict[str, Usable | None] = {}
         self._packed: dict[str, bytes] = {}
         self.production = self._registry.production(model)
         self.manifest: Manifest = self._registry.manifest(model, self.production)
@@ -104,24 +106,31 @@ class Versions:
 
     def look(self) -> None:
         """Follow a promotion, and publish again what Redis has lost."""
-        with suppress(BadData):
+        with suppress(DriftgaugeError, OSError):  # the one that is known goes on
             self.production = self._registry.production(self._model)
+        self._known = {name: one for name, one in self._known.items() if one is not None}
         self.of(None)
         self._publish()
 
     def of(self, name: str | None) -> Usable | None:
-        """Return a version; that in production for None."""
+        """Return a version, that in production for None; None if there is none that can be read,
+        which is not asked for again before the next look.
+        """
         wanted = name or self.production
         if wanted not in self._known:
-            try:
-                found = self._registry.load(self._model, wanted)
-            except BadData:
+            if len(self._known) >= MOST_VERSIONS:  # strangers' names have a bound
                 return None
-            clean = found.schema.cleaner(self._secret)
-            self._known[wanted] = Usable(wanted, found.schema, clean)
-            self._packed[wanted] = found.pack()
-            self._publish()
+            self._known[wanted] = self._read(wanted)
         return self._known[wanted]
+
+    def _read(self, name: str) -> Usable | None:
+        try:
+            found = self._registry.load(self._model, name)
+        except (BadData, ModelNotFound):
+            return None
+        self._packed[name] = found.pack()
+        self._publish()
+        return Usable(name, found.schema, found.schema.cleaner(self._secret))
 
     def _publish(self) -> None:
         key, packed = self._keys.versions(self._model), self._packed

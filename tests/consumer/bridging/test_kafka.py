@@ -193,13 +193,15 @@ def test_what_cannot_be_used_is_a_dead_letter_with_its_place(
     another topic join them.
     """
     good = rows(3)
-    kafka.send("scores", [good[0], b"{", good[1], b'{"a":"?","b":1,"prediction":1}', good[2]])
+    stranger = b'{"a":1,"b":1,"prediction":1,"version":"9.9.9"}'
+    odd = [b"{", b'{"a":"?","b":1,"prediction":1}', stranger, stranger]
+    kafka.send("scores", [good[0], *odd, good[1], good[2]])
     kafka.send("truths", [b'{"label":1.5}'], key="m0")
     kafka.send("truths", [b'{"label":1.5}'])
     topics = {"scores": "predictions", "truths": "labels"}
     bridge(settings, kafka, threading.Event(), topics=topics).run(until_end=True)
     with worker_thread(settings.model_dump()):
-        wait_for(lambda: counted(client, settings).dead == 3, "the dead letters")
+        wait_for(lambda: counted(client, settings).dead == 5, "the dead letters")
         wait_for(lambda: counted(client, settings).events == 3, "the others")
     assert counted(client, settings).missing == 0
     keys = keys_of(settings)
@@ -211,6 +213,7 @@ def test_what_cannot_be_used_is_a_dead_letter_with_its_place(
     reasons = sorted(letter[b"reason"].decode() for letter in letters)
     assert any(", offset " in one and "It is not JSON" in one for one in reasons)
     assert any(one.startswith("scores, partition ") and "a must be" in one for one in reasons)
+    assert sum("Version '9.9.9' is not registered" in one for one in reasons) == 2
     assert any(one.startswith("truths, partition ") and "a key" in one for one in reasons)
 
 
