@@ -155,17 +155,19 @@ class CountingStage(Stage):
         self._prepare_log(offset)
 
     def _begin_anew(self) -> None:
-        """Delete what stands beside a checkpoint that is gone: the log may be counted again from
-        its beginning, and by what an earlier count had left its events would be known.
+        """Delete what stands beside a checkpoint that is gone: the log is counted again from its
+        beginning, and by what an earlier count had left its events would be known.
         """
+        entries: Any = self.client.xrange(self._log, count=1)
+        if not entries:  # a new model, as a rule
+            return
         now_ms = server_ms(self.client)
-        hours = range(
-            max(0, (now_ms - self.policy.retire_ms) // HOUR_MS - 2), now_ms // HOUR_MS + 2
-        )
+        first_ms = max(EntryId.parse(entries[0][0]).ms, now_ms - self.policy.retire_ms)
+        oldest = max(0, (first_ms - self.policy.retire_ms) // HOUR_MS - 2)
         stale = [
-            *map(self._ids, hours),
+            *map(self._ids, range(oldest, now_ms // HOUR_MS + 2)),
             *self._pending.keys_at(now_ms),
-            *self._exchanges.keys_at(now_ms),
+            *self._exchanges.keys_between(first_ms, now_ms),
         ]
         self.checkpoint.require_unchanged()
         self.client.unlink(*stale)

@@ -5,20 +5,16 @@ written in the commit of the counts.
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import redis
 from redis.client import Pipeline
 
-from driftgauge.consumer.counting.clock import DAY_MS
-from driftgauge.consumer.counting.exchanges.waiting import MET, SPAN_MS, Exchanges, Kept
+from driftgauge.consumer.counting.exchanges.waiting import MET, SPAN_MS, SPANS_KEPT, Exchanges, Kept
 from driftgauge.consumer.stages.stores.pending import EXPIRE_BEHIND_S
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.unpacking import UNREADABLE
-
-OLDEST: Final = 7 * DAY_MS // SPAN_MS
-"""Spans for which a hash may be left."""
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -41,10 +37,10 @@ class ExchangeStore:
         self._client = client
         self._key = partial(keys.exchanges, model, partition)
 
-    def keys_at(self, now_ms: int) -> list[str]:
-        """Return the hashes that there may be at a time, if a worker has counted lately."""
-        now = now_ms // SPAN_MS
-        return [self._key(span) for span in range(now - OLDEST, now + 2)]
+    def keys_between(self, first_ms: int, now_ms: int) -> list[str]:
+        """Return the hashes that halves between two times may look into."""
+        first, now = first_ms // SPAN_MS - SPANS_KEPT, now_ms // SPAN_MS
+        return [self._key(span) for span in range(max(0, first), now + 2)]
 
     def fetch(self, exchanges: Exchanges, digests: Sequence[bytes]) -> None:
         """Load the committed halves that the halves of a batch name."""
