@@ -154,6 +154,7 @@ async def _taken(parts: Parts, found: Sequence[Found], model: str | None) -> Tak
     for index, event in enumerate(found):
         await turns.offer()
         served: ServedVersion | None = None
+        part: Part | None = None
         name = event.id[:MAX_ID] if isinstance(event, CloudEvent) else None
         try:
             served, part = _meant(parts, event, model)
@@ -166,7 +167,7 @@ async def _taken(parts: Parts, found: Sequence[Found], model: str | None) -> Tak
             known = served.model if served is not None else only_model(parts.serving, model)
             parts.refusals.refuse(known, served.schema if served is not None else None, wrong)
             taken.reject(index, name, wrong)
-        if served is not None:
+        if served is not None and part == "request":  # both halves are one event
             parts.refusals.take(served.model, len(halves))
     return taken
 
