@@ -4,7 +4,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,9 +12,17 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from driftgauge.producer.http import connections, protocol
+from driftgauge.producer.http import connections
 from driftgauge.producer.http.connections import Connections, room_for
-from driftgauge.producer.http.protocol import LINGER_BYTES, MOST_FIELDS, BoundedProtocol
+from driftgauge.producer.http.protocol import (
+    ANSWER_S,
+    BODY_S,
+    HEAD_S,
+    LINGER_BYTES,
+    LINGER_S,
+    MOST_FIELDS,
+    BoundedProtocol,
+)
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import GOOD, api_process, until
 
@@ -50,9 +58,24 @@ class Asked:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+class Clock:
+    """A clock that a test sets forward, so that no promise depends on how fast a machine is."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.looks = 0
+
+    async def forward(self, seconds: float) -> None:
+        """Set the clock forward, and wait until it was looked at."""
+        self.ahead += seconds
+        before = self.looks
+        await until(lambda: self.looks > before + 1)
+
+
 @asynccontextmanager
-async def served(app: App, bounds: Connections) -> AsyncIterator[int]:
+async def served(app: App, bounds: Connections, clock: Clock | None = None) -> AsyncIterator[int]:
     """A server of the app on a port, that looks at what is overdue all the time."""
+    clock = clock or Clock()
     loop = asyncio.get_running_loop()
     config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
     state = ServerState()
@@ -62,7 +85,8 @@ async def served(app: App, bounds: Connections) -> AsyncIterator[int]:
 
     async def watch() -> None:
         while True:
-            bounds.end_overdue(loop.time())
+            bounds.end_overdue(loop.time() + clock.ahead)
+            clock.looks += 1
             await asyncio.sleep(0.01)
 
     server = await loop.create_server(connect, "127.0.0.1", 0)
@@ -163,54 +187,72 @@ async def test_fields_of_a_trailer_are_no_headers() -> None:
         assert fields.keys() == {b"host", b"transfer-encoding", b"x-before"}
 
 
-async def test_who_owes_the_rest_of_a_head_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_owes_the_rest_of_a_head_is_ended() -> None:
     """Half a head is 408 after a while, on a new connection and on a used one, whether bytes still
     come or not; a connection that never sent anything is closed.
     """
-    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
-    bounds = Connections(10)
-    async with served(Asked(), bounds) as port:
-        problem_of(await ask(port, HALF), 408)
-        assert await ask(port, b"") == b""
+    bounds, clock = Connections(10), Clock()
+    async with served(Asked(), bounds, clock) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(HALF)
+            await until(lambda: has_sent(bounds, len(HALF)))
+            await clock.forward(HEAD_S + 1)
+            problem_of(await answer(reader), 408)
+        async with connected(port) as (reader, _):
+            await until(lambda: bounds.heads)
+            await clock.forward(HEAD_S + 1)
+            assert await answer(reader) == b""
+        clock.ahead = 0
         async with connected(port) as (reader, writer):
             writer.write(GET)
             assert (await answer(reader)).endswith(b"ok")
-            async with asyncio.timeout(10):
-                while bounds.refused["slow_head"] < 2:
-                    writer.write(b"\r\n")  # which begins no message
-                    await asyncio.sleep(0.01)
+            for _ in range(3):
+                writer.write(b"\r\n")  # which begins no message
+            await until(lambda: bounds.heads)
+            await clock.forward(HEAD_S + 1)
             problem_of(await answer(reader), 408)
         assert bounds.refused == {"slow_head": 2}
         await until(lambda: bounds.count == 0)
 
 
-async def test_who_owes_the_rest_of_a_body_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def has_sent(bounds: Connections, size: int) -> bool:
+    """Whether a connection has sent so many bytes of its head."""
+    return any(cast(BoundedProtocol, one)._fed >= size for one in bounds.heads)
+
+
+async def test_who_owes_the_rest_of_a_body_is_ended() -> None:
     """A body that comes too slowly is 408, and the app learns that its client has gone; while it is
     the app that does not read, nobody is blamed.
     """
-    monkeypatch.setattr(protocol, "BODY_S", 0.1)
-    app, bounds = Asked(), Connections(10)
-    async with served(app, bounds) as port:
-        problem_of(await ask(port, POST + b"Content-Length: 9\r\n\r\n12"), 408)
+    app, bounds, clock = Asked(), Connections(10), Clock()
+    async with served(app, bounds, clock) as port:
+        async with connected(port) as (reader, writer):
+            writer.write(POST + b"Content-Length: 9\r\n\r\n12")
+            await until(lambda: bounds.watched)
+            await clock.forward(BODY_S + 1)
+            problem_of(await answer(reader), 408)
         await until(lambda: app.gone == 1)
+        clock.ahead = 0
         app.go_on.clear()
         large = b"x" * 300_000
         request = POST + b"Content-Length: %d\r\n\r\n" % len(large) + large
         waiting = asyncio.create_task(ask(port, request))
-        await asyncio.sleep(0.4)
+        await until(
+            lambda: any(cast(BoundedProtocol, one).flow.read_paused for one in bounds.watched)
+        )
+        for _ in range(3):
+            await clock.forward(BODY_S + 1)
         app.go_on.set()
         assert (await waiting).endswith(b"ok")
         assert app.seen[0][1] == large
         assert bounds.refused == {"slow_body": 1}
 
 
-async def test_who_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_does_not_read_is_ended() -> None:
     """A client that takes nothing of its answer holds a connection for a while and no longer; nor
     one that goes on to send after it was answered.
     """
-    monkeypatch.setattr(protocol, "ANSWER_S", 0.1)
-    monkeypatch.setattr(protocol, "LINGER_S", 0.1)
-    bounds = Connections(10)
+    bounds, clock = Connections(10), Clock()
 
     async def endless(_: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -218,9 +260,11 @@ async def test_who_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
         for _ in range(10_000):
             await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
 
-    async with served(endless, bounds) as port:
+    async with served(endless, bounds, clock) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(GET)
+            await until(lambda: bounds.watched)
+            await clock.forward(ANSWER_S + 1)
             await until(lambda: bounds.refused["slow_reader"])
 
     async def early(_: Any, __: Any, send: Any) -> None:
@@ -228,21 +272,20 @@ async def test_who_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    async with served(early, bounds) as port, connected(port) as (reader, writer):
+    clock.ahead = 0
+    async with served(early, bounds, clock) as port, connected(port) as (reader, writer):
         writer.write(POST + b"Content-Length: 1000000\r\n\r\nxx")
         assert b" 413 " in await answer(reader)
+        await clock.forward(LINGER_S + 1)
         await until(lambda: bounds.refused["slow_body"])
 
 
-async def test_what_comes_while_an_answer_is_under_way_is_bounded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_comes_while_an_answer_is_under_way_is_bounded() -> None:
     """A head without end behind a request whose answer takes long is not kept; a body that follows
     such a request has its whole time.
     """
-    monkeypatch.setattr(protocol, "BODY_S", 0.3)
-    app, bounds = Asked(), Connections(10)
-    async with served(app, bounds) as port:
+    app, bounds, clock = Asked(), Connections(10), Clock()
+    async with served(app, bounds, clock) as port:
         app.go_on.clear()
         async with connected(port) as (reader, writer):
             writer.write(GET + GET[:-2] + b"X: ")
@@ -256,9 +299,9 @@ async def test_what_comes_while_an_answer_is_under_way_is_bounded(
             app.go_on.clear()
             writer.write(GET)
             await until(lambda: bounds.count == 1 and not bounds.heads)
-            await asyncio.sleep(0.4)
+            await clock.forward(BODY_S + 1)
             writer.write(POST + b"Content-Length: 2\r\n\r\n1")
-            await asyncio.sleep(0.1)
+            await clock.forward(BODY_S / 2)
             writer.write(b"2")
             app.go_on.set()
             await until(lambda: [body for _, body in app.seen] == [b"", b"12"])
