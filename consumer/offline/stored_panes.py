@@ -6,6 +6,7 @@ coarser one is used.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -13,12 +14,13 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.state import Progress, held_of
+from driftgauge.consumer.judging.state import Progress, held_of, policies_of
+from driftgauge.consumer.judging.stated import PolicyChange
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp
+from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp, Watermark
 from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.versions.manifest import Manifest
 
@@ -41,10 +43,13 @@ class Judge:
     ----------
     held
         (partition, number) of panes that were read and are not judged yet.
+    policies
+        The latest policies that were taken up, in order.
     """
 
     progress: Progress
     held: frozenset[tuple[int, int]]
+    policies: tuple[PolicyChange, ...] = ()
 
 
 class History:
@@ -77,14 +82,16 @@ class History:
             frozenset(
                 (one.partition, one.number) for _, one in held_of(fields) if isinstance(one, Pane)
             ),
+            tuple(policies_of(fields)),
         )
 
-    def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
+    def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry | PolicyChange]:
         """Yield everything that ended after a logical time, in the order in which it was judged.
 
         With one partition that is the order of its stream. With several, panes are in the order
         (end, partition). Alarms come at the turn that judging has recorded, older ones by their
-        time.
+        time. A policy comes before the first entry that was judged by it; those from before all of
+        them come first.
         """
         self.used = {}
         parts = [
@@ -97,10 +104,15 @@ class History:
             key=lambda found: found[:2],
         )
         ordered = merged if self.partitions == 1 else self._as_recorded(merged, judge, parts)
-        for _, _, _, resolution, entry in ordered:
+        policies = deque(judge.policies)
+        for found in ordered:
+            while policies and _is_after(found, policies[0]):
+                yield policies.popleft()
+            _, _, _, resolution, entry = found
             if isinstance(entry, Pane):
                 self.used[resolution] = self.used.get(resolution, 0) + 1
             yield entry
+        yield from policies
 
     def expected(self) -> int:
         """Return the approximate number of entries."""
@@ -146,6 +158,16 @@ class History:
         for judged in sorted(turns):
             if judged >= done:
                 yield from turns[judged]
+
+
+def _is_after(found: Placed, change: PolicyChange) -> bool:
+    """Return whether an entry was judged after a policy was taken up: it was not read by then, or
+    waited for other partitions.
+    """
+    time, partition, entry_id, _, entry = found
+    offset = EntryId.parse(change.offsets.get(partition, BEGINNING))
+    unread = bool(entry_id) and EntryId.parse(entry_id) > offset
+    return unread or (time > change.time and not isinstance(entry, Watermark))
 
 
 class _Partition:
