@@ -31,6 +31,7 @@ PURE = (
     "shared/contract",
     "shared/payloads",
     "shared/performance",
+    "shared/policies",
     "shared/reference",
     "shared/reporting",
     "shared/rules",
