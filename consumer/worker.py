@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ import redis
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
+from driftgauge.consumer.policies.agreement import Policies
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
@@ -73,9 +72,12 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
-        self._policies = policies(settings.policy_file)
         self.stop = threading.Event()
-        self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
+        keys = Keys(settings.key_prefix)
+        self.sharing = Sharing(keys.workers, settings.lease_ms)
+        self._policies = Policies(settings.policy_file, keys, self.sharing.me.decode())
+        self._woken_for = self._policies.order
+        self._judges: list[Duty] = []
         self._unshared = Unshared("", settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
         self._connection = Connection()
@@ -101,7 +103,7 @@ class Worker:
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
                     self._guarded(lambda: self._check_memory(keys))
-                    self._guarded(lambda: self._discover(keys))
+                    self._guarded(lambda: self._look_around(keys))
                 if now - beaten >= self.sharing.beat_s:
                     beaten = now
                     self._guarded(lambda: self._beat(keys))
@@ -113,6 +115,7 @@ class Worker:
             self._roster.end(WRITER_PATIENCE_S)
             self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
+            self._guarded(lambda: self._policies.leave(self._client(keys.policy_files)))
             for thread in waiters:
                 thread.join()
             for thread in self._writers:
@@ -197,6 +200,18 @@ class Worker:
         """Return the client of a key's server, which all threads share."""
         return raw_reads(self._nodes.shared(key))
 
+    def _look_around(self, keys: Keys) -> None:
+        """Look for another policy, then for new models: these are judged by the newest one from
+        their first pane on.
+        """
+        self._policies.look(self._client)
+        if self._policies.order != self._woken_for:
+            self._woken_for = self._policies.order
+            for duty in self._judges:
+                if duty.owned:
+                    self._roster.wake(duty)
+        self._discover(keys)
+
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
@@ -222,15 +237,16 @@ class Worker:
         for partition in range(partitions):
             make = partial(self._counting, keys, model, partition, partitions)
             self._add(f"counting {model}.{partition}", make, COUNTING)
-        self._add(f"judging {model}", partial(self._judging, keys, model, partitions), COUNTING)
+        make = partial(self._judging, keys, model, partitions)
+        self._judges.append(self._add(f"judging {model}", make, COUNTING))
         self._proposer.add(model)
         name = f"retraining {model}"
         hook = hook_of(self.settings, name)
         if hook is not None:
             self._add(name, partial(self._retraining, keys, model, hook), RETRAINING)
         if self.settings.reports_kept:
-            make = partial(self._reporting, keys, model, partitions)
-            self._add(f"reporting {model}", make, REPORTING, self._unshared)
+            report = partial(self._reporting, keys, model, partitions)
+            self._add(f"reporting {model}", report, REPORTING, self._unshared)
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -244,10 +260,15 @@ class Worker:
         readers = None
         if self._nodes.is_cluster:
             readers = [self._client(keys.panes(model, place)) for place in range(partitions)]
-        policy = self._policies.apply(judging_policy(self.settings, partitions), model)
-        client = self._client(keys.judge(model))
         return JudgingStage(
-            client, self.settings, model, partitions, policy, keys=keys, readers=readers
+            self._client(keys.judge(model)),
+            self.settings,
+            model,
+            partitions,
+            judging_policy(self.settings, partitions),
+            proposed=partial(self._policies.of, model),
+            keys=keys,
+            readers=readers,
         )
 
     def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
@@ -263,7 +284,7 @@ class Worker:
 
     def _add(
         self, name: str, make: Callable[[], Stage], pool: Pool, sharing: Sharing | None = None
-    ) -> None:
+    ) -> Duty:
         """Add a stage; without a `sharing` of its own it is shared with the other workers."""
         self._shared += sharing is None
 
@@ -275,6 +296,7 @@ class Worker:
         mine = sharing or self.sharing
         duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
         self._roster.add(duty, pool)
+        return duty
 
     def _start_waiter(self, name: str) -> threading.Thread:
         reach = NEAR if name == "near" else FAR
@@ -341,22 +363,3 @@ def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
         renotify_ms=settings.renotify_seconds * 1000,
         renotify_max_ms=settings.renotify_max_seconds * 1000,
     )
-
-
-def policies(path: Path | None) -> PolicyFile:
-    """Read the policy file, if there is one.
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read or used.
-    """
-    if path is None:
-        return PolicyFile()
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror})."
-        ) from error
-    return read_policy(text, str(path))

@@ -87,17 +87,16 @@ def backtest(
         raise click.UsageError("Columns, pace, version and format of a file belong to --data.")
     settings = located_settings()
     from driftgauge.consumer.policies.file import read_file
-
     from driftgauge.consumer.worker import judging_policy
 
     judged = judging_policy(settings, 1)
-    own = read_file(settings.policy_file)
-    tried = [judged if own is None else own.file.apply(judged, model)]
+    path = settings.policy_file
+    tried = [judged if path is None else read_file(path).file.apply(judged, model)]
     if policy_path is not None:
         try:
             tried.append(read_file(policy_path).file.apply(judged, model))
         except ConfigurationError as error:
-            raise BadData(str(error).replace("DRIFTGAUGE_POLICY_FILE", "--policy")) from error
+            raise BadData(str(error)) from error
     if data is None:
         found = _of_panes(model, round(minutes_of(since) * 60_000), judged, tried)
     else:
@@ -153,7 +152,7 @@ def _of_panes(
     if judge.policies:
         tried = [judge.policies[-1].said.apply(judged), *tried[1:]]
     changed = any(change.time > start for change in judge.policies[1:])
-    entries = _shown(history.entries(start, judge), history.expected(), lambda _: 1)
+    entries = _shown(history.with_policies(start, judge), history.expected(), lambda _: 1)
     result = _judge(entries, model, versions, tried, judged if changed else None)
     result.resolution = {str(name): count for name, count in history.used.items()}
     return result

@@ -34,7 +34,7 @@ from driftgauge.consumer.judging.ordered.week import (
     pack_day,
     unpack_days,
 )
-from driftgauge.consumer.judging.stated import POLICIES_REMEMBERED, PolicyChange
+from driftgauge.consumer.judging.stated import POLICIES_REMEMBERED, PolicyChange, Proposal
 from driftgauge.consumer.judging.windows.failures import Attempts, FailureWindow
 from driftgauge.consumer.judging.windows.history import History
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
@@ -385,13 +385,17 @@ class JudgingState:
         del self.alerts[fingerprint]
         self.changed[f"alert:{fingerprint}".encode()] = b""
 
+    def yields_to(self, proposal: Proposal) -> bool:
+        """Return whether a proposed policy is to be taken up: it is the first one, or newer."""
+        return not self.policies or self.policies[-1].yields_to(proposal)
+
     def keep_policy(self, change: PolicyChange) -> None:
         """Store a policy that is in force from here on; the oldest of many is forgotten."""
-        self.policies.append(change)
+        known = [*self.policies, change]
         self.changed[f"policy:{change.number}".encode()] = msgspec.json.encode(change)
-        for old in self.policies[:-POLICIES_REMEMBERED]:
+        for old in known[:-POLICIES_REMEMBERED]:
             self.changed[f"policy:{old.number}".encode()] = b""
-        self.policies = self.policies[-POLICIES_REMEMBERED:]
+        self.policies = known[-POLICIES_REMEMBERED:]
 
     def keep_incident(self, incident: IncidentState) -> None:
         """Store an incident."""

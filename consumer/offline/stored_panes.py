@@ -85,14 +85,28 @@ class History:
             tuple(policies_of(fields)),
         )
 
-    def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry | PolicyChange]:
+    def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
         """Yield everything that ended after a logical time, in the order in which it was judged.
 
         With one partition that is the order of its stream. With several, panes are in the order
         (end, partition). Alarms come at the turn that judging has recorded, older ones by their
-        time. A policy comes before the first entry that was judged by it; those from before all of
-        them come first.
+        time.
         """
+        for *_, entry in self._placed(since_ms, judge):
+            yield entry
+
+    def with_policies(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry | PolicyChange]:
+        """Yield the same, and each policy that was taken up before the first entry that was judged
+        by it; those from before all of them come first.
+        """
+        policies = deque(judge.policies)
+        for found in self._placed(since_ms, judge):
+            while policies and _is_after(found, policies[0]):
+                yield policies.popleft()
+            yield found[-1]
+        yield from policies
+
+    def _placed(self, since_ms: int, judge: Judge) -> Iterator[Placed]:
         self.used = {}
         parts = [
             _Partition(self._nodes, self._keys, self._model, number)
@@ -104,15 +118,11 @@ class History:
             key=lambda found: found[:2],
         )
         ordered = merged if self.partitions == 1 else self._as_recorded(merged, judge, parts)
-        policies = deque(judge.policies)
         for found in ordered:
-            while policies and _is_after(found, policies[0]):
-                yield policies.popleft()
             _, _, _, resolution, entry = found
             if isinstance(entry, Pane):
                 self.used[resolution] = self.used.get(resolution, 0) + 1
-            yield entry
-        yield from policies
+            yield found
 
     def expected(self) -> int:
         """Return the approximate number of entries."""

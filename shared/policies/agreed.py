@@ -2,8 +2,8 @@
 all. Pure.
 
 POLICY holds the models' part of the newest file that a worker has accepted, ORDER its
-`Origin.order`, by which a newer one is told from an older one, and `file:TOKEN` what a worker tells
-of its own file.
+`Origin.order`, by which a newer one is told from an older one. The hash `Keys.policy_files` has
+what each worker tells of its own file.
 
 Theory of operation: files are compared by when they were written, and of two that were written at
 the same time by their digest. The newest one that a worker has accepted is in force everywhere,
@@ -12,6 +12,7 @@ undoes what another did, and the policy changes once for each change of a file. 
 into force again when it is saved again.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -21,7 +22,8 @@ from driftgauge.shared.unpacking import UNREADABLE
 
 POLICY: Final = b"policy"
 ORDER: Final = b"order"
-FILE: Final = b"file:"
+NOTHING: Final = (0, "")
+"""The order of no policy, which is the least."""
 LIVING_MS: Final = 60_000
 """Time for which what a worker tells of its file is believed; it tells again well before."""
 
@@ -132,19 +134,26 @@ def order_of(packed: bytes | None) -> tuple[int, str]:
     """
     written, _, digest = (packed or b"").decode(errors="replace").partition(" ")
     if not (written.isascii() and written.isdigit() and len(written) <= 16):
-        return 0, ""
+        return NOTHING
     return int(written), digest
 
 
-def files_of(fields: dict[bytes, bytes], now_ms: int) -> list[FileState]:
-    """Return what the workers that live tell of their files, in the order of hosts and paths."""
-    found = []
+def files_of(
+    fields: Mapping[bytes, bytes], now_ms: int, living_ms: int = LIVING_MS
+) -> dict[bytes, FileState]:
+    """Return what the workers that live tell of their files, by worker."""
+    found = {}
     for name, packed in fields.items():
-        if name.startswith(FILE):
-            try:
-                state = msgspec.json.decode(packed, type=FileState)
-            except UNREADABLE:  # written by hand, or by another release: it tells nothing
-                continue
-            if abs(now_ms - state.told) < LIVING_MS:
-                found.append(state)
-    return sorted(found, key=lambda one: (one.origin.who, one.told))
+        try:
+            state = msgspec.json.decode(packed, type=FileState)
+        except UNREADABLE:  # written by hand, or by another release: it tells nothing
+            continue
+        if abs(now_ms - state.told) < living_ms:
+            found[name] = state
+    return found
+
+
+def refused_in(fields: Mapping[bytes, bytes], now_ms: int) -> list[str]:
+    """Say which files are refused and why, each once, although several workers may have it."""
+    states = files_of(fields, now_ms).values()
+    return sorted({state.words for state in states} - {""})

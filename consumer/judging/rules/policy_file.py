@@ -77,13 +77,13 @@ def _read(text: bytes) -> PolicyFile:
         for model, found in named.items()
     }
     file = PolicyFile(default, models)
-    for place, fault in _faults(file):
+    for place, fault in faults(file):
         table = "default" if place[0] == "default" else f"models.{place[1]}"
         raise TomlFault(line_of(text, place), f"[{table}] {fault}")
     return file
 
 
-def _faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
+def faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
     """Yield what contradicts itself, with its place."""
     tables: list[tuple[Place, ModelPolicy, ModelPolicy]] = [
         (("default",), file.default, file.default),
@@ -96,10 +96,8 @@ def _faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
             for fault in _threshold_faults(threshold):
                 yield entry, fault
             if (threshold.metric, threshold.feature) in seen:
-                yield (
-                    entry,
-                    f"limits {threshold.metric} of {threshold.feature or 'all columns'} twice",
-                )
+                columns = threshold.feature or "all columns"
+                yield entry, f"limits {threshold.metric} of {columns} twice"
             seen.add((threshold.metric, threshold.feature))
         warning, critical = together.psi_warning, together.psi_critical
         if warning and critical and warning > critical:
