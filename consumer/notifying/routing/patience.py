@@ -32,7 +32,7 @@ def pause_s(key: str, tries: int, after_s: float | None = None) -> float:
     Examples
     --------
     >>> [round(pause_s("a-1", tries), 1) for tries in (1, 2, 3, 50)]
-    [2.1, 3.0, 7.8, 877.7]
+    [2.3, 3.6, 7.0, 1010.8]
     >>> pause_s("a-1", 1, after_s=90), pause_s("a-1", 1, after_s=1e9)
     (90, 3600.0)
     """

@@ -1,5 +1,5 @@
-"""Sends the messages of a route, one after the other, in a thread beside the stage: so a slow target
-holds up neither the lease nor anybody else.
+"""Sends the messages of a route, one after the other, in a thread beside the stage: so a slow
+target holds up neither the lease nor anybody else.
 """
 
 import logging
