@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
@@ -43,6 +43,9 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
+
 log = logging.getLogger("driftgauge.worker")
 
 DISCOVERY_S: Final = 1.0
@@ -63,6 +66,8 @@ class Worker:
     ----------
     settings
         Settings of the deployment.
+    tracing
+        What traces the turns of the stages; None if nothing does.
 
     Raises
     ------
@@ -70,9 +75,10 @@ class Worker:
         If the settings name a detector that does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
+        self._tracing = tracing
         self._policies = policies(settings.policy_file)
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
@@ -274,7 +280,7 @@ class Worker:
             return stage
 
         mine = sharing or self.sharing
-        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
+        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes, self._tracing)
         self._roster.add(duty, pool)
 
     def _start_waiter(self, name: str) -> threading.Thread:
