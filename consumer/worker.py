@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
@@ -26,12 +26,12 @@ from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
+from driftgauge.consumer.stages.acting import ACTING, Acting, Carrier
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.reporting import Reports
-from driftgauge.consumer.stages.retraining import Hook, Retraining, hook_of
 from driftgauge.consumer.stages.sharing import Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions, shapes
@@ -43,6 +43,9 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
+
 log = logging.getLogger("driftgauge.worker")
 
 DISCOVERY_S: Final = 1.0
@@ -50,7 +53,7 @@ WRITER_PATIENCE_S: Final = 5.0
 COUNTING: Final = Pool("counting", 4)
 """Counting and judging: they wait for Redis and use the processor in turn."""
 REPORTING: Final = Pool("reporting", 2, daemon=True)
-RETRAINING: Final = Pool("retraining", 8)
+HOOKS: Final = Pool("hooks", 8)
 """Each hook has its thread until it ends."""
 MODELS_AT_ONCE: Final = 100
 """Models that are added in one round trip, while leases wait."""
@@ -63,6 +66,8 @@ class Worker:
     ----------
     settings
         Settings of the deployment.
+    tracing
+        What traces the turns of the stages; None if nothing does.
 
     Raises
     ------
@@ -70,9 +75,10 @@ class Worker:
         If the settings name a detector that does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
+        self._tracing = tracing
         self._policies = policies(settings.policy_file)
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
@@ -224,10 +230,11 @@ class Worker:
             self._add(f"counting {model}.{partition}", make, COUNTING)
         self._add(f"judging {model}", partial(self._judging, keys, model, partitions), COUNTING)
         self._proposer.add(model)
-        name = f"retraining {model}"
-        hook = hook_of(self.settings, name)
-        if hook is not None:
-            self._add(name, partial(self._retraining, keys, model, hook), RETRAINING)
+        for kind in ACTING:
+            carrier = kind.carrier(self.settings, model)
+            if carrier is not None:
+                make = partial(self._acting, keys, model, kind, carrier)
+                self._add(f"{kind.name} {model}", make, HOOKS)
         if self.settings.reports_kept:
             make = partial(self._reporting, keys, model, partitions)
             self._add(f"reporting {model}", make, REPORTING, self._unshared)
@@ -250,9 +257,9 @@ class Worker:
             client, self.settings, model, partitions, policy, keys=keys, readers=readers
         )
 
-    def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
+    def _acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
         client = self._client(keys.incidents(model))
-        sink = Retraining(client, self.settings, model, hook, self.stop)
+        sink = kind(client, self.settings, model, carrier, self.stop)
         return Follower(client, self.settings, keys, model, keys.incidents(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
@@ -273,7 +280,7 @@ class Worker:
             return stage
 
         mine = sharing or self.sharing
-        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
+        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes, self._tracing)
         self._roster.add(duty, pool)
 
     def _start_waiter(self, name: str) -> threading.Thread:
