@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
     with it.
     """
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")
+    """Address at which people reach the API, with the path of a proxy; notifications link to the
+    page of their incident there.
+    """
     default_model: str | None = None
     """Model of a `POST /predict` that names none; needed only if there are several models."""
 
