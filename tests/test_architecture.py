@@ -29,6 +29,7 @@ PURE = (
     "producer/dashboard/views",
     "producer/reading/traffic",
     "shared/contract",
+    "shared/metrics",
     "shared/payloads",
     "shared/performance",
     "shared/policies",
