@@ -13,25 +13,27 @@ import time
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.policies.agreement import Policies
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
+from driftgauge.consumer.stages.acting import ACTING, Acting, Carrier
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.reporting import Reports
-from driftgauge.consumer.stages.retraining import Hook, Retraining, hook_of
-from driftgauge.consumer.stages.sharing import Sharing, Unshared
+from driftgauge.consumer.stages.routes.notifying import Notifying
+from driftgauge.consumer.stages.sharing import Conditional, Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions, shapes
 from driftgauge.shared.connections.nodes import MOVED, Nodes
@@ -42,6 +44,9 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
+
 log = logging.getLogger("driftgauge.worker")
 
 DISCOVERY_S: Final = 1.0
@@ -49,8 +54,10 @@ WRITER_PATIENCE_S: Final = 5.0
 COUNTING: Final = Pool("counting", 4)
 """Counting and judging: they wait for Redis and use the processor in turn."""
 REPORTING: Final = Pool("reporting", 2, daemon=True)
-RETRAINING: Final = Pool("retraining", 8)
+HOOKS: Final = Pool("hooks", 8)
 """Each hook has its thread until it ends."""
+NOTIFYING: Final = Pool("notifying", 4, daemon=True)
+"""Routes send in threads of their own."""
 MODELS_AT_ONCE: Final = 100
 """Models that are added in one round trip, while leases wait."""
 
@@ -62,6 +69,8 @@ class Worker:
     ----------
     settings
         Settings of the deployment.
+    tracing
+        What traces the turns of the stages; None if nothing does.
 
     Raises
     ------
@@ -69,20 +78,24 @@ class Worker:
         If the settings name a detector that does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
+        self._tracing = tracing
         self.stop = threading.Event()
         keys = Keys(settings.key_prefix)
         self.sharing = Sharing(keys.workers, settings.lease_ms)
         self._policies = Policies(settings.policy_file, keys, self.sharing.me.decode())
-        self._woken_for = self._policies.order
+        self._taken_up = self._policies.order
         self._judges: list[Duty] = []
         self._unshared = Unshared("", settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
         self._connection = Connection()
         self._evicts: str | None = None
         self._models: set[str] = set()
+        self._followed: list[str] = []
+        self._routes: dict[str, Route] = {}
+        self._notifiers: dict[str, Duty] = {}
         self._unreadable: set[str] = set()
         self._shared = 0
         self._roster = Roster()
@@ -205,11 +218,13 @@ class Worker:
         their first pane on.
         """
         self._policies.look(self._client)
-        if self._policies.order != self._woken_for:
-            self._woken_for = self._policies.order
+        self._follow_routes()
+        if self._policies.order != self._taken_up:
+            self._policies.forget_routes(self._client(keys.routes))
             for duty in self._judges:
                 if duty.owned:
                     self._roster.wake(duty)
+            self._taken_up = self._policies.order
         self._discover(keys)
 
     def _discover(self, keys: Keys) -> None:
@@ -231,6 +246,11 @@ class Worker:
                         model,
                         keys.versions(model),
                     )
+        if new:
+            self._followed += [name for name in new if name in self._models]
+            for duty in self._notifiers.values():
+                if duty.owned:
+                    self._roster.wake(duty)
 
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
         self._models.add(model)
@@ -240,13 +260,38 @@ class Worker:
         make = partial(self._judging, keys, model, partitions)
         self._judges.append(self._add(f"judging {model}", make, COUNTING))
         self._proposer.add(model)
-        name = f"retraining {model}"
-        hook = hook_of(self.settings, name)
-        if hook is not None:
-            self._add(name, partial(self._retraining, keys, model, hook), RETRAINING)
+        for kind in ACTING:
+            carrier = kind.carrier(self.settings, model)
+            if carrier is not None:
+                make = partial(self._acting, keys, model, kind, carrier)
+                self._add(f"{kind.name} {model}", make, HOOKS)
         if self.settings.reports_kept:
             report = partial(self._reporting, keys, model, partitions)
             self._add(f"reporting {model}", report, REPORTING, self._unshared)
+
+    def _follow_routes(self) -> None:
+        """Take up the routes of notifications that are in force: add the stages of new ones, load
+        those anew that changed, and give up those that are gone.
+        """
+        before, self._routes = self._routes, self._policies.routes
+        for name, route in self._routes.items():
+            if name not in self._notifiers:
+                wanted = Conditional(self.sharing, partial(self._routes_have, name))
+                make = partial(self._notifying, name)
+                self._notifiers[name] = self._add(f"notifying {name}", make, NOTIFYING, wanted)
+            elif before.get(name) != route:
+                self._reload(self._notifiers[name], "The route changed.")
+        for name in before.keys() - self._routes.keys():
+            self._reload(self._notifiers[name], "The route is gone.")
+
+    def _routes_have(self, name: str) -> bool:
+        return name in self._routes
+
+    def _reload(self, duty: Duty, why: str) -> None:
+        """Let a stage begin anew from its checkpoint, if it is ours."""
+        if duty.owned:
+            duty.doubt = why
+            self._roster.wake(duty)
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -271,9 +316,9 @@ class Worker:
             readers=readers,
         )
 
-    def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
+    def _acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
         client = self._client(keys.incidents(model))
-        sink = Retraining(client, self.settings, model, hook, self.stop)
+        sink = kind(client, self.settings, model, carrier, self.stop)
         return Follower(client, self.settings, keys, model, keys.incidents(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
@@ -281,6 +326,19 @@ class Worker:
         client = self._client(keys.snapshots(model))
         sink = Reports(client, self.settings, model, keys=keys, logs=logs)
         return Follower(client, self.settings, keys, model, keys.snapshots(model), sink)
+
+    def _notifying(self, name: str) -> Stage:
+        return Notifying(
+            name,
+            self._client,
+            self.settings,
+            partial(self._route, name),
+            self._followed,
+            is_cluster=self._nodes.is_cluster,
+        )
+
+    def _route(self, name: str) -> Route | None:
+        return self._routes.get(name)
 
     def _add(
         self, name: str, make: Callable[[], Stage], pool: Pool, sharing: Sharing | None = None
@@ -294,7 +352,7 @@ class Worker:
             return stage
 
         mine = sharing or self.sharing
-        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
+        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes, self._tracing)
         self._roster.add(duty, pool)
         return duty
 

@@ -17,6 +17,7 @@ import redis
 
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, faults
 from driftgauge.consumer.judging.stated import Proposal
+from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.policies.file import Accepted, WatchedFile
 from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.contract.keys import Keys
@@ -64,11 +65,39 @@ class Policies:
         self._in_force: tuple[PolicyFile, Origin] | None = None
         self._told_s = -TELL_S
         self._outvoted = ""
+        self._is_held = False
 
     @property
     def own(self) -> PolicyFile:
         """The worker's own file as it was accepted last; an empty one if it has none."""
         return PolicyFile() if self._own is None else self._own.accepted.file
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The routes of notifications that this worker serves, by name: those of its own file.
+
+        While another worker lives whose file is in force, one with an older file serves none; so a
+        route that was changed or removed is not served by its old words.
+        """
+        if self._own is None or (not self._is_in_force and self._is_held):
+            return {}
+        return {route.name: route for route in self._own.accepted.file.routes}
+
+    @property
+    def _is_in_force(self) -> bool:
+        mine = None if self._own is None else self._own.accepted.origin.digest
+        return self._in_force is not None and self._in_force[1].digest == mine
+
+    def forget_routes(self, client: redis.Redis) -> None:
+        """Take routes that the file in force does not have out of the set of names; only a worker
+        that has this file does.
+        """
+        if not self._is_in_force:
+            return
+        names: set[bytes] = client.smembers(self._keys.routes)  # type: ignore[assignment]  # bytes, not str
+        gone = names - {name.encode() for name in self.routes}
+        if gone:
+            client.srem(self._keys.routes, *gone)
 
     def of(self, model: str) -> Proposal | None:
         """Return what is in force for a model; None if no worker has a file."""
@@ -174,6 +203,11 @@ class Policies:
         key = self._keys.policy_files
         told: dict[bytes, bytes] = client.hgetall(key)  # type: ignore[assignment]  # bytes, not str
         living = files_of(told, now, LIVING_MS * 10)
+        newest = None if self._in_force is None else self._in_force[1].digest
+        others = files_of(told, now).items()
+        self._is_held = any(
+            one.origin.digest == newest for name, one in others if name != self._field
+        )
         gone: list[Any] = [name for name in told if name not in living and name != self._field]
         pipe = client.pipeline(transaction=False)
         if gone:

@@ -17,6 +17,7 @@ from socket import gethostname
 from typing import Final
 
 from driftgauge.consumer.judging.rules.policy_file import MOST_BYTES, PolicyFile, read_policy
+from driftgauge.consumer.notifying.checking import require
 from driftgauge.shared.errors import PolicyRefused
 from driftgauge.shared.policies.agreed import Origin, Refusal
 from driftgauge.shared.regular_files import read_regular
@@ -42,8 +43,13 @@ class Accepted:
     origin: Origin
 
 
-def read_file(path: Path) -> Accepted:
+def read_file(path: Path, *, check_routes: bool = False) -> Accepted:
     """Read a policy file as it is now.
+
+    Parameters
+    ----------
+    check_routes
+        Whether its routes must be usable here: their secrets are there.
 
     Raises
     ------
@@ -53,7 +59,21 @@ def read_file(path: Path) -> Accepted:
     mark = _mark(path)
     text = _content(path)
     written = 0 if mark is None else min(mark[0] // 1_000_000, _now_ms())
-    return Accepted(read_policy(text, str(path)), _origin(path, text, written))
+    file = usable(text, path) if check_routes else read_policy(text, str(path))
+    return Accepted(file, _origin(path, text, written))
+
+
+def usable(text: bytes, path: Path) -> PolicyFile:
+    """Read a policy file, and check that its routes can be used here.
+
+    Raises
+    ------
+    PolicyRefused
+        If it cannot be used, or a secret of a route is missing.
+    """
+    file = read_policy(text, str(path))
+    require(file.routes, text, str(path))
+    return file
 
 
 class WatchedFile:
@@ -78,7 +98,7 @@ class WatchedFile:
         """Why what stands in the file is not used; None if it is."""
         self._clock = clock
         self._read_mark = self._mark = _mark(path)
-        self.accepted = read_file(path)
+        self.accepted = read_file(path, check_routes=True)
         self._digest = self.accepted.origin.digest
         self._read_s = clock()
 
@@ -109,7 +129,7 @@ class WatchedFile:
         if digest == self.accepted.origin.digest:
             self._settle(digest, "The policy file %s is again the one that is in use.")
             return
-        file = read_policy(text, str(self.path))
+        file = usable(text, self.path)
         now = round(self._clock() * 1000)
         written = 0 if mark is None else min(mark[0] // 1_000_000, now)
         if written <= self.accepted.origin.written:  # copied with its time, or moved here
