@@ -271,6 +271,12 @@ class Settings(BaseSettings):
     """
 
     # The worker, and what Redis keeps
+    worker_host: str = "127.0.0.1"
+    """Address on which a worker tells its metrics and health; one that other machines can reach
+    needs API keys.
+    """
+    worker_port: int = Field(0, ge=0, le=65535)
+    """Port on which a worker tells them, for each worker of a machine another one; 0 is none."""
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)
