@@ -29,6 +29,7 @@ PURE = (
     "producer/dashboard/views",
     "producer/reading/traffic",
     "shared/contract",
+    "shared/metrics",
     "shared/payloads",
     "shared/performance",
     "shared/policies",
@@ -54,6 +55,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.unpacking",
 }
 SHELL = {
+    "consumer/notifying/checking.py",
     "consumer/notifying/post.py",
     "consumer/notifying/secrets.py",
     "consumer/notifying/targets/",

@@ -1,6 +1,6 @@
 """A follower: a stage that passes the entries of one stream to a sink, in order, under a lease.
 
-Reports, retraining and whatever else acts on alerts or snapshots is a follower with a checkpoint of
+Reports, hooks and whatever else acts on alerts or snapshots is a follower with a checkpoint of
 its own, so that none waits for another, and with a sink that does the work. Theory of operation:
 
 - Of any number of workers one owns a follower, by the lease of its checkpoint.
