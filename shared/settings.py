@@ -259,6 +259,10 @@ class Settings(BaseSettings):
     """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
+    trace_url: str | None = Field(None, pattern=r"^https?://[^\s{}]+\{trace\}[^\s{}]*$")
+    """Address of a trace in your tracing system, with `{trace}` in the place of its id, such as
+    `http://localhost:16686/trace/{trace}`; the pages of alerts link to it. See docs/tracing.md.
+    """
 
     # Labels
     label_wait_hours: float = Field(168, gt=0)
