@@ -95,7 +95,7 @@ def parts_of(entries: Entries, partitions: int) -> Entries:
     return [one for one in entries if one[1].partition < partitions]
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 2),
