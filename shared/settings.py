@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
     with it.
     """
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")
+    """Address at which people reach the API, with the path of a proxy; notifications link to the
+    page of their incident there.
+    """
     default_model: str | None = None
     """Model of a `POST /predict` that names none; needed only if there are several models."""
 
@@ -106,6 +110,16 @@ class Settings(BaseSettings):
     """Largest body of `POST /events` and `POST /labels`, in bytes."""
     events_max_rows: int = Field(10_000, ge=1)
     """Most events in one `POST /events`, and most labels in one `POST /labels`."""
+
+    # Metrics for Prometheus
+    metrics_features: int = Field(200, ge=0, le=10_000)
+    """Most features, over all models, that `/metrics` has series of: the worst. The others are
+    counted.
+    """
+    metrics_segments: int = Field(100, ge=0, le=10_000)
+    """Most segments, over all models, that `/metrics` has series of: the worst. The others are
+    counted.
+    """
 
     # Publishing and predicting
     queue_events: int = Field(100_000, ge=1)
@@ -245,6 +259,10 @@ class Settings(BaseSettings):
     """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
+    trace_url: str | None = Field(None, pattern=r"^https?://[^\s{}]+\{trace\}[^\s{}]*$")
+    """Address of a trace in your tracing system, with `{trace}` in the place of its id, such as
+    `http://localhost:16686/trace/{trace}`; the pages of alerts link to it. See docs/tracing.md.
+    """
 
     # Labels
     label_wait_hours: float = Field(168, gt=0)
@@ -257,6 +275,12 @@ class Settings(BaseSettings):
     """
 
     # The worker, and what Redis keeps
+    worker_host: str = "127.0.0.1"
+    """Address on which a worker tells its metrics and health; one that other machines can reach
+    needs API keys.
+    """
+    worker_port: int = Field(0, ge=0, le=65535)
+    """Port on which a worker tells them, for each worker of a machine another one; 0 is none."""
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)

@@ -29,6 +29,7 @@ PURE = (
     "producer/dashboard/views",
     "producer/reading/traffic",
     "shared/contract",
+    "shared/metrics",
     "shared/payloads",
     "shared/performance",
     "shared/policies",
@@ -49,10 +50,12 @@ PURE_AT_ROOT = {
     "driftgauge.shared.extras",
     "driftgauge.shared.losses",
     "driftgauge.shared.moments",
+    "driftgauge.shared.otel.context",
     "driftgauge.shared.steps",
     "driftgauge.shared.unpacking",
 }
 SHELL = {
+    "consumer/notifying/checking.py",
     "consumer/notifying/post.py",
     "consumer/notifying/secrets.py",
     "consumer/notifying/targets/",
