@@ -24,6 +24,7 @@ Extra = Literal[
     "mlflow",
     "kafka",
     "s3",
+    "apprise",
 ]
 
 
