@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.metrics.table import EVERY
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.model_state import ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
@@ -33,66 +34,6 @@ MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The Prometheus text format that every scraper reads."""
 OUTCOMES: Final = ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused")
 """Fields of LabelCounts that count labels by what became of them."""
-HELP: Final[Mapping[str, str]] = {
-    "driftgauge_publisher_connected": "Whether this process's publisher is connected to Redis.",
-    "driftgauge_events_published_total": "Events that Redis acknowledged to this process.",
-    "driftgauge_events_queued": "Events of this process that wait for Redis.",
-    "driftgauge_events_dropped_total": "Events that this process had no room for.",
-    "driftgauge_events_refused_total": "Events that this process refused, by model.",
-    "driftgauge_labels_refused_total": "Labels that this process refused, by model, the first bad "
-    "field and the reason.",
-    "driftgauge_fields_refused_total": "Fields of events that this process refused, by model, "
-    "field and reason; `-` is no field of the model.",
-    "driftgauge_events_spooled": "Events of this process in its spool on disk.",
-    "driftgauge_spool_bytes": "Bytes of this process's spool on disk.",
-    "driftgauge_events_resent_total": "Events that this process sent again, in case they were "
-    "lost.",
-    "driftgauge_spool_damaged_total": "Damaged records that this process found in spools.",
-    "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
-    "driftgauge_task_failures_total": "Looks of a background task of this process that failed.",
-    "driftgauge_task_age_seconds": "Seconds since a background task's last successful look.",
-    "driftgauge_http_requests_total": "Requests by route and status.",
-    "driftgauge_predict_duration_seconds": "Time until /predict answered.",
-    "driftgauge_model_calls_given_up_total": "Model calls of this process that did not return in "
-    "time.",
-    "driftgauge_connections": "Open connections to this process.",
-    "driftgauge_connections_refused_total": "Connections and requests that this process ended "
-    "before a route saw them, by reason.",
-    "driftgauge_redis_up": "Whether Redis answered this scrape.",
-    "driftgauge_pipeline_readable": "Whether the pipeline's figures could be read from Redis.",
-    "driftgauge_events_counted_total": "Events counted, each exactly once.",
-    "driftgauge_duplicates_total": "Entries that had been counted and were not counted again.",
-    "driftgauge_dead_letters_total": "Entries that could not be read.",
-    "driftgauge_sequences_missing": "Numbers of publishers that have not arrived: late, or lost.",
-    "driftgauge_events_lost_total": "Numbers of retired publishers that never arrived.",
-    "driftgauge_events_void_total": "Numbers that no event has: the API refused what had them, or "
-    "a client gave it up.",
-    "driftgauge_panes_rolled_back_total": "Times a shard came back with older panes.",
-    "driftgauge_labels_total": "Labels that came, by what became of them.",
-    "driftgauge_exchanges": "Requests and answers that are logged apart: pairs, repetitions, and "
-    "halves that stayed alone, found no room, or wait.",
-    "driftgauge_labels_too_late_total": "Labels of days that are not kept any more.",
-    "driftgauge_predictions_without_label_total": "Predictions that got no label within the wait "
-    "(unlabelled), or had no room to wait for one (full).",
-    "driftgauge_labels_waiting": "Predictions that are kept for labels, and labels without "
-    "prediction.",
-    "driftgauge_labels_untold": "Joined rows that judging has not been told of, of closed panes "
-    "(told at the next tick), and of the open one.",
-    "driftgauge_lag_entries": "Entries that are not counted yet; where Redis does not know: at "
-    "least.",
-    "driftgauge_lag_seconds": "Entry time between the last counted and the last entry.",
-    "driftgauge_oldest_uncounted_seconds": "Age of the oldest entry that is not counted yet.",
-    "driftgauge_owner_present": "Whether a worker owns the partition.",
-    "driftgauge_judging_owner_present": "Whether a worker judges the model.",
-    "driftgauge_judging_lag_panes": "Closed panes that judging has not read yet.",
-    "driftgauge_judging_waiting_panes": "Panes that judging has read and that wait for other "
-    "partitions.",
-    "driftgauge_alerts_firing": "Drift alerts that fire, as of the current window.",
-    "driftgauge_commands_refused_total": "Commands to alerts that could not be applied.",
-    "driftgauge_blind": "Whether a rule of the watchdog fires: the monitor does not see.",
-}
-"""Every metric by its name; those that end in `_total` are counters."""
-
 Sample = tuple[str, Mapping[str, str], float]
 """Name of the metric, labels, value."""
 
@@ -190,7 +131,7 @@ def families(samples: Iterable[Sample]) -> Iterator[Metric]:
     for name, labels, value in samples:
         if name not in found:
             make = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            found[name] = make(name, HELP[name], labels=list(labels))
+            found[name] = make(name, EVERY[name].meaning, labels=list(labels))
         found[name].add_metric([_encodable(text) for text in labels.values()], float(value))
     yield from found.values()
 
@@ -241,7 +182,7 @@ def _of_requests(meter: Meter) -> Iterator[Sample]:
 
 def _latency(meter: Meter) -> Metric:
     name = "driftgauge_predict_duration_seconds"
-    found = HistogramMetricFamily(name, HELP[name])
+    found = HistogramMetricFamily(name, EVERY[name].meaning)
     bounds = (*(f"{bound:g}" for bound in BOUNDS_S), "+Inf")
     buckets = list(zip(bounds, accumulate(meter.latencies), strict=True))
     found.add_metric([], buckets, sum_value=meter.latency_sum_s)
@@ -277,8 +218,10 @@ def _of_partition(model: ModelState, partition: PartitionState) -> Iterator[Samp
         yield "driftgauge_judging_lag_panes", labels, partition.panes_behind
     yield "driftgauge_judging_waiting_panes", labels, partition.waiting
     if counters.exchanges != ExchangeCounts():
+        yield "driftgauge_exchanges_waiting", labels, counters.exchanges.waiting
         for outcome, halves in asdict(counters.exchanges).items():
-            yield "driftgauge_exchanges", {**labels, "outcome": outcome}, halves
+            if outcome != "waiting":
+                yield "driftgauge_exchanges_total", {**labels, "outcome": outcome}, halves
     if counters.labels != LabelCounts():  # no label ever came: the model has none, as a rule
         yield from _of_labels(labels, counters.labels)
 
