@@ -160,9 +160,9 @@ def _bars(axes: "Axes", shown: Histogram) -> None:
         zip(labels, shown.reference, shown.window, strict=True), key=lambda bar: -max(bar[1:])
     )[:10]
     places = range(len(bars))
-    for at, side, colour, label in ((-0.2, 1, REFERENCE, "reference"), (0.2, 2, WINDOW, "window")):
+    for at, side, colour, name in ((-0.2, 1, REFERENCE, "reference"), (0.2, 2, WINDOW, "window")):
         lengths = [float(bar[side]) for bar in bars]
-        axes.barh([place + at for place in places], lengths, height=0.4, color=colour, label=label)
+        axes.barh([place + at for place in places], lengths, height=0.4, color=colour, label=name)
     axes.set_yticks(range(len(bars)), [drawable(clip(label, 16)) for label, _, _ in bars], size=7)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)

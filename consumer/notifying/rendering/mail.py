@@ -23,6 +23,7 @@ from driftgauge.shared.wording.plain import clip
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}", re.ASCII)
 _FIRST: Final = re.compile(r"(<[A-Za-z0-9_-]{1,110}@[A-Za-z0-9.-]{1,255}>) ([^\r\n]{1,300})")
+_POLICY: Final = SMTP.clone(max_line_length=900)  # a folded subject would begin with a space
 SUBJECT: Final = 180
 """Most characters of a subject."""
 
@@ -39,10 +40,10 @@ def as_mail(
     receipt
         Id and subject of the incident's first mail; empty if this one is the first.
     """
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_POLICY)
     name = f"<{_plain(message.key)}@{sender.rpartition('@')[2]}>"
     first = _FIRST.fullmatch(receipt)
-    subject = first[2] if first else clip(telling.subject, SUBJECT)
+    subject = first[2] if first else " ".join(clip(telling.subject, SUBJECT).split())
     mail["From"] = Address("Driftgauge", addr_spec=sender)
     mail["To"] = [Address(addr_spec=one) for one in receivers]
     mail["Subject"] = f"Re: {subject}" if first else subject
@@ -65,9 +66,9 @@ def _add_page(mail: EmailMessage, message: Message, telling: Telling) -> None:
     mail.add_alternative(page, subtype="html", cte="quoted-printable")
     if message.picture is None:
         return
-    alternative = mail.get_payload()[1]
-    assert isinstance(alternative, EmailMessage)  # noqa: S101  it was added two lines above
-    alternative.add_related(
+    part = mail.get_body(["html"])
+    assert isinstance(part, EmailMessage)  # noqa: S101  it was added some lines above
+    part.add_related(
         message.picture, "image", "png", cid=f"<{PICTURE}>", filename="drift.png",
         disposition="inline",
     )  # fmt: skip
@@ -79,6 +80,6 @@ def _plain(key: str) -> str:
     Examples
     --------
     >>> _plain("6b3108a1eb9f83ec-2"), _plain("a\r\nBcc: b")[:8]
-    ('6b3108a1eb9f83ec-2', 'e8cdfdaa')
+    ('6b3108a1eb9f83ec-2', 'c4c09579')
     """
     return key if _NAME.fullmatch(key) else hashlib.sha256(key.encode(errors="replace")).hexdigest()

@@ -97,7 +97,7 @@ def tell(message: Message, receipt: str = "") -> Telling:
     incident, link = message.incident, message.link
     state, words = _state(message, receipt)
     model, headline = shown(incident.model, NAME), shown(incident.headline, SENTENCE)
-    severity = "critical" if incident.severity == "critical" else "warning"
+    severity = incident.severity
     title = f"{model}: {words}" if state == "resolved" else f"{model}: {words} ({severity})"
     mark = "Test: " if message.is_test else ""
     return Telling(

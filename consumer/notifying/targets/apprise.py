@@ -31,7 +31,6 @@ class AppriseTarget(Target):
         with needs("apprise"):
             import apprise
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its lines hold addresses
-        self._apprise = apprise
         self._services = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Driftgauge"))
         for address in secret_of(choice, "url").split():
             if not self._services.add(address):
@@ -53,8 +52,8 @@ class AppriseTarget(Target):
             sent = self._services.notify(
                 body=f"{inert(as_text(replace(telling, link='')))}\n\n{telling.link}".strip(),
                 title=inert(telling.title),
-                notify_type=self._apprise.NotifyType(kind),
-                body_format=self._apprise.NotifyFormat.TEXT,
+                notify_type=kind,
+                body_format="text",
                 attach=picture,
             )
         except Exception as error:  # noqa: BLE001  a service's own fault; its words may quote the address

@@ -19,8 +19,8 @@ from driftgauge.consumer.notifying.message import Message
 from driftgauge.consumer.notifying.rendering.mail import as_mail
 from driftgauge.consumer.notifying.rendering.telling import tell
 from driftgauge.consumer.notifying.secrets import secret_of
-from driftgauge.consumer.notifying.smtp import BoundedSmtp
 from driftgauge.consumer.notifying.targets.base import Later, Refused, Target
+from driftgauge.consumer.notifying.targets.smtp import BoundedSmtp
 from driftgauge.shared.errors import ConfigurationError
 
 log = logging.getLogger("driftgauge.notifying")

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from driftgauge.consumer.notifying.addresses import resolved
+from driftgauge.consumer.notifying.post import resolved
 
 WITHIN_S: Final = 60.0
 """Longest time (s) of a connection, from its beginning to its end."""
@@ -95,7 +95,11 @@ class BoundedSmtp(smtplib.SMTP):
             self.file = self.sock.makefile("rb")
         lines: list[bytes] = []
         for _ in range(MOST_LINES):
-            line = self.file.readline(MOST_LINE + 1)
+            try:
+                line = self.file.readline(MOST_LINE + 1)
+            except OSError as error:  # it is slow, or was cut
+                self.close()
+                raise smtplib.SMTPServerDisconnected(type(error).__name__) from error
             lines.append(line[4:].strip())
             if not line.endswith(b"\n") or not line[:3].isdigit():
                 break
