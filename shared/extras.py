@@ -4,7 +4,7 @@ The base installation has no dependencies. The extras of pyproject.toml bring th
 worker and library (`server`), of Parquet, Arrow and zstd files (`parquet`), of pictures (`plot`),
 of the search for settings (`tune`), of model files in other formats (`onnx`, `xgboost`, `catboost`)
 and in MLflow (`mlflow`), of object storage (`s3`), of notifications to further services
-(`apprise`), and a private server of Redis (`local`).
+(`apprise`), a private server of Redis (`local`), and traces and metrics for a collector (`otel`).
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ Extra = Literal[
     "kafka",
     "s3",
     "apprise",
+    "otel",
 ]
 
 

@@ -29,6 +29,7 @@ PURE = (
     "producer/dashboard/views",
     "producer/reading/traffic",
     "shared/contract",
+    "shared/metrics",
     "shared/payloads",
     "shared/performance",
     "shared/policies",
@@ -53,6 +54,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.unpacking",
 }
 SHELL = {
+    "consumer/notifying/checking.py",
     "consumer/notifying/post.py",
     "consumer/notifying/secrets.py",
     "consumer/notifying/targets/",

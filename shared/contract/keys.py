@@ -147,6 +147,12 @@ class Keys:
         """Return the key of the hash of the model's current windows in brief, by version."""
         return self._model(model, "brief")
 
+    def figures(self, model: str) -> str:
+        """Return the key of the hash of what /metrics shows of the model's current windows, by
+        version.
+        """
+        return self._model(model, "figures")
+
     def alerts(self, model: str) -> str:
         return self._model(model, "alerts")
 

@@ -85,17 +85,10 @@ class Telling:
     subject: str
 
 
-def tell(message: Message, receipt: str = "") -> Telling:
-    """Put a message into words.
-
-    Parameters
-    ----------
-    receipt
-        What the target keeps of what was told before; empty if nothing was: then whatever changed
-        last, the incident is new.
-    """
+def tell(message: Message) -> Telling:
+    """Put a message into words."""
     incident, link = message.incident, message.link
-    state, words = _state(message, receipt)
+    state, words = _state(message)
     model, headline = shown(incident.model, NAME), shown(incident.headline, SENTENCE)
     severity = incident.severity
     title = f"{model}: {words}" if state == "resolved" else f"{model}: {words} ({severity})"
@@ -111,11 +104,11 @@ def tell(message: Message, receipt: str = "") -> Telling:
     )
 
 
-def _state(message: Message, receipt: str) -> tuple[State, str]:
+def _state(message: Message) -> tuple[State, str]:
     change = message.incident.change
     if message.incident.state == "resolved":
         return STATES["resolved"]
-    if not receipt and change != "reopened":
+    if message.is_first and change != "reopened":
         return STATES["opened"]
     return STATES["reminder" if message.is_reminder else change]
 

@@ -8,7 +8,6 @@ these begin are shown as similar ones.
 
 import logging
 from dataclasses import replace
-from typing import Final
 
 from driftgauge.consumer.notifying.choices import Apprise
 from driftgauge.consumer.notifying.message import Message
@@ -18,8 +17,6 @@ from driftgauge.consumer.notifying.secrets import secret_of
 from driftgauge.consumer.notifying.targets.base import Later, Target
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.extras import needs
-
-TOLD: Final = "told"
 
 
 class AppriseTarget(Target):
@@ -39,9 +36,9 @@ class AppriseTarget(Target):
                     "package for it; see the list of its services."
                 )
 
-    def send(self, message: Message, receipt: str) -> str:
+    def send(self, message: Message, receipt: str) -> str:  # noqa: ARG002  nothing to change
         """Send a message to all services."""
-        telling = tell(message, receipt)
+        telling = tell(message)
         kind = {"critical": "failure", "warning": "warning", "over": "success"}[telling.mood]
         picture = None
         if message.picture is not None:
@@ -60,4 +57,4 @@ class AppriseTarget(Target):
             raise Later(f"Apprise failed ({type(error).__name__})") from None
         if not sent:
             raise Later("Apprise says that it was not sent")
-        return TOLD
+        return ""

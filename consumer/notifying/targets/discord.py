@@ -42,7 +42,7 @@ class DiscordTarget(Target):
 
     def send(self, message: Message, receipt: str) -> str:
         """Post a message, or change the one that was posted."""
-        telling = tell(message, receipt)
+        telling = tell(message)
         content = as_discord(telling, message.incident.updated, picture=message.picture is not None)
         if receipt and self._change(receipt, content, message.picture):
             if telling.state in {"worse", "reminder"} and not message.silent:

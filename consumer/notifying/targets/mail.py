@@ -47,7 +47,7 @@ class MailTarget(Target):
 
     def send(self, message: Message, receipt: str) -> str:
         """Send a mail to all receivers."""
-        choice, telling = self._choice, tell(message, receipt)
+        choice, telling = self._choice, tell(message)
         mail, kept = as_mail(message, telling, choice.sender, choice.receivers, receipt)
         told = self._told.get(message.key, frozenset())
         waiting = [one for one in choice.receivers if one not in told]

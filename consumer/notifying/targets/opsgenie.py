@@ -26,7 +26,6 @@ MESSAGE, DESCRIPTION, NOTE, ALIAS, ENTITY = 130, 15_000, 25_000, 512, 512
 """Most characters of an alert's fields."""
 PRIORITIES: Final = {"critical": "P1", "warning": "P3"}
 NOT_FOUND: Final = 404
-TOLD: Final = "told"
 
 
 class OpsgenieTarget(Target):
@@ -42,20 +41,20 @@ class OpsgenieTarget(Target):
             "Content-Type": "application/json",
         }
 
-    def send(self, message: Message, receipt: str) -> str:
+    def send(self, message: Message, receipt: str) -> str:  # noqa: ARG002  nothing to change
         """Create an alert, or tell it what changed."""
-        incident, telling = message.incident, tell(message, receipt)
+        incident, telling = message.incident, tell(message)
         if incident.state == "resolved":
             self._act(message, "close", {"note": telling.title})
-        elif incident.change == "acknowledged" and receipt:
+        elif incident.change == "acknowledged" and not message.is_first:
             self._act(message, "acknowledge", {"note": telling.title})
         elif not message.silent:
             # an open alert of the same alias only counts this; one that a person closed is new
             self._post(self._address, alert_of(message, telling, self._tags))
-            if receipt:
+            if not message.is_first:
                 note = {"note": clip(telling.title, 200) + "\n\n" + as_text(telling)[: NOTE - 300]}
                 self._act(message, "notes", note)
-        return TOLD
+        return ""
 
     def _act(self, message: Message, action: str, sent: Mapping[str, Any]) -> None:
         """Do something to the alert; one that is gone, by the hand of a person, needs nothing."""

@@ -20,7 +20,6 @@ from driftgauge.shared.wording.plain import clip
 PATH: Final = "/v2/enqueue"
 SUMMARY, KEY = 1024, 255
 """Most characters of a summary, and of a key."""
-TOLD: Final = "told"
 
 
 class PagerDutyTarget(Target):
@@ -32,13 +31,13 @@ class PagerDutyTarget(Target):
         self._address = choice.address.rstrip("/") + PATH
         self._key = secret_of(choice, "key")
 
-    def send(self, message: Message, receipt: str) -> str:
+    def send(self, message: Message, receipt: str) -> str:  # noqa: ARG002  nothing to change
         """Enqueue an event."""
         action = action_of(message)
         if action:
-            event = {"routing_key": self._key, **event_of(message, action, receipt)}
+            event = {"routing_key": self._key, **event_of(message, action)}
             post(self._address, msgspec.json.encode(event), {"Content-Type": "application/json"})
-        return TOLD
+        return ""
 
 
 def action_of(message: Message) -> str:
@@ -51,12 +50,12 @@ def action_of(message: Message) -> str:
     return "" if message.silent else "trigger"
 
 
-def event_of(message: Message, action: str, receipt: str = "") -> dict[str, Any]:
+def event_of(message: Message, action: str) -> dict[str, Any]:
     """Return an event, all but its routing key."""
     event: dict[str, Any] = {"event_action": action, "dedup_key": message.incident.id[:KEY]}
     if action != "trigger":
         return event
-    telling = tell(message, receipt)
+    telling = tell(message)
     link = telling.link
     event |= {"payload": _payload(message, telling), "client": "Driftgauge"}
     if link:

@@ -73,7 +73,7 @@ class SlackTarget(Target):
 
     def send(self, message: Message, receipt: str) -> str:
         """Post a message, or change the one that was posted."""
-        telling = tell(message, receipt)
+        telling = tell(message)
         content = as_slack(telling) | _metadata(message)
         channel, _, posted = receipt.partition(" ")
         if posted:

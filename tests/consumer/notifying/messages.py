@@ -59,12 +59,17 @@ def incident(**changes: Any) -> Incident:
 def message(found: Incident | None = None, **changes: Any) -> Message:
     """Return the message of an incident."""
     found = found or incident()
-    given = {"key": key_of(found), "incident": found, "event": cloud_event(found), "link": LINK}
+    given = {
+        "key": key_of(found.id, found.number),
+        "incident": found,
+        "event": cloud_event(found),
+        "link": LINK,
+    }
     return Message(**{**given, "sent": NOON + 120_000, **changes})
 
 
 def opened(**changes: Any) -> Message:
-    return message(incident(**changes))
+    return message(incident(**changes), is_first=True)
 
 
 def worse(**changes: Any) -> Message:

@@ -18,7 +18,7 @@ from tests.consumer.notifying.nasty import NASTY, nasty
 
 
 def told(text: str) -> Telling:
-    return tell(nasty(text), "x")
+    return tell(nasty(text))
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:

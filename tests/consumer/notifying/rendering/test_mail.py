@@ -43,7 +43,7 @@ class Page(HTMLParser):
 def mailed(found: Message, receipt: str = "") -> tuple[EmailMessage, str]:
     """Return a mail as its receiver reads it."""
     mail, kept = as_mail(
-        found, tell(found, receipt), "drift@plant.example", ["a@b.example", "c@d.example"], receipt
+        found, tell(found), "drift@plant.example", ["a@b.example", "c@d.example"], receipt
     )
     read = message_from_bytes(mail.as_bytes(), policy=default)
     assert isinstance(read, EmailMessage)
@@ -53,8 +53,8 @@ def mailed(found: Message, receipt: str = "") -> tuple[EmailMessage, str]:
 @pytest.mark.parametrize("text", NASTY)
 def test_a_page_has_the_same_tags_whatever_the_names(text: str) -> None:
     """No name makes a tag, an attribute or an address."""
-    calm = Page(as_page(tell(nasty("load"), "x"), picture=True))
-    found = Page(as_page(tell(nasty(text), "x"), picture=True))
+    calm = Page(as_page(tell(nasty("load")), picture=True))
+    found = Page(as_page(tell(nasty(text)), picture=True))
     empty = 0 if text.strip() else 4  # facts without a text have no row
     assert len(set(calm.tags) - set(found.tags)) == 0
     assert found.names == calm.names

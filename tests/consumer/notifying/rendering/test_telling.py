@@ -11,7 +11,7 @@ from tests.consumer.notifying.nasty import NASTY, nasty
 
 def test_a_message_says_what_happened_and_what_to_do() -> None:
     """Headline, action, effect, since, evidence and link are all there, in plain words."""
-    assert as_text(tell(opened(), "")).splitlines() == [
+    assert as_text(tell(opened())).splitlines() == [
         "Since 20 Nov 12:01 UTC load reads about 0.51 (0.47 sd) too high.",
         "",
         "What to do: Check load at its source; if it is right, retrain on recent data.",
@@ -25,25 +25,25 @@ def test_a_message_says_what_happened_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "receipt", "title"),
+    ("change", "is_first", "title"),
     [
-        ("opened", "", "steel: new incident (critical)"),
-        ("evidence", "", "steel: new incident (critical)"),
-        ("severity", "x", "steel: it is worse (critical)"),
-        ("cause", "x", "steel: another cause was found (critical)"),
-        ("reminder", "x", "steel: it still lasts (critical)"),
-        ("reopened", "", "steel: it is back (critical)"),
-        ("acknowledged", "x", "steel: somebody has seen it (critical)"),
+        ("opened", True, "steel: new incident (critical)"),
+        ("evidence", True, "steel: new incident (critical)"),
+        ("reopened", True, "steel: it is back (critical)"),
+        ("severity", False, "steel: it is worse (critical)"),
+        ("cause", False, "steel: another cause was found (critical)"),
+        ("reminder", False, "steel: it still lasts (critical)"),
+        ("acknowledged", False, "steel: somebody has seen it (critical)"),
     ],
 )
-def test_a_title_says_what_changed(change: str, receipt: str, title: str) -> None:
+def test_a_title_says_what_changed(change: str, is_first: bool, title: str) -> None:
     """What was never told is new, whatever changed last."""
-    assert tell(opened(change=change), receipt).title == title
+    assert tell(message(incident(change=change), is_first=is_first)).title == title
 
 
 def test_what_is_over_needs_no_action_and_says_how_long_it_lasted() -> None:
     """A resolved incident is not coloured by its severity any more."""
-    told = tell(resolved(), "x")
+    told = tell(resolved())
     assert (told.state, told.mood, told.title) == ("resolved", "over", "steel: it is over")
     facts = dict(told.facts)
     assert "What to do" not in facts
@@ -55,8 +55,8 @@ def test_tests_repetitions_and_marks_are_told_as_such() -> None:
     named.
     """
     assert tell(message(is_test=True)).title == "Test: steel: new incident (critical)"
-    assert tell(message(repeat=1), "x").state == "reminder"
-    assert tell(worse(), "x").state == "worse"
+    assert tell(message(repeat=1)).state == "reminder"
+    assert tell(worse()).state == "worse"
     mark = Acknowledgement("ann", "on it", NOON)
     assert dict(tell(opened(acknowledged=mark)).facts)["Seen by"] == "ann: on it"
 
@@ -73,7 +73,7 @@ def test_further_incidents_have_a_line_each_as_far_as_there_is_room() -> None:
 @pytest.mark.parametrize("text", NASTY)
 def test_a_strangers_text_is_one_short_line_without_a_link(text: str) -> None:
     """No line break, control character, reversed writing or address is left, and no length."""
-    told = tell(nasty(text), "x")
+    told = tell(nasty(text))
     words = [told.title, told.headline, told.subject, *(text for _, text in told.facts)]
     assert all(word.isprintable() or "\u00a0" in word or "\u200c" in word for word in words)
     assert all(len(word) < 700 for word in words)

@@ -2,10 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.consumer.notifying.sinks import Sink, listening
+from tests.consumer.notifying.sink import Sink, http_sink
 
 
 @pytest.fixture(scope="module")
 def sink() -> Iterator[Sink]:
-    with listening() as found:
+    with http_sink() as found:
         yield found

@@ -12,7 +12,8 @@ from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.shared.errors import ConfigurationError, NotInstalled
 from tests.consumer.notifying.messages import LINK, PNG, message, opened
 from tests.consumer.notifying.nasty import nasty
-from tests.consumer.notifying.sinks import Reply, Service, Sink
+from tests.consumer.notifying.services import Service, said
+from tests.consumer.notifying.sink import Sink
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 """One of its services imports it."""
@@ -20,9 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 
 @pytest.fixture
 def service(sink: Sink) -> Service:
-    service = Service()
-    sink.plays(service)
-    return service
+    return Service(sink)
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_a_failure_is_tried_again_and_tells_no_address(
     target: Target, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Apprise does not say why; its own log would hold addresses."""
-    service.next += [Reply(403), Reply(200)]
+    service.next += [said(403), said(200)]
     with caplog.at_level(logging.DEBUG), pytest.raises(Later) as raised:
         target.send(opened(), "")
     assert "secret" not in raised.value.reason + caplog.text

@@ -12,7 +12,8 @@ from driftgauge.consumer.notifying.targets.pagerduty import event_of
 from driftgauge.shared.contract.alert import Acknowledgement
 from tests.consumer.notifying.messages import LINK, NOON, incident, message, opened, resolved, worse
 from tests.consumer.notifying.nasty import NASTY, nasty
-from tests.consumer.notifying.sinks import OpsgenieService, PagerDutyService, Reply, Sink
+from tests.consumer.notifying.services import OpsgenieService, PagerDutyService, said
+from tests.consumer.notifying.sink import Sink
 
 NAME = "6b3108a1eb9f83ec"
 
@@ -24,9 +25,7 @@ def seen() -> Message:
 
 @pytest.fixture
 def pagerduty(sink: Sink) -> PagerDutyService:
-    service = PagerDutyService()
-    sink.plays(service)
-    return service
+    return PagerDutyService(sink)
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_pagerduty_gets_no_silent_change(pager: Target, pagerduty: PagerDutyServ
 
 def test_pagerdutys_answers(pager: Target, pagerduty: PagerDutyService) -> None:
     """400 is a refusal, 429 and 500 are tried again."""
-    pagerduty.next += [Reply(400, {"status": "invalid event"}), Reply(429), Reply(500)]
+    pagerduty.next += [said(400, {"status": "invalid event"}), said(429), said(500)]
     with pytest.raises(Refused, match="status 400"):
         pager.send(opened(), "")
     for _ in range(2):
@@ -70,7 +69,7 @@ def test_pagerdutys_answers(pager: Target, pagerduty: PagerDutyService) -> None:
 @pytest.mark.parametrize("text", NASTY)
 def test_an_event_keeps_pagerdutys_limits(text: str) -> None:
     """A summary has at most 1,024 characters and a key 255; what is required is there."""
-    event = event_of(nasty(text), "trigger", "x")
+    event = event_of(nasty(text), "trigger")
     payload = event["payload"]
     assert len(event["dedup_key"]) <= 255
     assert 0 < len(payload["summary"]) <= 1024
@@ -82,9 +81,7 @@ def test_an_event_keeps_pagerdutys_limits(text: str) -> None:
 
 @pytest.fixture
 def opsgenie(sink: Sink) -> OpsgenieService:
-    service = OpsgenieService()
-    sink.plays(service)
-    return service
+    return OpsgenieService(sink)
 
 
 @pytest.fixture
@@ -114,7 +111,7 @@ def test_an_alert_that_a_person_closed_is_no_fault(
 ) -> None:
     """The end of an incident whose alert is gone needs nothing more; a wrong key is a refusal."""
     genie.send(resolved(), "told")
-    opsgenie.next += [Reply(403)]
+    opsgenie.next += [said(403)]
     with pytest.raises(Refused, match="status 403"):
         genie.send(resolved(), "told")
 
@@ -123,7 +120,7 @@ def test_an_alert_that_a_person_closed_is_no_fault(
 def test_an_alert_keeps_opsgenies_limits(text: str) -> None:
     """Message, alias, description and entity are cut."""
     found = nasty(text)
-    alert = alert_of(found, tell(found, "x"), ["a"])
+    alert = alert_of(found, tell(found), ["a"])
     assert 0 < len(alert["message"]) <= 130
     assert len(alert["alias"]) <= 512
     assert len(alert["description"]) <= 15_000

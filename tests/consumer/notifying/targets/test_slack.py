@@ -9,14 +9,13 @@ from driftgauge.consumer.notifying.choices import Slack, SlackWebhook
 from driftgauge.consumer.notifying.targets.base import Later, Refused, Target
 from driftgauge.consumer.notifying.targets.building import build
 from tests.consumer.notifying.messages import LINK, PNG, incident, message, opened, resolved, worse
-from tests.consumer.notifying.sinks import Reply, Service, Sink, SlackService
+from tests.consumer.notifying.services import Service, SlackService, said
+from tests.consumer.notifying.sink import Reply, Sink
 
 
 @pytest.fixture
 def slack(sink: Sink) -> SlackService:
-    service = SlackService()
-    sink.plays(service)
-    return service
+    return SlackService(sink)
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def target(slack: SlackService, tmp_path: Path) -> Target:
 
 
 def refused(error: str) -> Reply:
-    return Reply(200, {"ok": False, "error": error})
+    return said(200, {"ok": False, "error": error})
 
 
 def test_an_incident_is_one_message_that_is_changed(target: Target, slack: SlackService) -> None:
@@ -86,7 +85,7 @@ def test_an_error_that_passes_is_tried_again(
 
 def test_a_limit_of_the_rate_is_kept(target: Target, slack: SlackService) -> None:
     """429 comes with the seconds to wait."""
-    slack.next += [Reply(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "30"})]
+    slack.next += [said(429, {"ok": False, "error": "ratelimited"}, Retry_After="30")]
     with pytest.raises(Later) as raised:
         target.send(opened(), "")
     assert raised.value.after_s == 30
@@ -106,7 +105,7 @@ def test_an_answer_that_is_not_slacks_is_tried_again(
     target: Target, slack: SlackService, body: bytes
 ) -> None:
     """A proxy's page with status 200 is no delivery."""
-    slack.next += [Reply(200, body)]
+    slack.next += [said(200, body)]
     with pytest.raises(Later, match="not Slack's"):
         target.send(opened(), "")
 
@@ -124,7 +123,7 @@ def test_a_picture_that_is_refused_stops_no_message(
     target: Target, slack: SlackService, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A token without the scope for files tells without pictures, and the log says so."""
-    slack.next += [Reply(200, {"ok": True, "channel": "C1", "ts": "1.1"}), refused("missing_scope")]
+    slack.next += [said(200, {"ok": True, "channel": "C1", "ts": "1.1"}), refused("missing_scope")]
     with caplog.at_level(logging.WARNING):
         assert target.send(message(picture=PNG), "") == "C1 1.1"
     assert "missing_scope" in caplog.text
@@ -133,8 +132,7 @@ def test_a_picture_that_is_refused_stops_no_message(
 
 def test_a_webhook_gets_each_change(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
     """A webhook cannot change a message, so each is one of its own."""
-    service = Service()
-    sink.plays(service)
+    service = Service(sink)
     monkeypatch.setenv("HOOK", f"{sink.address}/services/T/B/secret")
     target = build(SlackWebhook(url_env="HOOK"))
     assert not target.in_place
@@ -144,7 +142,7 @@ def test_a_webhook_gets_each_change(sink: Sink, monkeypatch: pytest.MonkeyPatch)
     titles = [one.json["blocks"][0]["text"]["text"] for one in service.got]
     assert titles[0].endswith("new incident (critical)")
     assert titles[1].endswith("it is over")
-    service.next += [Reply(403, b"action_prohibited")]
+    service.next += [said(403, b"action_prohibited")]
     with pytest.raises(Refused) as raised:
         target.send(opened(), "")
     assert "secret" not in raised.value.reason

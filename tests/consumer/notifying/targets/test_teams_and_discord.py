@@ -9,14 +9,13 @@ from driftgauge.consumer.notifying.targets.base import Later, Refused, Target
 from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.shared.errors import ConfigurationError
 from tests.consumer.notifying.messages import PNG, message, opened, resolved, worse
-from tests.consumer.notifying.sinks import DiscordService, Reply, Service, Sink
+from tests.consumer.notifying.services import DiscordService, Service, said
+from tests.consumer.notifying.sink import Sink
 
 
 @pytest.fixture
 def discord(sink: Sink) -> DiscordService:
-    service = DiscordService()
-    sink.plays(service)
-    return service
+    return DiscordService(sink)
 
 
 @pytest.fixture
@@ -27,9 +26,8 @@ def target(discord: DiscordService, monkeypatch: pytest.MonkeyPatch) -> Target:
 
 def test_teams_gets_a_card_for_each_change(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
     """A workflow answers 202 and says nothing of what it posted."""
-    service = Service()
-    service.next += [Reply(202), Reply(202), Reply(429, b"", {"Retry-After": "5"}), Reply(401)]
-    sink.plays(service)
+    service = Service(sink)
+    service.next += [said(202), said(202), said(429, b"", Retry_After="5"), said(401)]
     monkeypatch.setenv("HOOK", f"{sink.address}/workflows/1?sig=secret")
     target = build(Teams(url_env="HOOK"))
     assert (target.in_place, target.pictures) == (False, False)
@@ -85,14 +83,14 @@ def test_an_answer_that_is_not_discords_is_tried_again(
     target: Target, discord: DiscordService, body: bytes
 ) -> None:
     """Without an id the message could never be changed."""
-    discord.next += [Reply(200, body)]
+    discord.next += [said(200, body)]
     with pytest.raises(Later, match="not Discord's"):
         target.send(opened(), "")
 
 
 def test_discords_limit_of_the_rate_is_kept(target: Target, discord: DiscordService) -> None:
     """429 comes with the seconds to wait, in part of seconds."""
-    discord.next += [Reply(429, {"retry_after": 0.65}, {"Retry-After": "0.65"})]
+    discord.next += [said(429, {"retry_after": 0.65}, Retry_After="0.65")]
     with pytest.raises(Later) as raised:
         target.send(opened(), "")
     assert raised.value.after_s == 0.65
