@@ -13,13 +13,18 @@ from driftgauge.consumer.judging.alerts.actions import Circumstances
 from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
 from driftgauge.consumer.judging.alerts.notices import Notice
-from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_values
+from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_values, traces_of
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules import limits, performance
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
-from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_of_reference
+from driftgauge.consumer.judging.rules.findings import (
+    findings,
+    is_judged,
+    is_of_reference,
+    limits_of,
+)
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.alert import AlertEvidence, BrokenValues, Contribution
@@ -122,8 +127,10 @@ class Alerting:
             context,
             alarm.effect,
         )
-        broken = _broken_since(alarm, context)
-        evidence = msgspec.structs.replace(evidence, mean_rank=alarm.mean_rank, broken=broken)
+        broken, traces = _broken_since(alarm, context)
+        evidence = msgspec.structs.replace(
+            evidence, mean_rank=alarm.mean_rank, broken=broken, traces=traces
+        )
         self._step(
             alert,
             Reading(alarm.severity, quiet=False, summary=summary, at_once=True),
@@ -142,12 +149,31 @@ class Alerting:
         for alert in self._state.alerts_of(context.version):
             if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
-                ended, transition = end(alert, context.now, self._policy, summary)
-                self.keep(
-                    (msgspec.structs.replace(ended, held_until=0), transition),
-                    evidence,
-                    context.now,
-                )
+                self._end_for_good(alert, evidence, context, summary)
+
+    def end_other(self, context: AlertContext, before: JudgingPolicy) -> None:
+        """End the alerts of a version that another policy raised: those of rules that this policy
+        does not have, or has with other limits. Without a cooldown: by its own limits it may raise
+        them at once.
+        """
+        for alert in self._state.alerts_of(context.version):
+            name, column = alert.rule, alert.feature
+            if not is_judged(name, column, self._policy):
+                why = "the policy changed: it has no such rule any more"
+            elif limits_of(name, column, self._policy) != limits_of(name, column, before):
+                why = "the policy changed: its limits are others now"
+            else:
+                continue
+            evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
+            self._end_for_good(alert, evidence, context, why)
+
+    def _end_for_good(
+        self, alert: AlertState, evidence: AlertEvidence, context: AlertContext, summary: str
+    ) -> None:
+        """End an alert without a cooldown."""
+        ended, transition = end(alert, context.now, self._policy, summary)
+        moved = msgspec.structs.replace(ended, held_until=0), transition
+        self.keep(moved, evidence, context.now)
 
     def keep(self, moved: Moved, evidence: AlertEvidence, now: int) -> None:
         """Keep an alert that was moved, and collect its transition."""
@@ -208,7 +234,7 @@ class Alerting:
         )
         moved, transition = step(marked, reading, context.now, self._policy)
         if transition is not None:
-            evidence = _explained(evidence, alert, context)
+            evidence = _traced(_explained(evidence, alert, context), alert, context)
         self.keep((moved, transition), evidence, context.now)
 
     def _settle_online(self, alert: AlertState, context: AlertContext) -> None:
@@ -303,17 +329,35 @@ def _explained(evidence: AlertEvidence, alert: AlertState, context: AlertContext
     return msgspec.structs.replace(evidence, broken=broken)
 
 
-def _broken_since(alarm: Alarm, context: AlertContext) -> BrokenValues | None:
-    """Return what is wrong with the values by an online test: the worst of the window's panes and
-    of the open one.
+def _traced(evidence: AlertEvidence, alert: AlertState, context: AlertContext) -> AlertEvidence:
+    """Add traces to the evidence, unless it has some: of predictions with the broken values, else
+    of the slowest in the window.
+    """
+    if evidence.traces:
+        return evidence
+    window, broken = context.judged.window, evidence.broken
+    column = context.judged.evaluation.version.place.get(alert.feature)
+    found: tuple[str, ...] = ()
+    if broken is not None and column is not None:
+        found = traces_of(broken, window.odd(column))
+    return msgspec.structs.replace(evidence, traces=found or window.traces)
+
+
+def _broken_since(
+    alarm: Alarm, context: AlertContext
+) -> tuple[BrokenValues | None, tuple[str, ...]]:
+    """Return what is wrong with the values by an online test, and traces of them: the worst of the
+    window's panes and of the open one.
     """
     version = context.judged.evaluation.version
     column = version.place.get(alarm.column)
     if column is None or rule_of(alarm.detector).kind != "data_quality":
-        return None
+        return None, ()
     odd = context.judged.window.odd(column).then(alarm.odd or OddValues())
     found = broken_since(version.reference.columns[column], alarm, odd)
-    return found and msgspec.structs.replace(found, unit=version.unit(column))
+    if found is None:
+        return None, ()
+    return msgspec.structs.replace(found, unit=version.unit(column)), traces_of(found, odd)
 
 
 def _cells(context: AlertContext, feature: str) -> list[Contribution]:
