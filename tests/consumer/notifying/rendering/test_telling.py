@@ -36,7 +36,7 @@ def test_a_message_says_what_happened_and_what_to_do() -> None:
         ("acknowledged", False, "steel: somebody has seen it (critical)"),
     ],
 )
-def test_a_title_says_what_changed(change: str, is_first: bool, title: str) -> None:
+def test_a_title_says_what_changed(change: str, title: str, *, is_first: bool) -> None:
     """What was never told is new, whatever changed last."""
     assert tell(message(incident(change=change), is_first=is_first)).title == title
 
