@@ -11,8 +11,6 @@ from fastapi import FastAPI
 
 from driftgauge.producer import failures
 from driftgauge.producer.access.control import Access, Guarded, require_declarations
-from driftgauge.producer.access.key_ring import POLL_S as KEYS_POLL_S
-from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import incidents as incident_pages
@@ -54,12 +52,15 @@ from driftgauge.producer.watching.feed import Feed
 from driftgauge.producer.watching.meter import Meter, Metered
 from driftgauge.producer.watching.tracing import Traced
 from driftgauge.producer.watching.watchdog import Watchdog
+from driftgauge.shared.access.key_ring import POLL_S as KEYS_POLL_S
+from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import restore
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import prepare_structs
 
 if TYPE_CHECKING:
     from driftgauge.shared.otel.sdk import Telemetry
@@ -108,6 +109,7 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     telemetry
         What sends traces and metrics to a collector; None if nothing is wanted there.
     """
+    prepare_structs()
     parts = build(settings)
 
     @asynccontextmanager

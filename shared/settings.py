@@ -248,8 +248,8 @@ class Settings(BaseSettings):
 
     # Alerts
     policy_file: Path | None = None
-    """TOML file with the rules and thresholds of each model, read when the worker starts; see
-    docs/alerts.md.
+    """TOML file with the rules and thresholds of each model, and the routes of notifications; a
+    change is taken up without a restart: see docs/policy.md.
     """
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""
@@ -275,6 +275,12 @@ class Settings(BaseSettings):
     """
 
     # The worker, and what Redis keeps
+    worker_host: str = "127.0.0.1"
+    """Address on which a worker tells its metrics and health; one that other machines can reach
+    needs API keys.
+    """
+    worker_port: int = Field(0, ge=0, le=65535)
+    """Port on which a worker tells them, for each worker of a machine another one; 0 is none."""
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import redis
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard.views.timeline import DRAWN, drawn, timeline
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, BrokenValues
 from driftgauge.shared.contract.alerts import cloud_event
