@@ -9,13 +9,13 @@ import jsonschema_rs
 import pytest
 from click.testing import CliRunner
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.schemas import schemas
 from driftgauge.producer.messages.asyncapi import document
 from driftgauge.producer.messages.kinds import KINDS
 from driftgauge.producer.messages.schemas import schema_of
 from driftgauge.producer.messages.streams import STREAMS
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.events import Event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
