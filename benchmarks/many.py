@@ -7,7 +7,8 @@ A monitored-only model is registered N times. Then API and worker start with a p
 process of its own, and are measured: at rest before the first event, while events are posted to one
 model after the other, and at rest again when all have been silent for `--settle` seconds. Threads,
 memory and processor are those that Linux tells of a process; connections are counted by CLIENT
-LIST. At last /metrics is scraped, with a window of 18 features written for each model. The yardstick is the goal: .05 of a core, 64 connections, a second.
+LIST. At last /metrics is scraped, with a window of 18 features written for each model. The
+yardstick is the goal: .05 of a core, 64 connections, a second.
 """
 
 import asyncio
@@ -321,8 +322,8 @@ async def scraped(found: Fleet) -> Scraped:
             beside.append(longest)
             again.append((await timed("/metrics"))[0])
     samples = sum(not line.startswith("#") for line in text.splitlines())
-    medians = [float(np.median(one)) for one in (first, again, used)]
-    return Scraped(*medians, len(text) / 1e6, samples, max(beside))
+    first_s, again_s, cpu_s = (float(np.median(one)) for one in (first, again, used))
+    return Scraped(first_s, again_s, cpu_s, len(text) / 1e6, samples, max(beside))
 
 
 def alerts(client: redis.Redis, models: list[str]) -> int:
@@ -362,9 +363,9 @@ def main(
     print(f"POST to commit: p50 {p50} s, p99 {p99} s of {len(took):,} events; {raised} alerts")
     print(f"The overview: {read:.3f} s, and {again:.3f} s when it was read a moment ago")
     print(
-        f"A scrape: {scrape.first_s:.3f} s ({scrape.cpu_s:.2f} s of a core), {scrape.again_s:.3f} s "
-        f"when it was read a moment ago; {scrape.samples:,} samples, {scrape.size_mb:.1f} MB; "
-        f"/livez beside it took {scrape.beside_s:.3f} s at most"
+        f"A scrape: {scrape.first_s:.3f} s ({scrape.cpu_s:.2f} s of a core), and "
+        f"{scrape.again_s:.3f} s when it was read a moment ago; {scrape.samples:,} samples, "
+        f"{scrape.size_mb:.1f} MB; /livez beside it took {scrape.beside_s:.3f} s at most"
     )
     for row in rows:
         row |= {"scrape s": round(scrape.first_s, 3), "scrape core s": round(scrape.cpu_s, 2)}
