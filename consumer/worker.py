@@ -45,6 +45,7 @@ from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import prepare_structs
 
 if TYPE_CHECKING:
     from driftgauge.shared.otel.sdk import Tracing
@@ -115,6 +116,7 @@ class Worker:
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
+        prepare_structs()
         keys = Keys(self.settings.key_prefix)
         discovered, beaten = -DISCOVERY_S, -self.sharing.beat_s
         self.round_at = time.monotonic()
