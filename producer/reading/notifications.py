@@ -108,7 +108,7 @@ async def routes(client: redis.asyncio.Redis, keys: Keys) -> list[NotificationRo
     names = [name for name in decoded if NAME.fullmatch(name)][:MOST_ROUTES]
     async with client.pipeline(transaction=False) as pipe:
         for name in names:
-            pipe.hmget(keys.route(name), ABOUT, STATUS, FAULT)  # type: ignore[arg-type]  # bytes
+            pipe.hmget(keys.route(name), ABOUT, STATUS, FAULT)
             pipe.xlen(keys.route_dead(name))
         replies = await pipe.execute(raise_on_error=False)
     return [
