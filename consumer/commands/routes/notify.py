@@ -26,7 +26,8 @@ def notify() -> None:
 
 @notify.command()
 @click.argument("route")
-def test(route: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def test(route: str, *, as_json: bool) -> None:
     """Send a message by ROUTE now that says that it is a test.
 
     It is sent from here, not by a worker: this machine needs the route's secrets.
@@ -39,6 +40,9 @@ def test(route: str) -> None:
         known = ", ".join(sorted(routes)) or "none"
         raise BadData(f"The policy file has no route {route!r}; there are: {known}.")
     sent = send_test(routes[route], settings.public_url or "", current_user())
+    if as_json:
+        click.echo(msgspec.json.encode({"route": route, "messages": sent}))
+        return
     click.echo(f"Sent {'a test' if sent == 1 else 'a test and its end'} by {route}.")
 
 

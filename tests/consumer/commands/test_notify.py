@@ -67,7 +67,8 @@ def test_a_test_comes_and_says_that_it_is_one(sink: Sink) -> None:
     """Its event has a type of its own; where an alert would stay, its end follows."""
     assert run("test", "hook").output == "Sent a test by hook.\n"
     assert run("test", "alerts").output == "Sent a test and its end by alerts.\n"
-    hook, *alerts = (json.loads(one.body) for one in sink.received)
+    assert json.loads(run("test", "hook", "--json").output) == {"route": "hook", "messages": 1}
+    hook, *alerts, _ = (json.loads(one.body) for one in sink.received)
     assert hook["type"] == "driftgauge.notification.test"
     assert hook["data"]["headline"].startswith("Test of the route hook by ")
     assert [one[0]["labels"]["alertname"] for one in alerts] == ["DriftgaugeTest"] * 2
