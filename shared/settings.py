@@ -96,6 +96,16 @@ class Settings(BaseSettings):
     events_max_rows: int = Field(10_000, ge=1)
     """Most events in one `POST /events`, and most labels in one `POST /labels`."""
 
+    # Metrics for Prometheus
+    metrics_features: int = Field(200, ge=0, le=10_000)
+    """Most features, over all models, that `/metrics` has series of: the worst. The others are
+    counted.
+    """
+    metrics_segments: int = Field(100, ge=0, le=10_000)
+    """Most segments, over all models, that `/metrics` has series of: the worst. The others are
+    counted.
+    """
+
     # Publishing and predicting
     queue_events: int = Field(100_000, ge=1)
     """Most events that wait in the API's memory for Redis and the spool; beyond it events are

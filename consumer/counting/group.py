@@ -8,9 +8,10 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.consumer.counting.panes.cells import CellMap, latency_cells
+from driftgauge.consumer.counting.panes.cells import CellMap, latency_cells, told_latencies
 from driftgauge.consumer.counting.panes.odd import OddRows
 from driftgauge.consumer.counting.panes.open_pane import OpenBlock
+from driftgauge.consumer.counting.traffic import Told
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Prediction, Source
 
@@ -40,13 +41,14 @@ class Group:
         cells, marks, odd = cell_map.mapped(predictions)
         return cls(version, cell_map, predictions, rows, cells, marks, odd, names, counted)
 
-    def add_to(self, block: OpenBlock, part: slice) -> None:
-        """Add some rows to the counts of a pane."""
+    def add_to(self, block: OpenBlock, part: slice) -> Told:
+        """Add some rows to the counts of a pane; return what they tell beside their values."""
         counted = self.counted[part]
         cells = self.cells[:, part] if counted.all() else self.cells[:, part][:, counted]
         block.cells += np.bincount(cells.ravel(), minlength=self.cell_map.size)
-        latencies = [prediction.latency_ms for prediction in self.predictions[part]]
-        block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
+        latencies = told_latencies(self.predictions[part])
+        latency = np.bincount(latency_cells(latencies), minlength=len(block.latency))
+        block.latency += latency
         block.rows += int(counted.sum())
         block.add_odd(self.odd.values(part, self.counted))
         if self.cell_map.scored is not None:
@@ -55,13 +57,15 @@ class Group:
             )
         if self.cell_map.segments is not None and block.segments is not None:
             self.cell_map.segments.count(cells, block.segments)
-        for source, count in self._sources(part).items():
+        sources = self._sources(part)
+        for source, count in sources.items():
             block.sources[source] = block.sources.get(source, 0) + count
+        return Told(sources, latencies, latency)
 
     def _sources(self, part: slice) -> dict[str, int]:
-        """Count the sources of some rows."""
+        """Count the sources of some rows, in the order in which they came first."""
         names = self.names[part]
-        return {str(name): names.count(name) for name in sorted(set(names))}
+        return {str(name): names.count(name) for name in dict.fromkeys(names)}
 
 
 def segments_of(groups: Sequence[Group], rows: int) -> list[bytes] | None:

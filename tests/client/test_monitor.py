@@ -6,6 +6,7 @@ import enum
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -347,6 +348,40 @@ def test_processes_that_fork(api: FakeApi, tmp_path: Path, spool: bool) -> None:
         publishers.setdefault(one.query["publisher"], set()).update(one.numbers)
     assert sorted(map(len, publishers.values())) == [30, 30, 30, 30, 60]
     assert not spool or not list((tmp_path / "spool").iterdir())
+
+
+FORK_WHILE_IT_READS = """
+import os, sys
+from driftgauge.client import Monitor
+monitor = Monitor(sys.argv[1], "steel")
+monitor.log({"x": 1}, 1)
+sys.stdin.readline()  # the head of the answer is on its way, and its body is not
+if os.fork() == 0:
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_fork_while_an_answer_is_read() -> None:
+    """A process that is forked while the parent's thread reads an answer goes on: no lock of that
+    thread is waited for.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-c", FORK_WHILE_IT_READS, url], cwd=ROOT, stdin=subprocess.PIPE
+        )
+        try:
+            asked, _ = server.accept()
+            with asked:
+                asked.recv(1)
+                asked.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 40\r\n\r\n{")
+                time.sleep(0.3)  # for the thread to come to the body: without it less is tried
+                process.communicate(b"\n", timeout=60)
+            assert process.returncode == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_what_was_refused_is_told_once_a_minute(

@@ -252,10 +252,15 @@ class CellMap:
         return columns
 
 
-def latency_cells(latencies_ms: Sequence[float | None]) -> Ints:
-    """Return the cell of each latency; predictions without one are left out."""
-    values = np.array(latencies_ms, dtype=np.float64)
-    return np.searchsorted(LATENCY_EDGES_MS, values[~np.isnan(values)])
+def told_latencies(predictions: Sequence[Prediction]) -> Floats:
+    """Return the latencies (ms) of predictions; those that tell none are left out."""
+    values = np.array([one.latency_ms for one in predictions], dtype=np.float64)
+    return values[~np.isnan(values)]
+
+
+def latency_cells(latencies_ms: Floats) -> Ints:
+    """Return the cell of each latency."""
+    return np.searchsorted(LATENCY_EDGES_MS, latencies_ms)
 
 
 def _column(values: Sequence[Value], kind: str | None) -> Column:

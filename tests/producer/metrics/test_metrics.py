@@ -1,3 +1,6 @@
+"""/metrics of the API: what it tells of itself and of the pipeline."""
+
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,23 +10,19 @@ import msgspec
 import pytest
 import redis
 import yaml
-from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.http.connections import Connections
-from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.metrics.process import add_requests
+from driftgauge.producer.metrics.scrapes import Found, exposed
+from driftgauge.producer.metrics.table import PROCESS
 from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
-from driftgauge.producer.scoring.scorer import Scorer
-from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import PREDICT, Meter
-from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
-from driftgauge.shared.contract.counters import Counters, LabelCounts
+from driftgauge.shared.contract.counters import Counters, LabelCounts, VersionTraffic
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot_parts import Brief
+from driftgauge.shared.metrics.text import MEDIA_TYPES, Exposition
 from driftgauge.shared.settings import Settings
+from tests.exposition import Metrics, parse, read
 from tests.places import ROOT
 from tests.producer.conftest import GOOD, running, serving, until
 from tests.producer.pipeline import Written
@@ -31,22 +30,6 @@ from tests.producer.pipeline import Written
 pytestmark = pytest.mark.anyio
 
 DEPLOY = ROOT / "deploy" / "prometheus"
-Metrics = dict[str, Metric]
-
-
-def parse(text: str) -> Metrics:
-    """Read an exposition strictly: every family once, with help and type."""
-    families = list(text_string_to_metric_families(text))
-    metrics = {family.name: family for family in families}
-    assert len(metrics) == len(families)
-    assert all(family.documentation and family.type != "unknown" for family in families)
-    return metrics
-
-
-def exposition(collector: Collector) -> str:
-    registry = CollectorRegistry()
-    registry.register(collector)
-    return generate_latest(registry).decode()
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -65,37 +48,24 @@ def _matches(sample: Any, name: str, labels: dict[str, str]) -> bool:
 
 async def scrape(http: httpx.AsyncClient) -> Metrics:
     answer = await http.get("/metrics")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, MEDIA_TYPE)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, MEDIA_TYPES["text"])
     return parse(answer.text)
-
-
-@pytest.mark.parametrize("hostile", ['a"b', "a\\", "a\nb", '"} 1\nforged{x="', "\ud800", "", "é☃"])
-def test_a_hostile_label_value_stays_a_label_value(hostile: str) -> None:
-    """Whatever a name holds, it is read back as that label's value and forges no other sample."""
-    found = PipelineMetrics(up=True, readable=True, blind=[(hostile, "x", True)])
-    metrics = parse(exposition(found))
-    assert len(metrics) == 3
-    (sample,) = metrics["driftgauge_blind"].samples
-    assert sample.labels == {
-        "model": hostile.encode("utf-8", "backslashreplace").decode(),
-        "rule": "x",
-    }
 
 
 def test_values_as_prometheus_reads_them() -> None:
     """Large counts stay exact, floats keep their digits, booleans are 0 and 1."""
     backlog = Backlog(entries=2**53, seconds=0.1)
-    metrics = parse(exposition(PipelineMetrics(up=True, readable=False, models=[state(backlog)])))
+    metrics = read(exposed(Found(up=True, readable=False, models=[state(backlog)]), 9, 9))
     assert value(metrics, "driftgauge_lag_entries") == 2**53
     assert value(metrics, "driftgauge_lag_seconds") == 0.1
     assert value(metrics, "driftgauge_redis_up") == 1
     assert value(metrics, "driftgauge_pipeline_readable") == 0
 
 
-def state(backlog: Backlog) -> ModelState:
+def state(backlog: Backlog, counters: Counters | None = None, **more: Any) -> ModelState:
     partition = PartitionState(
         0,
-        Counters(),
+        counters or Counters(),
         {},
         owned=True,
         offset="0-0",
@@ -104,32 +74,22 @@ def state(backlog: Backlog) -> ModelState:
         judged=None,
         panes_behind=None,
     )
-    return ModelState("plant", 10_000, (partition,), judging_owned=True, firing={})
+    return ModelState("plant", 10_000, (partition,), judging_owned=True, firing={}, **more)
 
 
-def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> None:
-    """Each bucket counts what took at most its bound, under the bound's shortest spelling; sum and
-    count are there, and no further series.
+def test_the_latency_is_a_histogram_of_cumulated_buckets() -> None:
+    """Each bucket counts what took at most its bound, under the spelling that OpenMetrics asks for
+    too, so that no series changes its name with the format; sum and count are there.
     """
     meter = Meter()
     for seconds in (0.001, 0.0011, 0.3, 7.0):
         meter.count({"type": "http", "route": SimpleNamespace(path=PREDICT)}, 200, seconds)
-    histogram = parse(
-        exposition(
-            ProcessMetrics(
-                Publisher(settings, Supervisor()),
-                Refusals(),
-                Refusals(),
-                meter,
-                Scorer(1, 1),
-                Connections(1),
-                Supervisor(),
-            )
-        )
-    )["driftgauge_predict_duration_seconds"]
+    text = Exposition(PROCESS)
+    add_requests(text, meter)
+    histogram = read(text)["driftgauge_predict_duration_seconds"]
     assert histogram.type == "histogram"
     buckets = {s.labels["le"]: s.value for s in histogram.samples if s.name.endswith("_bucket")}
-    assert list(buckets)[-4:] == ["1", "2.5", "5", "+Inf"]
+    assert list(buckets)[-4:] == ["1.0", "2.5", "5.0", "+Inf"]
     assert [buckets[bound] for bound in ("0.001", "0.0025", "0.25", "0.5", "+Inf")] == [
         1,
         2,
@@ -142,6 +102,41 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
         "driftgauge_predict_duration_seconds_count": 4,
         "driftgauge_predict_duration_seconds_sum": pytest.approx(7.3021),
     }
+
+
+def test_the_events_of_a_version_by_source() -> None:
+    """The sources add up to what was counted, also where an earlier release counted a part without
+    them; a version that is not judged any more has no series.
+    """
+    traffic = {
+        "1.0.0": VersionTraffic({"online": 5, "shadow": 2}),
+        "2.0.0": VersionTraffic({"online": 1}),
+    }
+    counters = Counters(events=19, versions={"0.9.0": 8, "1.0.0": 10, "2.0.0": 1}, traffic=traffic)
+    model = state(Backlog(), counters, judged=frozenset({"1.0.0"}), ended=frozenset({"0.9.0"}))
+    metrics = read(exposed(Found(up=True, readable=True, models=[model]), 9, 9))
+    samples = metrics["driftgauge_events_counted"].samples
+    assert {(s.labels["version"], s.labels["source"]): s.value for s in samples} == {
+        ("1.0.0", "online"): 5,
+        ("1.0.0", "shadow"): 2,
+        ("1.0.0", "unknown"): 3,
+        ("2.0.0", "online"): 1,
+    }
+
+
+def test_the_latencies_of_predictions_are_summed_over_partitions() -> None:
+    """A version has one histogram, however many partitions it has."""
+    one = [0] * 5 + [2] + [0] * 11
+    partition = state(
+        Backlog(), Counters(versions={"1.0.0": 2}, traffic={"1.0.0": VersionTraffic({}, one, 9000)})
+    ).partitions[0]
+    model = replace(state(Backlog()), partitions=(partition, replace(partition, partition=1)))
+    metrics = read(exposed(Found(up=True, readable=True, models=[model]), 9, 9))
+    name = "driftgauge_prediction_latency_seconds"
+    assert value(metrics, f"{name}_count", model="plant", version="1.0.0") == 4
+    assert value(metrics, f"{name}_sum") == pytest.approx(0.018)
+    assert value(metrics, f"{name}_bucket", le="0.00291") == 0
+    assert value(metrics, f"{name}_bucket", le="0.00718") == 4
 
 
 @pytest.mark.usefixtures("linear")
@@ -235,6 +230,7 @@ async def test_requests_in_metrics(settings: Settings) -> None:
     assert value(metrics, "driftgauge_http_requests_total", route="/predict", status="422") == 1
     assert value(metrics, "driftgauge_http_requests_total", status="404") == 50
     assert len(metrics["driftgauge_http_requests"].samples) == 3
+    assert metrics["process_resident_memory_bytes"].samples
     assert value(metrics, "driftgauge_predict_duration_seconds_count") == 4
     assert value(metrics, "driftgauge_predict_duration_seconds_bucket", le="+Inf") == 4
     assert value(metrics, "driftgauge_events_published_total") == 3
