@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
@@ -22,16 +22,19 @@ from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
+from driftgauge.consumer.notifying.checking import require
+from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
+from driftgauge.consumer.stages.acting import ACTING, Acting, Carrier
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.reporting import Reports
-from driftgauge.consumer.stages.retraining import Hook, Retraining, hook_of
+from driftgauge.consumer.stages.routes.notifying import Notifying
 from driftgauge.consumer.stages.sharing import Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions, shapes
@@ -43,6 +46,9 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
+
 log = logging.getLogger("driftgauge.worker")
 
 DISCOVERY_S: Final = 1.0
@@ -50,8 +56,10 @@ WRITER_PATIENCE_S: Final = 5.0
 COUNTING: Final = Pool("counting", 4)
 """Counting and judging: they wait for Redis and use the processor in turn."""
 REPORTING: Final = Pool("reporting", 2, daemon=True)
-RETRAINING: Final = Pool("retraining", 8)
+HOOKS: Final = Pool("hooks", 8)
 """Each hook has its thread until it ends."""
+NOTIFYING: Final = Pool("notifying", 4, daemon=True)
+"""Routes send in threads of their own."""
 MODELS_AT_ONCE: Final = 100
 """Models that are added in one round trip, while leases wait."""
 
@@ -63,6 +71,8 @@ class Worker:
     ----------
     settings
         Settings of the deployment.
+    tracing
+        What traces the turns of the stages; None if nothing does.
 
     Raises
     ------
@@ -70,10 +80,12 @@ class Worker:
         If the settings name a detector that does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
+        self._tracing = tracing
         self._policies = policies(settings.policy_file)
+        self._routes = usable_routes(self._policies, settings.policy_file)
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
         self._unshared = Unshared("", settings.lease_ms)
@@ -81,6 +93,8 @@ class Worker:
         self._connection = Connection()
         self._evicts: str | None = None
         self._models: set[str] = set()
+        self._followed: list[str] = []
+        self._notifiers: list[Duty] = []
         self._unreadable: set[str] = set()
         self._shared = 0
         self._roster = Roster()
@@ -201,6 +215,8 @@ class Worker:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
         new = [name for name in model_names(names) if name not in self._models]
+        if not self._notifiers:
+            self._add_routes()
         for start in range(0, len(new), MODELS_AT_ONCE):
             if start:
                 self._leases.keep()  # reading many versions takes longer than a lease
@@ -216,6 +232,10 @@ class Worker:
                         model,
                         keys.versions(model),
                     )
+        if new:
+            self._followed += [name for name in new if name in self._models]
+            for duty in self._notifiers:
+                self._roster.wake(duty)
 
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
         self._models.add(model)
@@ -224,13 +244,20 @@ class Worker:
             self._add(f"counting {model}.{partition}", make, COUNTING)
         self._add(f"judging {model}", partial(self._judging, keys, model, partitions), COUNTING)
         self._proposer.add(model)
-        name = f"retraining {model}"
-        hook = hook_of(self.settings, name)
-        if hook is not None:
-            self._add(name, partial(self._retraining, keys, model, hook), RETRAINING)
+        for kind in ACTING:
+            carrier = kind.carrier(self.settings, model)
+            if carrier is not None:
+                make = partial(self._acting, keys, model, kind, carrier)
+                self._add(f"{kind.name} {model}", make, HOOKS)
         if self.settings.reports_kept:
             make = partial(self._reporting, keys, model, partitions)
             self._add(f"reporting {model}", make, REPORTING, self._unshared)
+
+    def _add_routes(self) -> None:
+        """Add the stages of the routes of notifications."""
+        for name in self._routes:
+            make = partial(self._notifying, name)
+            self._notifiers.append(self._add(f"notifying {name}", make, NOTIFYING))
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -250,9 +277,9 @@ class Worker:
             client, self.settings, model, partitions, policy, keys=keys, readers=readers
         )
 
-    def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
+    def _acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
         client = self._client(keys.incidents(model))
-        sink = Retraining(client, self.settings, model, hook, self.stop)
+        sink = kind(client, self.settings, model, carrier, self.stop)
         return Follower(client, self.settings, keys, model, keys.incidents(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
@@ -261,9 +288,19 @@ class Worker:
         sink = Reports(client, self.settings, model, keys=keys, logs=logs)
         return Follower(client, self.settings, keys, model, keys.snapshots(model), sink)
 
+    def _notifying(self, name: str) -> Stage:
+        return Notifying(
+            name,
+            self._client,
+            self.settings,
+            partial(self._routes.get, name),
+            self._followed,
+            is_cluster=self._nodes.is_cluster,
+        )
+
     def _add(
         self, name: str, make: Callable[[], Stage], pool: Pool, sharing: Sharing | None = None
-    ) -> None:
+    ) -> Duty:
         """Add a stage; without a `sharing` of its own it is shared with the other workers."""
         self._shared += sharing is None
 
@@ -273,8 +310,9 @@ class Worker:
             return stage
 
         mine = sharing or self.sharing
-        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
+        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes, self._tracing)
         self._roster.add(duty, pool)
+        return duty
 
     def _start_waiter(self, name: str) -> threading.Thread:
         reach = NEAR if name == "near" else FAR
@@ -360,3 +398,16 @@ def policies(path: Path | None) -> PolicyFile:
             f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror})."
         ) from error
     return read_policy(text, str(path))
+
+
+def usable_routes(file: PolicyFile, path: Path | None) -> dict[str, Route]:
+    """Return the routes of the policy file by name.
+
+    Raises
+    ------
+    PolicyRefused
+        If one of them cannot be used here: a secret is missing, or a package.
+    """
+    if path is not None and file.routes:
+        require(file.routes, path.read_bytes(), str(path))
+    return {route.name: route for route in file.routes}

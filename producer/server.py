@@ -23,6 +23,7 @@ from driftgauge.producer.http.forwarded import Forwarded
 from driftgauge.producer.http.protocol import BoundedProtocol
 from driftgauge.producer.parts import Parts
 from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.otel.beginning import begin
 from driftgauge.shared.settings import Settings
 
 GRACEFUL_S = 5
@@ -109,7 +110,9 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
     logger.info("The API listens on http://%s:%d (documentation: /docs).", host, settings.port)
     raise_file_limit(settings.max_connections)
     with listener:
-        make_server(create_app(settings)).run(sockets=[listener])
+        make_server(create_app(settings, begin(os.environ, "driftgauge-api"))).run(
+            sockets=[listener]
+        )
 
 
 def check_host(host: str, *, insecure: bool, keys: bool) -> None:

@@ -1,5 +1,6 @@
 """All settings: read once from environment variables (`DRIFTGAUGE_…`), validated, immutable."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -12,6 +13,16 @@ from driftgauge.shared.errors import ConfigurationError
 
 KEYS_FILE: Final = "keys.json"
 """Name of the file of the API keys in the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookSettings:
+    """The settings of a hook: a command or a webhook or none, cooldown in ms, time limit in s."""
+
+    command: tuple[str, ...]
+    webhook: SecretStr | None
+    cooldown_ms: int
+    timeout_s: float
 
 
 class Settings(BaseSettings):
@@ -52,6 +63,10 @@ class Settings(BaseSettings):
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
     with it.
+    """
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")
+    """Address at which people reach the API, with the path of a proxy; notifications link to the
+    page of their incident there.
     """
     default_model: str | None = None
     """Model of a `POST /predict` that names none; needed only if there are several models."""
@@ -193,10 +208,10 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
-    # Retraining and reports
+    # Hooks and reports
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
     """Program and arguments, as a JSON list, that are run without a shell on a critical incident
-    whose action is `retrain`. See docs/simulation.md.
+    whose action is `retrain`. See docs/hooks.md.
     """
     retrain_webhook: SecretStr | None = None
     """http or https address that such an incident is posted to instead of running a command; it is
@@ -206,6 +221,21 @@ class Settings(BaseSettings):
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""
     retrain_timeout_seconds: float = Field(3600, gt=0)
     """Longest time that a retraining may run before it is ended."""
+    rollback_command: Annotated[tuple[str, ...], NoDecode] = ()
+    """Program and arguments, as a JSON list, that are run without a shell on a critical incident
+    whose action is `roll_back`, such as `["driftgauge", "models", "rollback", "--incident", "-"]`.
+    See docs/hooks.md.
+    """
+    rollback_webhook: SecretStr | None = None
+    """http or https address that such an incident is posted to instead of running a command; it is
+    never logged.
+    """
+    rollback_cooldown_hours: float = Field(24, ge=0)
+    """Least time between two starts of a model's rollback, in hours by Redis's clock; what comes
+    within it rolls nothing back.
+    """
+    rollback_timeout_seconds: float = Field(300, gt=0)
+    """Longest time that a rollback may run before it is ended."""
     reports_dir: Path = Path("reports")
     """Folder to which the worker writes the reports, in a folder for each model."""
     reports_kept: int = Field(500, ge=0)
@@ -300,12 +330,12 @@ class Settings(BaseSettings):
             return _json_list(given)
         return tuple(name.strip() for name in given.split(",") if name.strip())
 
-    @field_validator("retrain_command", mode="before")
+    @field_validator("retrain_command", "rollback_command", mode="before")
     @classmethod
     def _arguments(cls, given: object) -> object:
         return _json_list(given) if isinstance(given, str) and given.strip() else given or ()
 
-    @field_validator("retrain_webhook")
+    @field_validator("retrain_webhook", "rollback_webhook")
     @classmethod
     def _address(cls, given: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
         if given is None:
@@ -313,9 +343,26 @@ class Settings(BaseSettings):
         parts = urlsplit(given.get_secret_value())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be an http or https address")
-        if known.data.get("retrain_command"):
-            raise ValueError("cannot go with DRIFTGAUGE_RETRAIN_COMMAND; unset one of the two")
+        command = f"{known.field_name}".replace("webhook", "command")
+        if known.data.get(command):
+            raise ValueError(f"cannot go with DRIFTGAUGE_{command.upper()}; unset one of the two")
         return given
+
+    def hook(self, setting: Literal["retrain", "rollback"]) -> HookSettings:
+        """Return the settings of a hook."""
+        if setting == "retrain":
+            return HookSettings(
+                self.retrain_command,
+                self.retrain_webhook,
+                int(self.retrain_cooldown_hours * 3_600_000),
+                self.retrain_timeout_seconds,
+            )
+        return HookSettings(
+            self.rollback_command,
+            self.rollback_webhook,
+            int(self.rollback_cooldown_hours * 3_600_000),
+            self.rollback_timeout_seconds,
+        )
 
     @property
     def pii_secret(self) -> str | None:

@@ -54,6 +54,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.unpacking",
 }
 SHELL = {
+    "consumer/notifying/checking.py",
     "consumer/notifying/post.py",
     "consumer/notifying/secrets.py",
     "consumer/notifying/targets/",

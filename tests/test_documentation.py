@@ -28,8 +28,10 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SETTING = re.compile(r"(?<!\w)DRIFTGAUGE_[A-Z_]*[A-Z]")
 ROUTE = re.compile(r"`(GET|POST) (/[^`?\s]*)[^`]*`")
 METRIC = re.compile(r"(?<![\w/])driftgauge_[a-z_]*[a-z]")
-HOOK = {"DRIFTGAUGE_RETRAIN_ID", "DRIFTGAUGE_RETRAIN_ATTEMPT"}
-"""What the retraining hook is told by its environment; no settings."""
+HOOK = {
+    f"DRIFTGAUGE_{hook}_{what}" for hook in ("RETRAIN", "ROLLBACK") for what in ("ID", "ATTEMPT")
+}
+"""What a hook is told by its environment; no settings."""
 README_LINES = 130
 
 

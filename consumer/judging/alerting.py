@@ -166,10 +166,18 @@ class Alerting:
         """Return the circumstances by which an action is chosen."""
         seen = self._state.progress.first_seen
         since = seen.get(version, now)
-        previous = any(first < since for first in seen.values())
+        earlier = {name for name, first in seen.items() if first < since}
+        fell = any(
+            alert.version in earlier
+            and alert.state == "firing"
+            and rule_of(alert.rule).kind == "performance"
+            for alert in self._state.alerts.values()
+        )
         days = self._state.days.get(version)
         outdated = days is not None and days.offers_reference
-        return Circumstances(now, self._state.alerts_of(version), since, previous, outdated)
+        return Circumstances(
+            now, self._state.alerts_of(version), since, bool(earlier) and not fell, outdated
+        )
 
     def _alert(
         self, version: str, column: str, rule: str, now: int, segment: str = ""

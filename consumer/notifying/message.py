@@ -28,6 +28,8 @@ class Message(msgspec.Struct, frozen=True):
         Number of the repetition of what was told before; 0 of news.
     silent
         Whether nobody is to be alerted: only what was told is brought up to date, in place.
+    is_first
+        Whether nothing of the incident was told before, whatever its transition is called.
     is_test
         Whether it is a test of the route, by a person, of nothing that happened.
     sent
@@ -42,6 +44,7 @@ class Message(msgspec.Struct, frozen=True):
     others: tuple[Incident, ...] = ()
     repeat: int = 0
     silent: bool = False
+    is_first: bool = False
     is_test: bool = False
     sent: int = 0
 
@@ -51,14 +54,12 @@ class Message(msgspec.Struct, frozen=True):
         return self.repeat > 0 or self.incident.change == "reminder"
 
 
-def key_of(incident: Incident, repeat: int = 0) -> str:
-    """Return the idempotency key of a transition, or of its Nth repetition.
+def key_of(name: str, number: int, repeat: int = 0) -> str:
+    """Return the idempotency key of a transition of an incident, or of its Nth repetition.
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> transition = SimpleNamespace(id="6b3108a1eb9f83ec", number=2)
-    >>> key_of(transition), key_of(transition, repeat=1)
+    >>> key_of("6b3108a1eb9f83ec", 2), key_of("6b3108a1eb9f83ec", 2, repeat=1)
     ('6b3108a1eb9f83ec-2', '6b3108a1eb9f83ec-2-r1')
     """
-    return f"{incident.id}-{incident.number}" + (f"-r{repeat}" if repeat else "")
+    return f"{name}-{number}" + (f"-r{repeat}" if repeat else "")

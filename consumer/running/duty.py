@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import redis
@@ -25,6 +25,10 @@ from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import DriftgaugeError, OwnershipLost
+from driftgauge.shared.otel.steps import NOTHING, Span
+
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -46,6 +50,8 @@ class Duty:
         The worker's part of the stages.
     stop
         The worker's stop event.
+    tracing
+        What traces the turns; None if nothing does.
 
     Attributes
     ----------
@@ -75,6 +81,7 @@ class Duty:
         stop: threading.Event,
         connection: Connection,
         nodes: Nodes,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self.name = name
         self.sharing = sharing
@@ -93,6 +100,7 @@ class Duty:
         self._stop = stop
         self._connection = connection
         self._nodes = nodes
+        self._tracing = tracing
         self._away, self._faults = Backoff(*BACKOFF_S), Backoff(*Stage.retry_s)
         self._loaded = False
         self._server = Server()
@@ -143,6 +151,9 @@ class Duty:
         """
         return nullcontext() if self._nodes.is_cluster else one_server(self._server)
 
+    def _traced(self) -> AbstractContextManager[Span | None]:
+        return NOTHING if self._tracing is None else self._tracing.turn(self.name)
+
     def _spell(self, stage: Stage, over: Callable[[], bool]) -> None:
         if not self.owned and not self._take(stage):
             return
@@ -177,7 +188,8 @@ class Duty:
             log.info("%s: owned", self.name)
         more = not self._stop.is_set()
         while more:
-            more = stage.turn()
+            with self._traced():
+                more = stage.turn()
             self._told = ""
             self._faults.reset()
             self._note_recovery(stage)

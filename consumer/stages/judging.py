@@ -36,6 +36,7 @@ from driftgauge.shared.contract.pane import NO_PANE, NewReference, Pane, PaneEnt
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.metrics.figures import Figures
+from driftgauge.shared.otel.steps import ADVANCE, COMMIT, READ, step
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.unpacking import UNREADABLE
@@ -182,7 +183,8 @@ class JudgingStage(Stage):
 
     def turn(self) -> bool:
         self._learn_changes()
-        found = self._read(self.positions)
+        with step(READ):
+            found = self._read(self.positions)
         asked = [
             (entry_id.decode(), _field(fields, commands.FIELD))
             for stream, part in found
@@ -262,7 +264,8 @@ class JudgingStage(Stage):
             )
         except BadData as error:  # the entry is to blame, so it is set aside after some attempts
             raise ValueError(str(error)) from error
-        outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
+        with step(ADVANCE):
+            outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
 
@@ -271,7 +274,8 @@ class JudgingStage(Stage):
             for letter, reason in dead:
                 self._queue_dead(pipe, letter, reason)
 
-        self.checkpoint.commit(self._state.pack_changed(), queue)
+        with step(COMMIT):
+            self.checkpoint.commit(self._state.pack_changed(), queue)
         self._clock.reset()
         self._pace.took(len(entries), time.monotonic() - begun)
 

@@ -19,6 +19,7 @@ MADE: Final[Mapping[str, Callable[[], str]]] = {
     "metrics of the pipeline": metrics.pipeline,
     "metrics of the windows": metrics.windows,
     "metrics of a worker": metrics.worker,
+    "metrics of any process": metrics.usage,
     "event types": structs.event_types,
     "event data": structs.event_data,
     "snapshot": structs.snapshot,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from docs.making.prose import meant, plain, table
 from driftgauge.consumer.metrics.table import WORKER
 from driftgauge.producer.metrics.table import PIPELINE, PROCESS, WINDOWS
+from driftgauge.shared.local.usage import USAGE
 from driftgauge.shared.metrics.definition import Definition
 
 
@@ -26,6 +27,11 @@ def windows() -> str:
 def worker() -> str:
     """Write the table of the metrics of a worker."""
     return _written(WORKER.values())
+
+
+def usage() -> str:
+    """Write the table of what every process tells of itself."""
+    return _written(USAGE.values())
 
 
 def _written(metrics: Iterable[Definition]) -> str:

@@ -10,9 +10,9 @@ from driftgauge.producer.metrics.table import PROCESS
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
+from driftgauge.shared.local.usage import USAGE, add_usage
 from driftgauge.shared.metrics.definition import Definition
 from driftgauge.shared.metrics.text import Exposition, labels
-from driftgauge.shared.usage import USAGE, add_usage
 
 TOLD: Final[Mapping[str, Definition]] = {**PROCESS, **USAGE}
 

@@ -6,10 +6,10 @@ models takes some tenths of a second, for which predictions must not wait.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from time import monotonic, thread_time
 from typing import Any, Final
 
 import msgspec
@@ -85,21 +85,21 @@ class Scrapes:
         """Return all metrics: the process's own as of now, the pipeline's as of a moment ago."""
         own = of_process(self._parts)
         async with self._reading:
-            if time.monotonic() >= self._until:
+            if monotonic() >= self._until:
                 await self._renew()
             pipeline = self._text
         return await asyncio.to_thread(_joined, own, pipeline, form)
 
     async def _renew(self) -> None:
-        begun_s = time.thread_time()
+        begun_s = thread_time()
         found = await self._found()
         settings = self._parts.settings
-        read_s = time.thread_time() - begun_s
+        read_s = thread_time() - begun_s
         self._text, made_s = await asyncio.to_thread(
             _made, found, settings.metrics_features, settings.metrics_segments
         )
         pause_s = max(FRESH_S, PAUSE_PER_COST * (read_s + made_s))
-        self._until = time.monotonic() + pause_s
+        self._until = monotonic() + pause_s
 
     async def _found(self) -> Found:
         """Read the pipeline; a failure is a metric too."""
@@ -176,10 +176,10 @@ def _incidents(packed: Any) -> Counter[tuple[str, str]]:
 
 def _made(found: Found, most_features: int, most_segments: int) -> tuple[Exposition, float]:
     """Write what was found; return the processor's time (s) that it took too."""
-    begun_s = time.thread_time()
+    begun_s = thread_time()
     text = exposed(found, most_features, most_segments)
     text.seal()
-    return text, time.thread_time() - begun_s
+    return text, thread_time() - begun_s
 
 
 def exposed(found: Found, most_features: int, most_segments: int) -> Exposition:

@@ -22,6 +22,7 @@ MOST_METRICS: Final = 20
 """Most metrics of a version that are shown, the judged ones first: a classifier has some for each
 class."""
 Part = TypeVar("Part", "FeatureFigures", "SegmentFigures")
+Named = TypeVar("Named", "FeatureFigures", "MetricFigures", "SegmentFigures")
 
 
 class FeatureFigures(msgspec.Struct, frozen=True, array_like=True):
@@ -88,7 +89,7 @@ class MetricFigures(msgspec.Struct, frozen=True, array_like=True):
             for one in reports
             if one.value is not None
         ]
-        return found[:MOST_METRICS]
+        return once(found)[:MOST_METRICS]
 
 
 class PerformanceFigures(msgspec.Struct, frozen=True, array_like=True):
@@ -197,7 +198,7 @@ class Figures(msgspec.Struct, frozen=True):
         performance = snapshot.performance
         target = None if performance is None else performance.target
         columns = [*snapshot.features, *filter(None, (snapshot.prediction, target))]
-        features = [FeatureFigures.of(one) for one in columns]
+        features = once([FeatureFigures.of(one) for one in columns])
         segments = _segments(snapshot.segments)
         return cls(
             snapshot.version,
@@ -224,6 +225,16 @@ def worst_of(parts: Sequence[Part], most: int) -> list[Part]:
     return sorted(parts, key=lambda one: one.urgency)[:most]
 
 
+def once(parts: Iterable[Named]) -> list[Named]:
+    """Return the first part of each name: a scrape may not have the same series twice, and a
+    feature may be called `label`.
+    """
+    found: dict[str, Named] = {}
+    for one in parts:
+        found.setdefault(one.name, one)
+    return list(found.values())
+
+
 def _segments(found: Segments | None) -> list[SegmentFigures]:
     features = [] if found is None else found.features
-    return [SegmentFigures.of(one) for feature in features for one in feature.segments]
+    return once([SegmentFigures.of(one) for feature in features for one in feature.segments])

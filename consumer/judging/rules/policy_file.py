@@ -9,6 +9,10 @@ policy = "classic"
 metric = "wasserstein"
 feature = "temperature"
 warning = 2.5
+
+[[routes]]                     # whom to tell: see consumer/notifying/routes.py
+name = "on-call"
+target = { type = "webhook", url_env = "ON_CALL_URL" }
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +23,8 @@ import msgspec
 
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.metrics import MODEL_METRICS, column_metrics
+from driftgauge.consumer.notifying import routes
+from driftgauge.consumer.notifying.routes import Route
 from driftgauge.shared.errors import PolicyRefused
 from driftgauge.shared.policies.lines import Place, TomlFault, converted, line_of, parsed
 
@@ -71,6 +77,7 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     default: ModelPolicy = ModelPolicy()
     models: dict[str, ModelPolicy] = {}
+    routes: tuple[Route, ...] = ()
 
     def of(self, model: str) -> ModelPolicy:
         """Return what is said of a model, by its own table or by the default."""
@@ -109,14 +116,19 @@ def _read(text: bytes) -> PolicyFile:
     tables = parsed(text)
     default = converted(text, tables.pop("default", {}), ("default",), ModelPolicy)
     named = converted(text, tables.pop("models", {}), ("models",), dict[str, Any])
+    found = converted(text, tables.pop("routes", []), ("routes",), tuple[Route, ...])
     for name in tables:
-        known = "[default], [models.NAME]"
+        known = "[default], [models.NAME], [[routes]]"
         raise TomlFault(line_of(text, (name,)), f"no table is named {name!r} (there are: {known})")
     models = {
         model: converted(text, found, ("models", model), ModelPolicy)
         for model, found in named.items()
     }
-    file = PolicyFile(default, models)
+    file = PolicyFile(default, models, found)
+    for place, fault in routes.faults(found):
+        number = int(place[1])
+        named_so = f" {found[number].name!r}" if number < len(found) else ""
+        raise TomlFault(line_of(text, place), f"the route{named_so} {fault}")
     for place, fault in _faults(file):
         table = "default" if place[0] == "default" else f"models.{place[1]}"
         raise TomlFault(line_of(text, place), f"[{table}] {fault}")

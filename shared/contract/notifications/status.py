@@ -2,8 +2,10 @@
 (`Keys.route`), read by the API, its watchdog and `driftgauge notify list`. Pure.
 
 `Keys.routes` is the set of the names. The hash `Keys.route(name)` has the fields ABOUT, written by
-each worker that has the route, and STATUS, written with each commit. `Keys.route_dead(name)` is the
-stream of dead letters: `key`, `model`, `reason`, and `e`, the incident's CloudEvents JSON.
+the worker that takes the route up, and STATUS, written with each commit. What the stage itself
+fails on, such as a secret that is gone, stands in the field FIELD of fault.py beside them.
+`Keys.route_dead(name)` is the stream of dead letters: `key`, `model`, `reason`, and `e`, the
+incident's CloudEvents JSON.
 """
 
 from typing import Final

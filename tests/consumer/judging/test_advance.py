@@ -479,6 +479,20 @@ def test_a_superseded_version_resolves_within_hours() -> None:
     assert not judge(made.entries).open
 
 
+def test_a_version_that_is_no_longer_judged_is_named() -> None:
+    """So that its metrics end: when it is retired, whatever the steps, and not while it is judged;
+    if it comes back, it is judged again.
+    """
+    made = stream().panes(12)
+    assert not judge(made.entries).ended
+    made.panes(10, version="2.0.0", seconds=60).panes(1, version="2.0.0", seconds=3600)
+    every = range(len(made.entries))
+    assert judge(made.entries).ended == judge(made.entries, cuts=every).ended == {"1.0.0"}
+    made.panes(1)
+    assert not judge(made.entries).ended
+    assert not judge(made.entries, cuts=range(len(made.entries))).ended
+
+
 def test_a_canary_is_not_superseded() -> None:
     """A version that has few events, but has some, keeps its alerts: two versions may run side by
     side.

@@ -1,4 +1,4 @@
-"""The webhook of a retraining, posted to a real server."""
+"""The webhook of a hook, posted to a real server."""
 
 import threading
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from driftgauge.consumer.judging.incidents.retraining import Run
-from driftgauge.consumer.retraining import webhook
+from driftgauge.consumer.hooks import webhook
+from driftgauge.consumer.judging.incidents.hooks import Run
 
 RUN = Run("the-id", '{"id": "the-id"}', 0)
 
@@ -50,7 +50,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "PAUSES_S", (0.01, 0.01))
 
 
-def test_a_webhook_gets_the_alert_as_a_cloud_event() -> None:
+def test_a_webhook_gets_the_incident_as_a_cloud_event() -> None:
     """The body is the event, the header names it."""
     with receiver(202) as (address, posted):
         outcome = webhook.post(address, RUN, 10, threading.Event())

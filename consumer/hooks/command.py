@@ -1,4 +1,4 @@
-"""Retraining by a command, which gets the incident on its standard input; its output is logged and
+"""A hook that is a command, which gets the incident on its standard input; its output is logged and
 its time limited.
 """
 
@@ -15,11 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from driftgauge.consumer.judging.incidents.retraining import Run, RunResult
-from driftgauge.consumer.retraining import leash
+from driftgauge.consumer.hooks import leash
+from driftgauge.consumer.judging.incidents.hooks import Hook, Run, RunResult
 from driftgauge.shared.settings import Settings
-
-log = logging.getLogger("driftgauge.retraining")
 
 LINE_BYTES: Final = 2000
 """Most bytes of a logged line; longer lines are split."""
@@ -48,21 +46,28 @@ PATIENCE_S: Final = 10.0
 
 
 def run_command(
-    command: Sequence[str], name: str, run: Run, timeout_s: float, cancelled: threading.Event
+    hook: Hook,
+    command: Sequence[str],
+    model: str,
+    run: Run,
+    timeout_s: float,
+    cancelled: threading.Event,
 ) -> RunResult:
     """Run a command to its end, to its time limit, or until cancelled.
 
     Parameters
     ----------
+    hook
+        The hook, for the log.
     command
         Program and arguments; no shell is involved.
-    name
-        Name of the stage, for the log.
     run
         The run: its event is the standard input, its id and attempt are in the environment
-        variables DRIFTGAUGE_RETRAIN_ID and DRIFTGAUGE_RETRAIN_ATTEMPT.
+        variables DRIFTGAUGE_RETRAIN_ID and DRIFTGAUGE_RETRAIN_ATTEMPT, or of a rollback in
+        DRIFTGAUGE_ROLLBACK_ID and DRIFTGAUGE_ROLLBACK_ATTEMPT.
     """
-    known = {"DRIFTGAUGE_RETRAIN_ID": run.id, "DRIFTGAUGE_RETRAIN_ATTEMPT": str(run.attempt)}
+    ours = f"{OURS}{hook.setting.upper()}"
+    known = {f"{ours}_ID": run.id, f"{ours}_ATTEMPT": str(run.attempt)}
     with tempfile.TemporaryFile() as event:
         event.write(run.event.encode())
         event.seek(0)
@@ -75,7 +80,7 @@ def run_command(
             env=inherited() | known,
         )
     assert process.stdout is not None  # noqa: S101  it is a pipe
-    reader = threading.Thread(target=_log_lines, args=(process.stdout, name), daemon=True)
+    reader = threading.Thread(target=_log_lines, args=(process.stdout, hook, model), daemon=True)
     reader.start()
     outcome = _await(process, timeout_s, cancelled)
     reader.join(PATIENCE_S)  # a process that the command left behind may hold its output open
@@ -123,7 +128,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _log_lines(output: IO[bytes], name: str) -> None:
+def _log_lines(output: IO[bytes], hook: Hook, model: str) -> None:
+    log, name = logging.getLogger(f"driftgauge.{hook.name}"), f"{hook.name} {model}"
     with output:
         for number, line in enumerate(iter(lambda: output.readline(LINE_BYTES), b"")):
             if number < LINES:

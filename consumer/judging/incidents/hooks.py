@@ -1,19 +1,24 @@
-"""Decides when to retrain. Pure: incident transitions and the time in, the next state out.
+"""Decides when a hook runs. Pure: incident transitions and the time in, the next state out.
 
-An incident whose action is `retrain` leads to one run that succeeds, however many of its alerts
+An incident that asks for a hook's action leads to one run that succeeds, however many of its alerts
 fire and whatever is written of it afterwards. A run is written down before it starts and after it
 ended. So whoever finds a run that started and did not end starts it again, under the same id: a run
 is never lost by a crash, and is repeated only by one. Between two runs lies the cooldown, measured
-from start to start. An incident that comes within it, or whose run failed, waits: it starts a run
-after the cooldown if it still asks for one. One run serves all incidents that wait, since it trains
-on the same rows.
+from start to start.
+
+An incident that comes within the cooldown, or whose run failed, waits for a retraining: it starts a
+run after the cooldown if it still asks for one. One run serves all incidents that wait, since it
+trains on the same rows. Nothing waits for a rollback, which is right for what is in production now
+and may be wrong for what is there a day later: only news of the incident that come after the
+cooldown, and still ask for one, start it.
 """
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import msgspec
 
-from driftgauge.shared.contract.alert import CloudEvent
+from driftgauge.shared.contract.alert import Action, CloudEvent
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -21,6 +26,44 @@ MAX_ATTEMPTS: Final = 3
 """Most attempts of one run, in case the run itself crashes the worker."""
 REMEMBERED: Final = 100
 """Most incidents that wait, and most whose run succeeded, that are remembered; the latest are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """What an incident can start.
+
+    Parameters
+    ----------
+    name
+        Name of its stage and of its keys in Redis.
+    setting
+        Begin of the names of its settings, such as `retrain` of `retrain_command`.
+    action
+        The action of the incidents that ask for it.
+    waits
+        Whether an incident that cannot start it at once does so after the cooldown.
+    """
+
+    name: str
+    setting: Literal["retrain", "rollback"]
+    action: Action
+    waits: bool
+
+    def asked_by(self, incident: Incident) -> bool:
+        """Return whether a transition of an incident asks for it: it is open, critical and mended
+        by it, and not silenced.
+        """
+        return (
+            incident.state == "open"
+            and incident.severity == "critical"
+            and incident.action == self.action
+            and not incident.muted
+        )
+
+
+RETRAINING: Final = Hook("retraining", "retrain", "retrain", waits=True)
+ROLLBACK: Final = Hook("rollback", "rollback", "roll_back", waits=False)
+HOOKS: Final = (RETRAINING, ROLLBACK)
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -62,8 +105,8 @@ class Ended(msgspec.Struct, frozen=True):
     outcome: RunResult
 
 
-class RetrainingState(msgspec.Struct, frozen=True):
-    """State of a model's retraining.
+class HookState(msgspec.Struct, frozen=True):
+    """State of a hook of a model.
 
     Parameters
     ----------
@@ -74,8 +117,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
     passed_over
         Incidents that came within a cooldown.
     asking
-        Incidents that ask for a run that has not succeeded, by id, as CloudEvents JSON. They
-        start a run after the cooldown unless they cease to ask for it.
+        Incidents that ask for a run that has not succeeded, by id, as CloudEvents JSON.
     served
         Ids of the latest incidents whose run succeeded.
     """
@@ -89,8 +131,8 @@ class RetrainingState(msgspec.Struct, frozen=True):
     asking: dict[str, str] = {}
     served: tuple[str, ...] = ()
 
-    def read(self, event: bytes, now: int, cooldown_ms: int) -> "RetrainingState":
-        """Process the next transition of an incident, which starts a run if it asks for retraining.
+    def read(self, hook: Hook, event: bytes, now: int, cooldown_ms: int) -> "HookState":
+        """Process the next transition of an incident, which starts a run if it asks for the hook.
 
         Parameters
         ----------
@@ -101,7 +143,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
 
         Examples
         --------
-        >>> RetrainingState().read(b"no incident", now=0, cooldown_ms=1000) == RetrainingState()
+        >>> HookState().read(RETRAINING, b"no incident", now=0, cooldown_ms=1000) == HookState()
         True
         """
         try:
@@ -111,17 +153,17 @@ class RetrainingState(msgspec.Struct, frozen=True):
             return self
         known = incident.id in self.asking
         others = {name: one for name, one in self.asking.items() if name != incident.id}
-        if not asks_for_it(incident):
+        if not hook.asked_by(incident):
             return msgspec.structs.replace(self, asking=others) if known else self
         if incident.id in self.served:
             return self
         waiting = dict([*others.items(), (incident.id, event.decode())][-REMEMBERED:])
-        if not known and not self._is_cooling(now, cooldown_ms):
+        if not (known and hook.waits) and not self._is_cooling(now, cooldown_ms):
             return self._started(envelope.id, waiting, now)
         passed_over = self.passed_over + (not known)
         return msgspec.structs.replace(self, asking=waiting, passed_over=passed_over)
 
-    def due(self, now: int, cooldown_ms: int) -> "RetrainingState":
+    def due(self, hook: Hook, now: int, cooldown_ms: int) -> "HookState":
         """Start a run for the incidents that wait, if the cooldown is over; its id says that it is
         another one.
 
@@ -130,18 +172,17 @@ class RetrainingState(msgspec.Struct, frozen=True):
         now
             Time in ms, by Redis's clock.
         """
-        if not self.waits or self._is_cooling(now, cooldown_ms):
+        if not self.waits_for(hook) or self._is_cooling(now, cooldown_ms):
             return self
         latest = list(self.asking.values())[-1]
         name = msgspec.json.decode(latest, type=CloudEvent).id
         return self._started(f"{name}-{self.runs + 1}", self.asking, now)
 
-    @property
-    def waits(self) -> bool:
-        """Whether an incident waits for the end of the cooldown."""
-        return bool(self.asking) and self.running is None
+    def waits_for(self, hook: Hook) -> bool:
+        """Return whether an incident waits for the end of the cooldown."""
+        return hook.waits and bool(self.asking) and self.running is None
 
-    def _started(self, name: str, asking: dict[str, str], now: int) -> "RetrainingState":
+    def _started(self, name: str, asking: dict[str, str], now: int) -> "HookState":
         """Start a run for the incidents that ask for one, in the words of the latest."""
         run = Run(name, list(asking.values())[-1], now)
         return msgspec.structs.replace(self, last_started=now, running=run, asking=asking)
@@ -149,7 +190,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
     def _is_cooling(self, now: int, cooldown_ms: int) -> bool:
         return self.last_started is not None and now - self.last_started < cooldown_ms
 
-    def again(self) -> "RetrainingState":
+    def again(self) -> "HookState":
         """Begin another attempt of the run that did not end."""
         assert self.running is not None  # noqa: S101  the caller found one
         run = msgspec.structs.replace(self.running, attempt=self.running.attempt + 1)
@@ -160,7 +201,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
         """Whether the unfinished run has had all its attempts."""
         return self.running is not None and self.running.attempt >= MAX_ATTEMPTS
 
-    def end(self, outcome: RunResult, now: int) -> "RetrainingState":
+    def end(self, outcome: RunResult, now: int) -> "HookState":
         """Record how the run ended."""
         run = self.running
         assert run is not None  # noqa: S101  it was carried out
@@ -175,15 +216,3 @@ class RetrainingState(msgspec.Struct, frozen=True):
             asking={} if outcome.ok else self.asking,
             served=(*self.served, *served)[-REMEMBERED:],
         )
-
-
-def asks_for_it(incident: Incident) -> bool:
-    """Return whether a transition of an incident asks for a retraining: it is open, critical and
-    mended by one, and not silenced.
-    """
-    return (
-        incident.state == "open"
-        and incident.severity == "critical"
-        and incident.action == "retrain"
-        and not incident.muted
-    )

@@ -1,4 +1,4 @@
-"""The retraining hook: real workers, real commands, one run per cooldown."""
+"""The hooks: real workers, real commands, one run per cooldown."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.incidents.retraining import RetrainingState
+from driftgauge.consumer.judging.incidents.hooks import RETRAINING, ROLLBACK, Hook, HookState
 from driftgauge.shared.contract.keys import Keys
-from tests.consumer.retraining.builders import incident_event
+from tests.consumer.hooks.builders import incident_event
 from tests.integration.plant import (
     MODEL,
     end,
@@ -25,30 +25,30 @@ from tests.integration.plant import (
 
 CODE = """
 import json, os, pathlib, sys, time
-event, attempt = json.load(sys.stdin), os.environ["DRIFTGAUGE_RETRAIN_ATTEMPT"]
+event, hook = json.load(sys.stdin), sys.argv[2].upper()
+attempt = os.environ[f"DRIFTGAUGE_{hook}_ATTEMPT"]
 line = json.dumps({"id": event["id"], "attempt": attempt, "pid": os.getpid()})
 with open(sys.argv[1], "a") as log: log.write(line + "\\n")
-while attempt == "1" and len(sys.argv) > 2: time.sleep(0.02)
+while attempt == "1" and len(sys.argv) > 3: time.sleep(0.02)
 """
 
 
-def hooked(url: str, keys: Keys, log: Path, *more: str, **settings: Any) -> dict[str, Any]:
-    return settings_of(
-        url, keys, retrain_command=(sys.executable, "-c", CODE, str(log), *more), **settings
-    )
+def hooked(url: str, keys: Keys, log: Path, *more: str, hook: Hook = RETRAINING) -> dict[str, Any]:
+    command = (sys.executable, "-c", CODE, str(log), hook.setting, *more)
+    return settings_of(url, keys, **{f"{hook.setting}_command": command})
 
 
 def runs(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def state(client: redis.Redis, keys: Keys) -> RetrainingState | None:
-    packed = client.hget(keys.follower(MODEL, "retraining"), "state")
-    return msgspec.json.decode(packed, type=RetrainingState) if packed else None  # type: ignore[arg-type]
+def state(client: redis.Redis, keys: Keys, hook: Hook = RETRAINING) -> HookState | None:
+    packed = client.hget(keys.follower(MODEL, hook.name), "state")
+    return msgspec.json.decode(packed, type=HookState) if packed else None  # type: ignore[arg-type]
 
 
-def offset(client: redis.Redis, keys: Keys) -> bytes | None:
-    return client.hget(keys.follower(MODEL, "retraining"), "offset")  # type: ignore[return-value]
+def offset(client: redis.Redis, keys: Keys, hook: Hook = RETRAINING) -> bytes | None:
+    return client.hget(keys.follower(MODEL, hook.name), "offset")  # type: ignore[return-value]
 
 
 def test_several_workers_run_one_command_for_several_incidents(
@@ -86,21 +86,23 @@ def test_a_run_that_was_cut_off_is_run_again_and_never_beside_itself(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:
     """kill -9 of the worker ends its command too; the next owner runs it once more, under the same
-    id.
+    id: a rollback, as a retraining.
     """
     log = tmp_path / "log"
     publish(client, keys)
-    settings = hooked(redis_url, keys, log, "first attempt never ends")
+    settings = hooked(redis_url, keys, log, "first attempt never ends", hook=ROLLBACK)
     doomed = worker_process(settings, tmp_path / "worker.log")
     try:
-        wait_for(lambda: offset(client, keys), "the hook's first look")
-        client.xadd(keys.incidents(MODEL), {"e": incident_event(1)})
+        wait_for(lambda: offset(client, keys, ROLLBACK), "the hook's first look")
+        client.xadd(keys.incidents(MODEL), {"e": incident_event(1, action="roll_back")})
         wait_for(lambda: runs(log), "the first attempt")
     finally:
         end(doomed, signal.SIGKILL)
     wait_for(lambda: not _alive(runs(log)[0]["pid"]), "the end of the command")
     with worker_thread(settings):
-        wait_for(lambda: (found := state(client, keys)) and found.latest, "the second attempt")
+        wait_for(
+            lambda: (found := state(client, keys, ROLLBACK)) and found.latest, "the second attempt"
+        )
     first, second = runs(log)
     assert (first["id"], first["attempt"], second["attempt"]) == (second["id"], "1", "2")
 

@@ -1,4 +1,4 @@
-"""Retraining by a webhook: a POST of the incident as CloudEvents JSON. The address is a secret and
+"""A hook that is a webhook: a POST of the incident as CloudEvents JSON. The address is a secret and
 never logged.
 """
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from driftgauge.consumer.judging.incidents.retraining import Run, RunResult
+from driftgauge.consumer.judging.incidents.hooks import Run, RunResult
 
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)
