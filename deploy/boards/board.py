@@ -41,7 +41,6 @@ class Choice:
             "name": self.name,
             "label": self.name.capitalize(),
             "datasource": DATASOURCE,
-            "definition": asked,
             "query": {"qryType": 1, "query": asked, "refId": "Variable"},
             "refresh": 2,
             "sort": 1,
