@@ -6,7 +6,7 @@ from driftgauge.consumer.notifying.choices import Webhook
 from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.notifying.routing.flight import incident_in
 from driftgauge.shared.contract.incident import Incident
-from tests.consumer.retraining.builders import incident_event
+from tests.consumer.hooks.builders import incident_event
 
 
 def transition(name: str, number: int, change: str = "opened", **more: Any) -> bytes:
