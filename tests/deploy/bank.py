@@ -93,9 +93,9 @@ class Bank:
         self._stack.close()
 
     @property
-    def api(self) -> str:
-        """Address (`host:port`) of the API."""
-        return self.deployment.url.removeprefix("http://")
+    def targets(self) -> dict[str, list[str]]:
+        """Addresses (`host:port`) of API and worker, by the name of the job that scrapes them."""
+        return {"driftgauge": [self.deployment.url.removeprefix("http://")]}
 
     def _registered(self, registry: ModelRegistry, folder: Path) -> Any:
         """Train a model, register it with its training rows, and put it into production."""
@@ -167,13 +167,14 @@ class Bank:
 
     def _send(self, path: str, body: object) -> None:
         answer = self._http.post(f"{self.deployment.url}{path}", params={"model": MODEL}, json=body)
-        assert answer.status_code in {200, 202, 207, 422}, answer.text
+        assert answer.status_code in {200, 202, 207, 422, 503}, answer.text
 
     def refuse(self) -> None:
         """Post events that do not fit the schema."""
         self._send("/events", [{"features": {"income": "much"}, "prediction": 1}] * 10)
 
-    def spoil(self) -> None:
+    @contextmanager
+    def spoiled(self) -> Iterator[None]:
         """Write entries that cannot be read into the log, and one of a publisher whose earlier ones
         are missing.
         """
@@ -184,20 +185,12 @@ class Bank:
         (known, *_) = [fields[b"e"] for _, fields in entries if fields.get(b"t") == b"p"]
         for number in (1, 9):
             self.client.xadd(log, {"t": "p", "p": "other", "s": number, "e": known})
+        yield
 
     @property
     def keys(self) -> Keys:
         """The names of its keys in Redis."""
         return Keys(self.deployment.settings.key_prefix)
-
-    @contextmanager
-    def unreadable(self) -> Iterator[None]:
-        """Let the counts of the model be unreadable; its worker must stand still meanwhile."""
-        key = self.keys.count(MODEL, 0)
-        kept: Any = self.client.hget(key, counters.FIELD)
-        self.client.hset(key, counters.FIELD, "{")
-        yield
-        self.client.hset(key, counters.FIELD, kept)
 
     @contextmanager
     def unplugged(self) -> Iterator[None]:
@@ -211,10 +204,32 @@ class Bank:
         aside.rename(socket)
 
     @contextmanager
-    def stopped(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Let the worker or the API stand still."""
-        process.send_signal(signal.SIGSTOP)
-        try:
+    def without_worker(self) -> Iterator[None]:
+        """Let the worker stand still."""
+        with _still(self.deployment.worker):
             yield
-        finally:
-            process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def unreadable(self) -> Iterator[None]:
+        """Let the counts of the model be unreadable."""
+        key, field = self.keys.count(MODEL, 0), counters.FIELD
+        with _still(self.deployment.worker):
+            kept: Any = self.client.hget(key, field)
+            self.client.hset(key, field, "{")
+            yield
+            self.client.hset(key, field, kept)
+
+    @contextmanager
+    def without_api(self) -> Iterator[None]:
+        """Let the API stand still."""
+        with _still(self.deployment.api):
+            yield
+
+
+@contextmanager
+def _still(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)

@@ -97,7 +97,7 @@ DRIFT: Final = Row(
             ],
             kind="stat",
             width=24,
-            height=3,
+            height=4,
         ),
     ),
 )
