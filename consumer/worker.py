@@ -22,11 +22,13 @@ from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
+from driftgauge.consumer.metrics.standing import Standing
 from driftgauge.consumer.notifying.checking import require
 from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
+from driftgauge.consumer.running.tally import Tally
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
 from driftgauge.consumer.stages.acting import ACTING, Acting, Carrier
 from driftgauge.consumer.stages.counting import CountingStage
@@ -102,16 +104,24 @@ class Worker:
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
         self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
+        self._looked = False
+        self.round_at = time.monotonic()
+
+    def standing(self) -> Standing:
+        """Return how it stands now, for its port."""
+        fault = self._connection.fault
+        return Standing(self._roster.duties, len(self._models), fault, self._looked, self.round_at)
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
         keys = Keys(self.settings.key_prefix)
         discovered, beaten = -DISCOVERY_S, -self.sharing.beat_s
+        self.round_at = time.monotonic()
         self._start_writer("proposing", partial(self._proposer.run, self.stop))
         waiters = [self._start_waiter(name) for name in ("near", "far")]
         try:
             while not self.stop.is_set():
-                now = time.monotonic()
+                now = self.round_at = time.monotonic()
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
                     self._guarded(lambda: self._check_memory(keys))
@@ -220,6 +230,7 @@ class Worker:
         for start in range(0, len(new), MODELS_AT_ONCE):
             if start:
                 self._leases.keep()  # reading many versions takes longer than a lease
+            self.round_at = time.monotonic()
             part = new[start : start + MODELS_AT_ONCE]
             for model, shape in shapes(self._client, keys, part).items():
                 if shape is not None:
@@ -236,28 +247,30 @@ class Worker:
             self._followed += [name for name in new if name in self._models]
             for duty in self._notifiers:
                 self._roster.wake(duty)
+        self._looked = True
 
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
         self._models.add(model)
         for partition in range(partitions):
             make = partial(self._counting, keys, model, partition, partitions)
-            self._add(f"counting {model}.{partition}", make, COUNTING)
-        self._add(f"judging {model}", partial(self._judging, keys, model, partitions), COUNTING)
+            self._add(Tally("counting", model), f"{model}.{partition}", make, COUNTING)
+        make = partial(self._judging, keys, model, partitions)
+        self._add(Tally("judging", model), model, make, COUNTING)
         self._proposer.add(model)
         for kind in ACTING:
             carrier = kind.carrier(self.settings, model)
             if carrier is not None:
                 make = partial(self._acting, keys, model, kind, carrier)
-                self._add(f"{kind.name} {model}", make, HOOKS)
+                self._add(Tally(kind.name, model), model, make, HOOKS)
         if self.settings.reports_kept:
             make = partial(self._reporting, keys, model, partitions)
-            self._add(f"reporting {model}", make, REPORTING, self._unshared)
+            self._add(Tally("reporting", model), model, make, REPORTING, self._unshared)
 
     def _add_routes(self) -> None:
         """Add the stages of the routes of notifications."""
         for name in self._routes:
             make = partial(self._notifying, name)
-            self._notifiers.append(self._add(f"notifying {name}", make, NOTIFYING))
+            self._notifiers.append(self._add(Tally("notifying"), name, make, NOTIFYING))
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -299,9 +312,20 @@ class Worker:
         )
 
     def _add(
-        self, name: str, make: Callable[[], Stage], pool: Pool, sharing: Sharing | None = None
+        self,
+        tally: Tally,
+        subject: str,
+        make: Callable[[], Stage],
+        pool: Pool,
+        sharing: Sharing | None = None,
     ) -> Duty:
-        """Add a stage; without a `sharing` of its own it is shared with the other workers."""
+        """Add a stage; without a `sharing` of its own it is shared with the other workers.
+
+        Parameters
+        ----------
+        subject
+            What the stage works on, such as a partition; with the kind of the stage it is its name.
+        """
         self._shared += sharing is None
 
         def stamped() -> Stage:
@@ -309,8 +333,16 @@ class Worker:
             stage.checkpoint.stamps = self._stamps
             return stage
 
-        mine = sharing or self.sharing
-        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes, self._tracing)
+        duty = Duty(
+            f"{tally.stage} {subject}",
+            stamped,
+            sharing or self.sharing,
+            self.stop,
+            self._connection,
+            self._nodes,
+            self._tracing,
+            tally,
+        )
         self._roster.add(duty, pool)
         return duty
 

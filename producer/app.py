@@ -11,8 +11,6 @@ from fastapi import FastAPI
 
 from driftgauge.producer import failures
 from driftgauge.producer.access.control import Access, Guarded, require_declarations
-from driftgauge.producer.access.key_ring import POLL_S as KEYS_POLL_S
-from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import incidents as incident_pages
@@ -53,6 +51,8 @@ from driftgauge.producer.watching.feed import Feed
 from driftgauge.producer.watching.meter import Meter, Metered
 from driftgauge.producer.watching.tracing import Traced
 from driftgauge.producer.watching.watchdog import Watchdog
+from driftgauge.shared.access.key_ring import POLL_S as KEYS_POLL_S
+from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.opening import registry_of

@@ -259,6 +259,10 @@ class Settings(BaseSettings):
     """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
+    trace_url: str | None = Field(None, pattern=r"^https?://[^\s{}]+\{trace\}[^\s{}]*$")
+    """Address of a trace in your tracing system, with `{trace}` in the place of its id, such as
+    `http://localhost:16686/trace/{trace}`; the pages of alerts link to it. See docs/tracing.md.
+    """
 
     # Labels
     label_wait_hours: float = Field(168, gt=0)
@@ -271,6 +275,12 @@ class Settings(BaseSettings):
     """
 
     # The worker, and what Redis keeps
+    worker_host: str = "127.0.0.1"
+    """Address on which a worker tells its metrics and health; one that other machines can reach
+    needs API keys.
+    """
+    worker_port: int = Field(0, ge=0, le=65535)
+    """Port on which a worker tells them, for each worker of a machine another one; 0 is none."""
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)

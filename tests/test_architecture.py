@@ -50,6 +50,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.extras",
     "driftgauge.shared.losses",
     "driftgauge.shared.moments",
+    "driftgauge.shared.otel.context",
     "driftgauge.shared.steps",
     "driftgauge.shared.unpacking",
 }

@@ -14,6 +14,8 @@ from driftgauge.consumer.counting.panes.open_pane import OpenBlock
 from driftgauge.consumer.counting.traffic import Told
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.contract.pane import Slowest, slowest_of
+from driftgauge.shared.otel.context import trace_of
 
 
 @dataclass(slots=True)
@@ -39,6 +41,9 @@ class Group:
         names = list(map(attrgetter("source"), predictions))
         counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
         cells, marks, odd = cell_map.mapped(predictions)
+        traces = _traces(predictions)
+        if traces is not None:
+            odd = odd.traced(traces, cell_map.missing[cells])
         return cls(version, cell_map, predictions, rows, cells, marks, odd, names, counted)
 
     def add_to(self, block: OpenBlock, part: slice) -> Told:
@@ -51,6 +56,8 @@ class Group:
         block.latency += latency
         block.rows += int(counted.sum())
         block.add_odd(self.odd.values(part, self.counted))
+        if self.odd.traces is not None:
+            block.add_slowest(self._slowest(self.odd.traces, part))
         if self.cell_map.scored is not None:
             block.add_scores(
                 self.cell_map.score_counts(list(compress(self.predictions[part], counted.tolist())))
@@ -62,10 +69,27 @@ class Group:
             block.sources[source] = block.sources.get(source, 0) + count
         return Told(sources, latencies, latency)
 
+    def _slowest(self, traces: Sequence[str | None], part: slice) -> Slowest:
+        """Return the slowest traced predictions of some rows that count."""
+        found = zip(self.predictions[part], traces[part], self.counted[part].tolist(), strict=True)
+        return slowest_of(
+            (one.latency_ms or 0.0, trace)
+            for one, trace, counts in found
+            if counts and trace is not None
+        )
+
     def _sources(self, part: slice) -> dict[str, int]:
         """Count the sources of some rows, in the order in which they came first."""
         names = self.names[part]
         return {str(name): names.count(name) for name in dict.fromkeys(names)}
+
+
+def _traces(predictions: Sequence[Prediction]) -> list[str | None] | None:
+    """Return the trace of each prediction; None if no one has any, as most have not."""
+    found = list(map(attrgetter("trace"), predictions))
+    if not any(found):
+        return None
+    return [None if text is None else trace_of(text) for text in found]
 
 
 def segments_of(groups: Sequence[Group], rows: int) -> list[bytes] | None:

@@ -242,6 +242,7 @@ class _Step:
                 block.scores,
                 block.segments,
                 block.odd,
+                block.slowest,
             )
             window = self._window(version)
             window.add(part)

@@ -295,6 +295,11 @@ class CountingStage(Stage):
         return {self._log: self._offset.decode()}
 
     @property
+    def reached_ms(self) -> int | None:
+        """Entry time (ms) of the last entry that was read."""
+        return EntryId.parse(self._offset).ms
+
+    @property
     def due_at(self) -> float:
         """When the next commit or the next tick is due."""
         return min(self._clock.due_at, self._tick_at)

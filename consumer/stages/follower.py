@@ -171,6 +171,11 @@ class Follower(Stage):
         return {self._stream: self._offset.decode()}
 
     @property
+    def reached_ms(self) -> int | None:
+        """Entry time (ms) of the last entry that was read."""
+        return EntryId.parse(self._offset).ms
+
+    @property
     def due_at(self) -> float:
         """When a sink that waits for a time looks at it again."""
         return self._turned + WAIT_S if self._sink.waits else math.inf

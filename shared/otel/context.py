@@ -1,7 +1,7 @@
 """W3C trace context: what a caller's `traceparent` says, and the short form that an event carries.
 
 A header that breaks a rule of the specification is ignored, as the specification wants it, since no
-request may fail by its trace.
+request may fail by its trace. Pure.
 """
 
 import re
@@ -99,6 +99,18 @@ def carried(text: str) -> Remote | None:
     """
     found = CARRIED.fullmatch(text)
     return None if found is None else Remote(found[1], found[2])
+
+
+def trace_of(text: str) -> str | None:
+    """Return the trace of what an event carries; None if it is none.
+
+    Examples
+    --------
+    >>> trace_of("4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7")
+    '4bf92f3577b34da6a3ce929d0e0e4736'
+    """
+    found = CARRIED.fullmatch(text)
+    return None if found is None else found[1]
 
 
 def _is_state(text: str) -> bool:

@@ -146,6 +146,14 @@ class CellMap:
         return found
 
     @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether a cell holds no value."""
+        found = np.zeros(self.size, dtype=np.bool_)
+        for first, column in zip(self.offsets[:-1].tolist(), self.reference.columns, strict=True):
+            found[first + column.missing] = True
+        return found
+
+    @cached_property
     def ranks(self) -> Floats:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for
         MISSING.

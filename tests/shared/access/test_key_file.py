@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from driftgauge.producer.access.key_file import KeySet, create_key, read_keys, revoke_key
-from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.keys import keys
+from driftgauge.shared.access.key_file import KeySet, create_key, read_keys, revoke_key
+from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.errors import BadData, ConfigurationError
 from driftgauge.shared.settings import Settings
 

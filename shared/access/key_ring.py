@@ -1,4 +1,4 @@
-"""The keys that the API holds in memory: those of the keys file, which is read again each second.
+"""The keys that a process holds in memory: those of the keys file, which is read again each second.
 
 Without a file the API is open, which is allowed on loopback only. Once a process has read a file,
 it never opens again: if the file is deleted no key is valid, and if it is damaged the last keys
@@ -9,12 +9,12 @@ import logging
 import secrets
 from pathlib import Path
 
-from driftgauge.producer.access.key_file import SECRET_BYTES, KeyFile, KeySet, read_keys
+from driftgauge.shared.access.key_file import SECRET_BYTES, KeyFile, KeySet, read_keys
 from driftgauge.shared.errors import ConfigurationError
 
 POLL_S = 1.0
 
-logger = logging.getLogger("driftgauge.producer")
+logger = logging.getLogger("driftgauge.access")
 
 
 class KeyRing:
@@ -66,7 +66,7 @@ class KeyRing:
         if content is not None:
             self.held = KeySet(content)
             self._report("")
-            logger.info("The API needs a key: %d in %s.", len(content.keys), self._path)
+            logger.info("Requests need a key: %d in %s.", len(content.keys), self._path)
         elif self.held is not None:
             self.held = KeySet(KeyFile(secrets.token_hex(SECRET_BYTES)))
             self._report(
