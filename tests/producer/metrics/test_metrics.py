@@ -9,7 +9,6 @@ import httpx
 import msgspec
 import pytest
 import redis
-import yaml
 
 from driftgauge.producer.app import create_app
 from driftgauge.producer.metrics.process import add_requests
@@ -19,17 +18,15 @@ from driftgauge.producer.reading.model_state import Backlog, ModelState, Partiti
 from driftgauge.producer.watching.meter import PREDICT, Meter
 from driftgauge.shared.contract.counters import Counters, LabelCounts, VersionTraffic
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.notifications.status import STATUS, RouteFailure, RouteStatus
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.metrics.text import MEDIA_TYPES, Exposition
 from driftgauge.shared.settings import Settings
 from tests.exposition import Metrics, parse, read
-from tests.places import ROOT
 from tests.producer.conftest import GOOD, running, serving, until
 from tests.producer.pipeline import Written
 
 pytestmark = pytest.mark.anyio
-
-DEPLOY = ROOT / "deploy" / "prometheus"
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -258,29 +255,29 @@ async def test_metrics_without_redis(settings: Settings, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("linear")
-async def test_the_rules_name_metrics_that_exist(
+async def test_the_routes_of_notifications(
     settings: Settings, client: redis.Redis, keys: Keys
 ) -> None:
-    """The deployed examples are sound YAML, and every metric that an alert rule asks for is one
-    that the API gives.
-    """
-    assert yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
-    groups = yaml.safe_load((DEPLOY / "rules.yml").read_text())["groups"]
-    Written(client, keys).count(events=1, versions={"1.0.0": 1})
-    brief = Brief("linear", "1.0.0", 1, "ok", "", 0, {})
-    client.hset(keys.brief("linear"), "1.0.0", msgspec.json.encode(brief))
+    """How many messages each route sent, and whether it fails; what cannot be read is left out."""
+    failure = RouteFailure(since=1, at=2, reason="away")
+    status = RouteStatus(
+        sent=3, retried=2, waiting=1, overdue=1_000, last_sent=5_000, failure=failure
+    )
+    client.sadd(keys.routes, "on-call", "new", "torn")
+    client.hset(keys.route("on-call"), STATUS, msgspec.json.encode(status))
+    client.hset(keys.route("torn"), STATUS, b"{")
     async with serving(settings) as http:
-        families = await scrape(http)
-    known = {sample.name for family in families.values() for sample in family.samples} | {
-        "driftgauge_events_dropped_total"
+        metrics = await scrape(http)
+    sent = metrics["driftgauge_notifications"].samples
+    assert {(one.labels["route"], one.labels["outcome"]): one.value for one in sent} == {
+        ("on-call", "sent"): 3,
+        ("on-call", "refused"): 0,
+        ("on-call", "retried"): 2,
+        **{("new", outcome): 0 for outcome in ("sent", "refused", "retried")},
     }
-    for rule in (rule for group in groups for rule in group["rules"]):
-        asked = {word for word in _words(rule["expr"]) if word.startswith("driftgauge_")}
-        assert asked
-        assert asked <= known, rule["alert"]
-        assert rule["labels"]["severity"] in {"warning", "critical"}
-        assert rule["annotations"]["summary"]
-
-
-def _words(expression: str) -> list[str]:
-    return "".join(char if char.isalnum() or char == "_" else " " for char in expression).split()
+    assert value(metrics, "driftgauge_notifications_waiting", route="on-call") == 1
+    assert value(metrics, "driftgauge_notifications_failing", route="on-call") == 1
+    assert value(metrics, "driftgauge_notifications_failing", route="new") == 0
+    assert value(metrics, "driftgauge_notifications_overdue_seconds", route="on-call") > 1e6
+    success = metrics["driftgauge_notification_success_timestamp_seconds"].samples
+    assert [(one.labels["route"], one.value) for one in success] == [("on-call", 5.0)]
