@@ -89,16 +89,15 @@ MODELS: Final = Row(
     (
         Panel(
             title="Every model",
-            description="How each model stands now. Severity: 0 is well, 1 a warning, 2 critical; "
-            "no number means that nothing can be judged.",
+            description="How each model stands now. Without a severity, nothing can be judged.",
             queries=[
-                Query(SEVERITY, "Severity"),
+                Query(SEVERITY, "Severity", words=SEVERITIES),
                 Query(INCIDENTS, "Open incidents"),
                 Query(FEATURES, "Features off"),
                 Query(TRAFFIC, "Predictions a second", unit="reqps"),
                 Query(AGE, "Oldest not counted", unit="s"),
                 Query(COVERAGE, "With label", unit="percentunit"),
-                Query(BLIND, "Not seen"),
+                Query(BLIND, "Seen", words=("yes", "no"), colours=("green", "red")),
             ],
             kind="table",
             link=("This model in Driftgauge", "/dashboard/models/${__data.fields.model}"),

@@ -39,12 +39,18 @@ class Query:
         Unit of a table's column.
     dashed
         True for what is compared with: a threshold, a baseline, an interval's end.
+    words
+        Words for the values 0, 1, 2 of a table's column.
+    colours
+        Their colours.
     """
 
     expression: str
     legend: str
     unit: str = "short"
     dashed: bool = False
+    words: Sequence[str] = ()
+    colours: Sequence[str] = COLOURS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,9 @@ class Panel:
     limits
         Values from which it is orange, and red; None if no value is bad.
     words
-        Words for the values 0, 1, 2, each in the colour of its place.
+        Words for the values 0, 1, 2.
+    colours
+        Colours of these values, or below and from the limits.
     link
         Title and page of Driftgauge that a value leads to, with labels as Grafana writes them.
     width, height
@@ -76,6 +84,7 @@ class Panel:
     unit: str = "short"
     limits: tuple[float, float] | None = None
     words: Sequence[str] = ()
+    colours: Sequence[str] = COLOURS
     link: tuple[str, str] | None = None
     width: int = 12
     height: int = 8
@@ -122,7 +131,7 @@ class Panel:
             "unit": self.unit,
             "color": {"mode": "thresholds" if self._coloured else "palette-classic"},
             "thresholds": {"mode": "absolute", "steps": self._steps()},
-            "mappings": [_mapping(self.words)] if self.words else [],
+            "mappings": _mappings(self.words, self.colours),
             "custom": self._custom(),
             "noValue": "none",
         }
@@ -149,16 +158,13 @@ class Panel:
         limits = (1, 2) if self.words and self.limits is None else self.limits or ()
         return [
             {"color": colour, "value": value}
-            for colour, value in zip(COLOURS, (None, *limits), strict=False)
+            for colour, value in zip(self.colours, (None, *limits), strict=False)
         ]
 
     def _overrides(self) -> list[JsonObject]:
         if self.kind == "table":
-            return [
-                _override("byName", query.legend, {"unit": query.unit})
-                for query in self.queries
-                if query.unit != self.unit
-            ]
+            columns = ((query.legend, _column(query)) for query in self.queries)
+            return [_override("byName", name, column) for name, column in columns if column]
         return [
             _override("byFrameRefID", name, {"custom.lineStyle": {"dash": [6, 6], "fill": "dash"}})
             for name, query in zip(ascii_uppercase, self.queries, strict=False)
@@ -180,12 +186,21 @@ class Panel:
         ]
 
 
-def _mapping(words: Sequence[str]) -> JsonObject:
+def _mappings(words: Sequence[str], colours: Sequence[str]) -> list[JsonObject]:
     options = {
         str(value): {"text": word, "color": colour, "index": value}
-        for value, (word, colour) in enumerate(zip(words, COLOURS, strict=False))
+        for value, (word, colour) in enumerate(zip(words, colours, strict=False))
     }
-    return {"type": "value", "options": options}
+    return [{"type": "value", "options": options}] if words else []
+
+
+def _column(query: Query) -> JsonObject:
+    """Return how a column of a table is written; nothing if as the others."""
+    found: JsonObject = {} if query.unit == "short" else {"unit": query.unit}
+    if query.words:
+        found["mappings"] = _mappings(query.words, query.colours)
+        found["custom.cellOptions"] = {"type": "color-text"}
+    return found
 
 
 def _override(matcher: str, name: str, properties: Mapping[str, object]) -> JsonObject:

@@ -27,9 +27,11 @@ from driftgauge.consumer.offline.submission import Submission
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local import processes
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
+from tests.consumer.notifying.sink import http_sink
 
 MODEL = "loans"
 FEATURES = ["income", "age", "region"]
@@ -52,6 +54,17 @@ FAST: dict[str, Any] = {
 }
 """Settings by which windows are soon full, faults are soon told, and a spool is soon full."""
 
+ROUTES = """
+[[routes]]
+name = "on-call"
+target = {{ type = "webhook", url = "{sink}/on-call" }}
+
+[[routes]]
+name = "nobody"
+target = {{ type = "webhook", url = "http://127.0.0.1:9/nobody" }}
+"""
+"""A route whose target takes every message, and one whose target is not there."""
+
 
 class Bank:
     """A context in which Redis, API and worker run, with one model of loans.
@@ -69,15 +82,24 @@ class Bank:
         self._numbers = count()
         registry = ModelRegistry(folder / "registry")
         self._estimator = self._registered(registry, folder)
-        settings = Settings(
-            registry_dir=registry.folder, data_dir=folder / "data", port=FIRST_PORT, **FAST
+        self._settings = Settings(
+            registry_dir=registry.folder,
+            data_dir=folder / "data",
+            port=FIRST_PORT,
+            policy_file=folder / "policy.toml",
+            **FAST,
         )
-        self.deployment = Deployment(settings)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with self._stack:
-            self._stack.enter_context(self.deployment)
+            sink = self._stack.enter_context(http_sink())
+            policy = ROUTES.format(sink=sink.address)
+            (self._settings.data_dir.parent / "policy.toml").write_text(policy)
+            reserved = processes.reserved_port(FIRST_PORT + 100, "127.0.0.1")
+            port = self._stack.enter_context(reserved)
+            settings = self._settings.model_copy(update={"worker_port": port})
+            self.deployment = self._stack.enter_context(Deployment(settings))
             self._stack.enter_context(self._http)
             self.client: redis.Redis = connect(self.deployment.settings.redis_url)
             self._stack.callback(self.client.close)
@@ -95,7 +117,10 @@ class Bank:
     @property
     def targets(self) -> dict[str, list[str]]:
         """Addresses (`host:port`) of API and worker, by the name of the job that scrapes them."""
-        return {"driftgauge": [self.deployment.url.removeprefix("http://")]}
+        return {
+            "driftgauge": [self.deployment.url.removeprefix("http://")],
+            "driftgauge-worker": [f"127.0.0.1:{self.deployment.settings.worker_port}"],
+        }
 
     def _registered(self, registry: ModelRegistry, folder: Path) -> Any:
         """Train a model, register it with its training rows, and put it into production."""

@@ -4,6 +4,7 @@ from typing import Final
 
 from deploy.boards.board import Board, Choice
 from deploy.boards.pipeline.counting import COUNTING, LOSSES
+from deploy.boards.pipeline.notifying import NOTIFYING
 from deploy.boards.pipeline.processes import API, WORKERS
 from deploy.boards.pipeline.sight import SIGHT
 
@@ -12,6 +13,6 @@ BOARD: Final = Board(
     title="Driftgauge: pipeline",
     description="The monitor itself: whether it sees, what is lost, what API and workers do.",
     choices=(Choice("model", "driftgauge_judging_owner_present"),),
-    rows=(SIGHT, COUNTING, LOSSES, API, WORKERS),
+    rows=(SIGHT, COUNTING, LOSSES, NOTIFYING, API, WORKERS),
     span="now-3h",
 )
