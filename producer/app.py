@@ -59,6 +59,7 @@ from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import restore
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import prepare_structs
 
 if TYPE_CHECKING:
     from driftgauge.shared.otel.sdk import Telemetry
@@ -106,6 +107,7 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     telemetry
         What sends traces and metrics to a collector; None if nothing is wanted there.
     """
+    prepare_structs()
     parts = build(settings)
 
     @asynccontextmanager
