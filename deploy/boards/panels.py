@@ -135,6 +135,8 @@ class Panel:
             "custom": self._custom(),
             "noValue": "none",
         }
+        if self.kind == "stat" and self.unit == "short":
+            found["decimals"] = 0
         for name, end in (("min", self.bottom), ("max", self.top)):
             if end is not None:
                 found[name] = end

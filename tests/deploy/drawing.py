@@ -107,7 +107,7 @@ def _lines(axes: Axes, panel: Mapping[str, Any], data: _Data) -> None:
 
 
 def _states(axes: Axes, panel: Mapping[str, Any], data: _Data) -> None:
-    options = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+    options = _words(panel)
     rows = [one for target in panel["targets"] for one in data.over_time(target)]
     for place, (_, at, values) in enumerate(rows):
         colours = [options[f"{value:g}"]["color"] for value in values]
@@ -119,9 +119,17 @@ def _states(axes: Axes, panel: Mapping[str, Any], data: _Data) -> None:
 def _number(axes: Axes, panel: Mapping[str, Any], data: _Data) -> None:
     axes.axis("off")
     found = [one for target in panel["targets"] for one in data.now(target)]
-    text = "\n".join(f"{value:.4g} {name}" for name, _, value in found) or "none"
+    words = _words(panel)
+    shown = (words.get(f"{value:g}", {"text": f"{value:.4g} {name}"}) for name, _, value in found)
+    text = "\n".join(one["text"] for one in shown) or "none"
     colour = _colour(panel, found[0][2]) if found else "grey"
     axes.text(0.5, 0.4, text, ha="center", va="center", size=12, color=colour)
+
+
+def _words(panel: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the word and colour of each value that has one."""
+    mappings = panel["fieldConfig"]["defaults"]["mappings"]
+    return {value: shown for one in mappings for value, shown in one["options"].items()}
 
 
 def _colour(panel: Mapping[str, Any], value: float) -> str:
