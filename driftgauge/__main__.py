@@ -42,7 +42,9 @@ SECTIONS: Final = {
     },
     "Operate": {
         "doctor": "producer.commands.doctor",
+        "notify": "consumer.commands.routes.notify",
         "keys": "producer.commands.keys",
+        "schemas": "producer.commands.schemas",
     },
     "Develop": {
         "drift-test": "models.drift.commands",

@@ -42,6 +42,7 @@ from driftgauge.producer.routes import (
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
+from driftgauge.producer.routes.published import schemas
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -93,6 +94,7 @@ ROUTERS = (
     incidents.router,
     health.router,
     metrics.router,
+    schemas.router,
     login.router,
     documentation.router,
     dashboard.router,
@@ -171,6 +173,7 @@ def build(settings: Settings) -> Parts:
         refused_labels=refused_labels,
         clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
+        scraper=connect_async(settings.redis_url, socket_timeout=None, max_connections=2),
         subscriptions=followed("alert"),
         incidents=followed("incident"),
         pipeline=pipeline,
@@ -240,6 +243,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.watchdog.close()
         await parts.publisher.close()
         await parts.reader.aclose()
+        await parts.scraper.aclose()
         await parts.subscriptions.close()
         await parts.incidents.close()
 

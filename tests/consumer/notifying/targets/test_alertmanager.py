@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from driftgauge.consumer.notifying.choices import Alertmanager
 from driftgauge.consumer.notifying.message import Message
-from driftgauge.consumer.notifying.targets import build
 from driftgauge.consumer.notifying.targets.alertmanager import alert_of
+from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.shared.local import processes
 from tests.consumer.notifying.builders import incident, transition
 from tests.consumer.notifying.sink import http_sink
