@@ -35,6 +35,7 @@ from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.reporting import Reports
 from driftgauge.consumer.stages.routes.notifying import Notifying
+from driftgauge.consumer.stages.routes.pictures import Pictures
 from driftgauge.consumer.stages.sharing import Conditional, Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions, shapes
@@ -98,6 +99,7 @@ class Worker:
         self._models: set[str] = set()
         self._followed: list[str] = []
         self._routes: dict[str, Route] = {}
+        self._pictures = Pictures(self._client, keys)
         self._notifiers: dict[str, Duty] = {}
         self._unreadable: set[str] = set()
         self._shared = 0
@@ -350,6 +352,7 @@ class Worker:
             partial(self._route, name),
             self._followed,
             is_cluster=self._nodes.is_cluster,
+            draw=self._pictures.draw,
         )
 
     def _route(self, name: str) -> Route | None:
