@@ -99,7 +99,8 @@ def _request(
         url = httpx.URL(address)
         sent = {"Host": url.netloc.decode("ascii"), "Content-Length": str(len(body))}
         if url.userinfo:
-            sent["Authorization"] = f"Basic {base64.b64encode(url.userinfo).decode()}"
+            user = f"{url.username}:{url.password}".encode()
+            sent["Authorization"] = f"Basic {base64.b64encode(user).decode()}"
         raw = [(name.encode("ascii"), value.encode("ascii")) for name, value in
                {**sent, "User-Agent": "driftgauge", **headers}.items()]  # fmt: skip
     except (httpx.InvalidURL, ValueError):  # the message would quote the address
