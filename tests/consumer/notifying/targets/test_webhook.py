@@ -11,7 +11,7 @@ import pytest
 
 from driftgauge.consumer.notifying.choices import Webhook
 from driftgauge.consumer.notifying.message import Message
-from driftgauge.consumer.notifying.targets import build
+from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.consumer.notifying.targets.webhook import key_of_secret, signed
 from driftgauge.shared.errors import ConfigurationError
 from tests.consumer.notifying.builders import incident, transition
