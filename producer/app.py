@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -23,6 +23,7 @@ from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
 from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.metrics.scrapes import Scrapes
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
 MAX_READERS = 64
 MAX_SUBSCRIBER_READS = 8
 """Most connections to Redis of all subscribers together."""
+METRICS_S: Final = 30.0
+"""Longest time (s) that reading all metrics may take, for a collector."""
 REFERENCES_S: Final = 10.0
 """Seconds between looks whether Redis still has the accepted references."""
 
@@ -115,9 +118,13 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with running(parts):
-            yield
-        if telemetry is not None:
-            await asyncio.to_thread(telemetry.close)
+            if telemetry is not None:
+                telemetry.push(_metrics(Scrapes(parts)))
+            try:
+                yield
+            finally:
+                if telemetry is not None:
+                    await asyncio.to_thread(telemetry.close)
 
     app = new_app(
         lifespan=lifespan,
@@ -246,6 +253,16 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.scraper.aclose()
         await parts.subscriptions.close()
         await parts.incidents.close()
+
+
+def _metrics(scrapes: Scrapes) -> Callable[[], bytes]:
+    """Return what reads all metrics from another thread."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> bytes:
+        return asyncio.run_coroutine_threadsafe(scrapes.body("text"), loop).result(METRICS_S)
+
+    return read
 
 
 async def _restore_references(parts: Parts) -> None:
