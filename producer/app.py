@@ -13,8 +13,9 @@ from driftgauge.producer import failures
 from driftgauge.producer.access.control import Access, Guarded, require_declarations
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
-from driftgauge.producer.dashboard import incidents as incident_pages
 from driftgauge.producer.dashboard import routes as dashboard
+from driftgauge.producer.dashboard.told import incidents as incident_pages
+from driftgauge.producer.dashboard.told import notifications as notification_pages
 from driftgauge.producer.describing.document import describe, new_app
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
@@ -41,7 +42,7 @@ from driftgauge.producer.routes import (
     references,
     versions,
 )
-from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
+from driftgauge.producer.routes.judged import alerts, drift, incidents, notifications, reports
 from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
 from driftgauge.producer.routes.published import schemas
 from driftgauge.producer.scoring.batch import Batches
@@ -79,6 +80,7 @@ logger = logging.getLogger("driftgauge.producer")
 ROUTERS = (
     pages.router,
     incident_pages.router,
+    notification_pages.router,
     predict.router,
     batch.router,
     open_inference.router,
@@ -95,6 +97,7 @@ ROUTERS = (
     reports.router,
     alerts.router,
     incidents.router,
+    notifications.router,
     health.router,
     metrics.router,
     schemas.router,
