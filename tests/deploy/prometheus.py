@@ -45,8 +45,8 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class Prometheus:
-    """A context in which a Prometheus scrapes the given addresses each second and evaluates the
-    deployed rules.
+    """A context in which a Prometheus scrapes the given addresses every two seconds and evaluates
+    the deployed rules.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Prometheus:
 
     def _configured(self, targets: dict[str, list[str]]) -> Path:
         config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        config["global"] = {"scrape_interval": "2s", "evaluation_interval": "2s"}
         config["rule_files"] = [str(DEPLOYED / name) for name in config["rule_files"]]
         assert {job["job_name"] for job in config["scrape_configs"]} == set(targets)
         for job in config["scrape_configs"]:

@@ -22,8 +22,8 @@ CALM = 9
 """Posts before the drift."""
 DRIFT = 1.0
 """Its size in standard deviations."""
-SHORT = {"__rate_interval": "10s", "__range": "5m"}
-"""What Grafana fills in, for a scrape each second."""
+SHORT = {"__rate_interval": "20s", "__range": "5m"}
+"""What Grafana fills in, for a scrape every two seconds."""
 ALL = {"model": MODEL, "version": ".*", "feature": ".*", "metric": "accuracy", **SHORT}
 ONE = {**ALL, "version": "1.0.0", "feature": "(income|region)"}
 PICTURES = ROOT / "build" / "boards"
