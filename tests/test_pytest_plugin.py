@@ -60,6 +60,7 @@ def test_a_test_fails_with_the_table(pytester: pytest.Pytester) -> None:
     )
     result.stdout.fnmatch_lines(["Report: */build/drift/*-2.html"])
     assert "asserting.py" not in result.stdout.str()
+    assert "During handling" not in result.stdout.str()
     names = sorted(path.name for path in (pytester.path / "build/drift").iterdir())
     assert [name.partition(".py_")[2] for name in names] == [
         "test_moved_a_.._b_-1.html",
