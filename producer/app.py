@@ -42,6 +42,7 @@ from driftgauge.producer.routes import (
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
+from driftgauge.producer.routes.published import schemas
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -93,6 +94,7 @@ ROUTERS = (
     incidents.router,
     health.router,
     metrics.router,
+    schemas.router,
     login.router,
     documentation.router,
     dashboard.router,
