@@ -21,6 +21,7 @@ def traceparent() -> str | None:
     try:
         found = api.get_current_span().get_span_context()
         kept = found.is_valid and found.trace_flags & SAMPLED
-        return f"00-{found.trace_id:032x}-{found.span_id:016x}-01" if kept else None
+        told = f"00-{found.trace_id:032x}-{found.span_id:016x}-01"
     except Exception:  # noqa: BLE001  another library's: the event is logged without it
         return None
+    return told if kept else None
