@@ -1,8 +1,10 @@
 """What docs/notifying.md shows is so."""
 
 import re
+from typing import get_args
 
 from driftgauge.consumer.judging.rules.policy_file import read_policy
+from driftgauge.consumer.notifying.choices import Choice
 from driftgauge.consumer.notifying.targets.webhook import key_of_secret, signed
 from tests.places import ROOT
 
@@ -20,6 +22,13 @@ def test_its_policy_files_can_be_used() -> None:
     assert len(found) >= 2
     assert all(file.routes for file in found)
     assert [route.name for route in found[0].routes] == ["on-call", "day", "alertmanager"]
+
+
+def test_it_has_an_example_of_each_kind_of_target() -> None:
+    """Whoever wants one finds it."""
+    files = [read_policy(text.encode(), "docs") for text in blocks("toml")]
+    shown = {type(route.target) for file in files for route in file.routes}
+    assert shown == set(get_args(Choice))
 
 
 def test_its_receiver_tells_ours_from_others() -> None:
