@@ -26,11 +26,10 @@ def required(program: str) -> str:
     """Return the path of a program of Debian's package; without it the test is skipped, but in CI
     it fails.
     """
-    found = shutil.which(program)
-    if found is None:
-        said = f"{program} is not installed (apt-get install prometheus)"
-        assert os.environ.get("CI") != "true", f"CI must run this test: {said}"
-        pytest.skip(said)
+    found = shutil.which(program) or ""
+    if not found:
+        told = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        told(f"NO TEST OF BOARDS AND RULES: {program} is not on PATH (apt-get install prometheus)")
     return found
 
 
