@@ -87,7 +87,7 @@ async def test_a_revoked_key_is_out_behind_batches(settings: Settings) -> None:
         await asyncio.sleep(0)
         revoke_key(settings.keys_path, "shop")
         try:
-            await until(lambda: not ring.held._keys, 10)
+            await until(lambda: not ring.held._keys)
         finally:
             free.set()
             await asyncio.gather(*taken)
@@ -127,7 +127,7 @@ async def test_odd_files_stop_no_task(settings: Settings, registry: ModelRegistr
         answer = await http.post("/predict", json={"features": GOOD})
         assert answer.json()["event"] == "published"
         publish_linear(registry)
-        await until(lambda: parts.serving.production["linear"].version == "2.0.0", 20)
+        await until(lambda: parts.serving.production["linear"].version == "2.0.0")
         assert not any(task.failures for task in parts.supervisor.tasks.values())
         reasons = (await http.get("/readyz")).json()["reasons"]
         assert any("odd" in reason for reason in reasons)
