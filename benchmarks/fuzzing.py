@@ -42,8 +42,8 @@ from benchmarks.results import write
 from driftgauge.consumer.offline.registration import register_version
 from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.access.control import Guarded
-from driftgauge.producer.access.key_file import SCOPES, create_key
 from driftgauge.producer.app import create_app
+from driftgauge.shared.access.key_file import SCOPES, create_key
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings, read_settings

@@ -27,7 +27,8 @@ from driftgauge.models.common.training import register
 from driftgauge.models.steel.train import MODEL, train
 from driftgauge.producer.access.control import for_everybody
 from driftgauge.producer.app import create_app
-from driftgauge.producer.server import listen, make_server
+from driftgauge.producer.server import make_server
+from driftgauge.shared.access.listening import listen
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.events import Prediction, encode
 from driftgauge.shared.identifiers import new_id

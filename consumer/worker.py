@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
@@ -22,16 +22,21 @@ from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
+from driftgauge.consumer.metrics.standing import Standing
+from driftgauge.consumer.notifying.checking import require
+from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
+from driftgauge.consumer.running.tally import Tally
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
+from driftgauge.consumer.stages.acting import ACTING, Acting, Carrier
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.reporting import Reports
-from driftgauge.consumer.stages.retraining import Hook, Retraining, hook_of
+from driftgauge.consumer.stages.routes.notifying import Notifying
 from driftgauge.consumer.stages.sharing import Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions, shapes
@@ -43,6 +48,9 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
+
 log = logging.getLogger("driftgauge.worker")
 
 DISCOVERY_S: Final = 1.0
@@ -50,8 +58,10 @@ WRITER_PATIENCE_S: Final = 5.0
 COUNTING: Final = Pool("counting", 4)
 """Counting and judging: they wait for Redis and use the processor in turn."""
 REPORTING: Final = Pool("reporting", 2, daemon=True)
-RETRAINING: Final = Pool("retraining", 8)
+HOOKS: Final = Pool("hooks", 8)
 """Each hook has its thread until it ends."""
+NOTIFYING: Final = Pool("notifying", 4, daemon=True)
+"""Routes send in threads of their own."""
 MODELS_AT_ONCE: Final = 100
 """Models that are added in one round trip, while leases wait."""
 
@@ -63,6 +73,8 @@ class Worker:
     ----------
     settings
         Settings of the deployment.
+    tracing
+        What traces the turns of the stages; None if nothing does.
 
     Raises
     ------
@@ -70,10 +82,12 @@ class Worker:
         If the settings name a detector that does not exist.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
+        self._tracing = tracing
         self._policies = policies(settings.policy_file)
+        self._routes = usable_routes(self._policies, settings.policy_file)
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
         self._unshared = Unshared("", settings.lease_ms)
@@ -81,6 +95,8 @@ class Worker:
         self._connection = Connection()
         self._evicts: str | None = None
         self._models: set[str] = set()
+        self._followed: list[str] = []
+        self._notifiers: list[Duty] = []
         self._unreadable: set[str] = set()
         self._shared = 0
         self._roster = Roster()
@@ -88,16 +104,24 @@ class Worker:
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
         self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
+        self._looked = False
+        self.round_at = time.monotonic()
+
+    def standing(self) -> Standing:
+        """Return how it stands now, for its port."""
+        fault = self._connection.fault
+        return Standing(self._roster.duties, len(self._models), fault, self._looked, self.round_at)
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
         keys = Keys(self.settings.key_prefix)
         discovered, beaten = -DISCOVERY_S, -self.sharing.beat_s
+        self.round_at = time.monotonic()
         self._start_writer("proposing", partial(self._proposer.run, self.stop))
         waiters = [self._start_waiter(name) for name in ("near", "far")]
         try:
             while not self.stop.is_set():
-                now = time.monotonic()
+                now = self.round_at = time.monotonic()
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
                     self._guarded(lambda: self._check_memory(keys))
@@ -201,9 +225,12 @@ class Worker:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
         new = [name for name in model_names(names) if name not in self._models]
+        if not self._notifiers:
+            self._add_routes()
         for start in range(0, len(new), MODELS_AT_ONCE):
             if start:
                 self._leases.keep()  # reading many versions takes longer than a lease
+            self.round_at = time.monotonic()
             part = new[start : start + MODELS_AT_ONCE]
             for model, shape in shapes(self._client, keys, part).items():
                 if shape is not None:
@@ -216,21 +243,34 @@ class Worker:
                         model,
                         keys.versions(model),
                     )
+        if new:
+            self._followed += [name for name in new if name in self._models]
+            for duty in self._notifiers:
+                self._roster.wake(duty)
+        self._looked = True
 
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
         self._models.add(model)
         for partition in range(partitions):
             make = partial(self._counting, keys, model, partition, partitions)
-            self._add(f"counting {model}.{partition}", make, COUNTING)
-        self._add(f"judging {model}", partial(self._judging, keys, model, partitions), COUNTING)
+            self._add(Tally("counting", model), f"{model}.{partition}", make, COUNTING)
+        make = partial(self._judging, keys, model, partitions)
+        self._add(Tally("judging", model), model, make, COUNTING)
         self._proposer.add(model)
-        name = f"retraining {model}"
-        hook = hook_of(self.settings, name)
-        if hook is not None:
-            self._add(name, partial(self._retraining, keys, model, hook), RETRAINING)
+        for kind in ACTING:
+            carrier = kind.carrier(self.settings, model)
+            if carrier is not None:
+                make = partial(self._acting, keys, model, kind, carrier)
+                self._add(Tally(kind.name, model), model, make, HOOKS)
         if self.settings.reports_kept:
             make = partial(self._reporting, keys, model, partitions)
-            self._add(f"reporting {model}", make, REPORTING, self._unshared)
+            self._add(Tally("reporting", model), model, make, REPORTING, self._unshared)
+
+    def _add_routes(self) -> None:
+        """Add the stages of the routes of notifications."""
+        for name in self._routes:
+            make = partial(self._notifying, name)
+            self._notifiers.append(self._add(Tally("notifying"), name, make, NOTIFYING))
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -250,9 +290,9 @@ class Worker:
             client, self.settings, model, partitions, policy, keys=keys, readers=readers
         )
 
-    def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
+    def _acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
         client = self._client(keys.incidents(model))
-        sink = Retraining(client, self.settings, model, hook, self.stop)
+        sink = kind(client, self.settings, model, carrier, self.stop)
         return Follower(client, self.settings, keys, model, keys.incidents(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
@@ -261,10 +301,31 @@ class Worker:
         sink = Reports(client, self.settings, model, keys=keys, logs=logs)
         return Follower(client, self.settings, keys, model, keys.snapshots(model), sink)
 
+    def _notifying(self, name: str) -> Stage:
+        return Notifying(
+            name,
+            self._client,
+            self.settings,
+            partial(self._routes.get, name),
+            self._followed,
+            is_cluster=self._nodes.is_cluster,
+        )
+
     def _add(
-        self, name: str, make: Callable[[], Stage], pool: Pool, sharing: Sharing | None = None
-    ) -> None:
-        """Add a stage; without a `sharing` of its own it is shared with the other workers."""
+        self,
+        tally: Tally,
+        subject: str,
+        make: Callable[[], Stage],
+        pool: Pool,
+        sharing: Sharing | None = None,
+    ) -> Duty:
+        """Add a stage; without a `sharing` of its own it is shared with the other workers.
+
+        Parameters
+        ----------
+        subject
+            What the stage works on, such as a partition; with the kind of the stage it is its name.
+        """
         self._shared += sharing is None
 
         def stamped() -> Stage:
@@ -272,9 +333,18 @@ class Worker:
             stage.checkpoint.stamps = self._stamps
             return stage
 
-        mine = sharing or self.sharing
-        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
+        duty = Duty(
+            f"{tally.stage} {subject}",
+            stamped,
+            sharing or self.sharing,
+            self.stop,
+            self._connection,
+            self._nodes,
+            self._tracing,
+            tally,
+        )
         self._roster.add(duty, pool)
+        return duty
 
     def _start_waiter(self, name: str) -> threading.Thread:
         reach = NEAR if name == "near" else FAR
@@ -360,3 +430,16 @@ def policies(path: Path | None) -> PolicyFile:
             f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror})."
         ) from error
     return read_policy(text, str(path))
+
+
+def usable_routes(file: PolicyFile, path: Path | None) -> dict[str, Route]:
+    """Return the routes of the policy file by name.
+
+    Raises
+    ------
+    PolicyRefused
+        If one of them cannot be used here: a secret is missing, or a package.
+    """
+    if path is not None and file.routes:
+        require(file.routes, path.read_bytes(), str(path))
+    return {route.name: route for route in file.routes}

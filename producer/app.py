@@ -5,14 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 
 from driftgauge.producer import failures
 from driftgauge.producer.access.control import Access, Guarded, require_declarations
-from driftgauge.producer.access.key_ring import POLL_S as KEYS_POLL_S
-from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import incidents as incident_pages
@@ -51,13 +49,19 @@ from driftgauge.producer.supervision import Supervisor, stopped
 from driftgauge.producer.watching.access_log import AccessLog
 from driftgauge.producer.watching.feed import Feed
 from driftgauge.producer.watching.meter import Meter, Metered
+from driftgauge.producer.watching.tracing import Traced
 from driftgauge.producer.watching.watchdog import Watchdog
+from driftgauge.shared.access.key_ring import POLL_S as KEYS_POLL_S
+from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import restore
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Telemetry
 
 MAX_READERS = 64
 MAX_SUBSCRIBER_READS = 8
@@ -94,14 +98,22 @@ ROUTERS = (
 )
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the API. Nothing is connected or loaded before its lifespan begins."""
+def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> FastAPI:
+    """Build the API. Nothing is connected or loaded before its lifespan begins.
+
+    Parameters
+    ----------
+    telemetry
+        What sends traces and metrics to a collector; None if nothing is wanted there.
+    """
     parts = build(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with running(parts):
             yield
+        if telemetry is not None:
+            await asyncio.to_thread(telemetry.close)
 
     app = new_app(
         lifespan=lifespan,
@@ -119,6 +131,8 @@ def create_app(settings: Settings) -> FastAPI:
     failures.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
+    if telemetry is not None and telemetry.tracing is not None:
+        app.add_middleware(Traced, tracing=telemetry.tracing)
     app.add_middleware(Prefixed, root=settings.root_path)
     return app
 

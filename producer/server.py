@@ -5,7 +5,6 @@ included.
 import asyncio
 import faulthandler
 import gc
-import ipaddress
 import logging
 import os
 import socket
@@ -16,13 +15,15 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from driftgauge.producer.access.key_file import read_keys
 from driftgauge.producer.app import create_app
 from driftgauge.producer.http.connections import RESERVED, raise_file_limit
 from driftgauge.producer.http.forwarded import Forwarded
 from driftgauge.producer.http.protocol import BoundedProtocol
 from driftgauge.producer.parts import Parts
+from driftgauge.shared.access.key_file import read_keys
+from driftgauge.shared.access.listening import is_loopback, listen
 from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.otel.beginning import begin
 from driftgauge.shared.settings import Settings
 
 GRACEFUL_S = 5
@@ -109,7 +110,9 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
     logger.info("The API listens on http://%s:%d (documentation: /docs).", host, settings.port)
     raise_file_limit(settings.max_connections)
     with listener:
-        make_server(create_app(settings)).run(sockets=[listener])
+        make_server(create_app(settings, begin(os.environ, "driftgauge-api"))).run(
+            sockets=[listener]
+        )
 
 
 def check_host(host: str, *, insecure: bool, keys: bool) -> None:
@@ -136,49 +139,3 @@ def check_host(host: str, *, insecure: bool, keys: bool) -> None:
         "alerts.",
         host,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address.
-
-    Examples
-    --------
-    >>> (
-    ...     is_loopback("127.0.0.1"),
-    ...     is_loopback("::1"),
-    ...     is_loopback("localhost"),
-    ...     is_loopback("0.0.0.0"),
-    ... )
-    (True, True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket.
-
-    Raises
-    ------
-    ConfigurationError
-        If the port is in use, or the address is not this machine's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --host or "
-            f"--port."
-        ) from error
-    return listener

@@ -9,7 +9,8 @@ DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
 ├── ServiceUnavailable          69  the API does not answer
 ├── ConfigurationError          78  a setting that cannot be used (EX_CONFIG)
-│   └── NotInstalled            78  a package that this installation does not have
+│   ├── NotInstalled            78  a package that this installation does not have
+│   └── PolicyRefused           78  a policy file that cannot be used, and at which line
 └── OwnershipLost               75  another worker took over, or it is unknown whether a commit
                                     succeeded: load the checkpoint again
 """
@@ -72,3 +73,21 @@ class NotInstalled(ConfigurationError, ImportError):
 
     It is an ImportError too, for those who try an import and go on without.
     """
+
+
+class PolicyRefused(ConfigurationError):
+    """A policy file that cannot be used.
+
+    Attributes
+    ----------
+    line
+        The line that is wrong, from 1; 0 if the file cannot be read.
+    reason
+        Why, without a full stop.
+    """
+
+    def __init__(self, name: str, line: int, reason: str) -> None:
+        where = f", line {line}" if line else ""
+        super().__init__(f"The policy file {name} cannot be used{where}: {reason}.")
+        self.line = line
+        self.reason = reason

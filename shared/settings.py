@@ -1,5 +1,6 @@
 """All settings: read once from environment variables (`DRIFTGAUGE_…`), validated, immutable."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -12,6 +13,16 @@ from driftgauge.shared.errors import ConfigurationError
 
 KEYS_FILE: Final = "keys.json"
 """Name of the file of the API keys in the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookSettings:
+    """The settings of a hook: a command or a webhook or none, cooldown in ms, time limit in s."""
+
+    command: tuple[str, ...]
+    webhook: SecretStr | None
+    cooldown_ms: int
+    timeout_s: float
 
 
 class Settings(BaseSettings):
@@ -52,6 +63,10 @@ class Settings(BaseSettings):
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
     with it.
+    """
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")
+    """Address at which people reach the API, with the path of a proxy; notifications link to the
+    page of their incident there.
     """
     default_model: str | None = None
     """Model of a `POST /predict` that names none; needed only if there are several models."""
@@ -95,6 +110,16 @@ class Settings(BaseSettings):
     """Largest body of `POST /events` and `POST /labels`, in bytes."""
     events_max_rows: int = Field(10_000, ge=1)
     """Most events in one `POST /events`, and most labels in one `POST /labels`."""
+
+    # Metrics for Prometheus
+    metrics_features: int = Field(200, ge=0, le=10_000)
+    """Most features, over all models, that `/metrics` has series of: the worst. The others are
+    counted.
+    """
+    metrics_segments: int = Field(100, ge=0, le=10_000)
+    """Most segments, over all models, that `/metrics` has series of: the worst. The others are
+    counted.
+    """
 
     # Publishing and predicting
     queue_events: int = Field(100_000, ge=1)
@@ -183,10 +208,10 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
-    # Retraining and reports
+    # Hooks and reports
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
     """Program and arguments, as a JSON list, that are run without a shell on a critical incident
-    whose action is `retrain`. See docs/simulation.md.
+    whose action is `retrain`. See docs/hooks.md.
     """
     retrain_webhook: SecretStr | None = None
     """http or https address that such an incident is posted to instead of running a command; it is
@@ -196,6 +221,21 @@ class Settings(BaseSettings):
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""
     retrain_timeout_seconds: float = Field(3600, gt=0)
     """Longest time that a retraining may run before it is ended."""
+    rollback_command: Annotated[tuple[str, ...], NoDecode] = ()
+    """Program and arguments, as a JSON list, that are run without a shell on a critical incident
+    whose action is `roll_back`, such as `["driftgauge", "models", "rollback", "--incident", "-"]`.
+    See docs/hooks.md.
+    """
+    rollback_webhook: SecretStr | None = None
+    """http or https address that such an incident is posted to instead of running a command; it is
+    never logged.
+    """
+    rollback_cooldown_hours: float = Field(24, ge=0)
+    """Least time between two starts of a model's rollback, in hours by Redis's clock; what comes
+    within it rolls nothing back.
+    """
+    rollback_timeout_seconds: float = Field(300, gt=0)
+    """Longest time that a rollback may run before it is ended."""
     reports_dir: Path = Path("reports")
     """Folder to which the worker writes the reports, in a folder for each model."""
     reports_kept: int = Field(500, ge=0)
@@ -219,6 +259,10 @@ class Settings(BaseSettings):
     """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
+    trace_url: str | None = Field(None, pattern=r"^https?://[^\s{}]+\{trace\}[^\s{}]*$")
+    """Address of a trace in your tracing system, with `{trace}` in the place of its id, such as
+    `http://localhost:16686/trace/{trace}`; the pages of alerts link to it. See docs/tracing.md.
+    """
 
     # Labels
     label_wait_hours: float = Field(168, gt=0)
@@ -231,6 +275,12 @@ class Settings(BaseSettings):
     """
 
     # The worker, and what Redis keeps
+    worker_host: str = "127.0.0.1"
+    """Address on which a worker tells its metrics and health; one that other machines can reach
+    needs API keys.
+    """
+    worker_port: int = Field(0, ge=0, le=65535)
+    """Port on which a worker tells them, for each worker of a machine another one; 0 is none."""
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)
@@ -290,12 +340,12 @@ class Settings(BaseSettings):
             return _json_list(given)
         return tuple(name.strip() for name in given.split(",") if name.strip())
 
-    @field_validator("retrain_command", mode="before")
+    @field_validator("retrain_command", "rollback_command", mode="before")
     @classmethod
     def _arguments(cls, given: object) -> object:
         return _json_list(given) if isinstance(given, str) and given.strip() else given or ()
 
-    @field_validator("retrain_webhook")
+    @field_validator("retrain_webhook", "rollback_webhook")
     @classmethod
     def _address(cls, given: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
         if given is None:
@@ -303,9 +353,26 @@ class Settings(BaseSettings):
         parts = urlsplit(given.get_secret_value())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be an http or https address")
-        if known.data.get("retrain_command"):
-            raise ValueError("cannot go with DRIFTGAUGE_RETRAIN_COMMAND; unset one of the two")
+        command = f"{known.field_name}".replace("webhook", "command")
+        if known.data.get(command):
+            raise ValueError(f"cannot go with DRIFTGAUGE_{command.upper()}; unset one of the two")
         return given
+
+    def hook(self, setting: Literal["retrain", "rollback"]) -> HookSettings:
+        """Return the settings of a hook."""
+        if setting == "retrain":
+            return HookSettings(
+                self.retrain_command,
+                self.retrain_webhook,
+                int(self.retrain_cooldown_hours * 3_600_000),
+                self.retrain_timeout_seconds,
+            )
+        return HookSettings(
+            self.rollback_command,
+            self.rollback_webhook,
+            int(self.rollback_cooldown_hours * 3_600_000),
+            self.rollback_timeout_seconds,
+        )
 
     @property
     def pii_secret(self) -> str | None:

@@ -35,6 +35,7 @@ from driftgauge.shared.contract.snapshot import (
     Window,
 )
 from driftgauge.shared.contract.snapshot_parts import Brief
+from driftgauge.shared.metrics.figures import Figures
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.schema import Feature, Schema
@@ -111,6 +112,7 @@ def write(client: redis.Redis, keys: Keys) -> None:
     now = _snapshot(f"{MODEL}-now", ALL)
     client.hset(keys.current(MODEL), "2.0.0", msgspec.json.encode(now))
     client.hset(keys.brief(MODEL), "2.0.0", msgspec.json.encode(Brief.of(now)))
+    client.hset(keys.figures(MODEL), "2.0.0", msgspec.json.encode(Figures.of(now, 200, 100)))
 
 
 def name_of(text: str) -> str:

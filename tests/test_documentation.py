@@ -12,7 +12,8 @@ from docs.making import filling, site, structs
 from docs.making.prose import Undocumented, described, meant
 from docs.making.routes import made_app, pages
 from docs.making.settings import groups, meanings, variable
-from driftgauge.producer.watching.metrics import HELP
+from driftgauge.consumer.metrics.table import WORKER
+from driftgauge.producer.metrics.table import EVERY
 from driftgauge.shared.settings import Settings
 from tests.places import ROOT
 
@@ -27,8 +28,10 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SETTING = re.compile(r"(?<!\w)DRIFTGAUGE_[A-Z_]*[A-Z]")
 ROUTE = re.compile(r"`(GET|POST) (/[^`?\s]*)[^`]*`")
 METRIC = re.compile(r"(?<![\w/])driftgauge_[a-z_]*[a-z]")
-HOOK = {"DRIFTGAUGE_RETRAIN_ID", "DRIFTGAUGE_RETRAIN_ATTEMPT"}
-"""What the retraining hook is told by its environment; no settings."""
+HOOK = {
+    f"DRIFTGAUGE_{hook}_{what}" for hook in ("RETRAIN", "ROLLBACK") for what in ("ID", "ATTEMPT")
+}
+"""What a hook is told by its environment; no settings."""
 README_LINES = 130
 
 
@@ -115,9 +118,10 @@ def test_every_route_that_is_named_is_one() -> None:
 
 
 def test_every_metric_that_is_named_is_one() -> None:
-    """A page tells of no metric that the API does not have."""
+    """A page tells of no metric that neither the API nor a worker has."""
     named = {name for path in PAGES for name in METRIC.findall(path.read_text())}
-    assert {name for name in named if name not in HELP} == set()
+    known = {**EVERY, **WORKER}
+    assert {name for name in named if name not in known} == set()
 
 
 def test_every_setting_is_explained_in_a_group() -> None:

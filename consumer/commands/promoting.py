@@ -17,6 +17,8 @@ from driftgauge.shared.tables.options import file_options, form_of
 from driftgauge.shared.versions.gates import GateFailed
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from rich.status import Status
 
     from driftgauge.shared.registry.promotion import ValidationData
@@ -147,16 +149,44 @@ def promote(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option(
+    "--incident",
+    type=click.File("rb"),
+    help="Instead of a name: file of an incident as CloudEvents JSON, or - for standard input, as "
+    "the rollback hook gets it. Only the version that it is about is left.",
+)
 @reason_option
 @actor_option
 @_json
-def rollback(name: str, reason: str, actor: str, *, as_json: bool) -> None:
+def rollback(
+    name: str | None, incident: "BinaryIO | None", reason: str, actor: str, *, as_json: bool
+) -> None:
     """Put the previous production version back; twice goes back twice."""
     from driftgauge.shared.registry.opening import registry_of
 
-    change = registry_of(located_settings()).rollback(name, actor=actor, reason=reason)
-    _tell(name, change, as_json=as_json)
+    if (name is None) == (incident is None):
+        raise click.UsageError("Give either the name of a model, or --incident.")
+    registry = registry_of(located_settings())
+    if name is not None:
+        _tell(name, registry.rollback(name, actor=actor, reason=reason), as_json=as_json)
+        return
+    from driftgauge.consumer.hooks.returning import MOST_BYTES, incident_in, roll_back
+
+    assert incident is not None  # noqa: S101  one of the two is there
+    if reason:
+        raise click.UsageError("--incident brings its own reason.")
+    found = incident_in(incident.read(MOST_BYTES))
+    change = roll_back(registry, found, actor=actor)
+    if change is not None:
+        _tell(found.model, change, as_json=as_json)
+    elif as_json:
+        click.echo("null")
+    else:
+        click.echo(
+            f"{found.model} {found.cause.version or found.version} is not in production any more; "
+            "nothing was changed."
+        )
 
 
 @click.command()

@@ -29,6 +29,7 @@ from driftgauge.consumer.counting.panes.rollups import mark
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState, InUse
 from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.counters import VersionTraffic
 from driftgauge.shared.contract.events import Failure, Prediction
 from driftgauge.shared.contract.pane import (
     Alarm,
@@ -537,9 +538,10 @@ class _Step:
             rows = part.stop - part.start
             if not rows:
                 continue
-            group.add_to(
+            told = group.add_to(
                 pane.block(group.version, group.cell_map.size, group.cell_map.segments), part
             )
+            told.add_to(counters.traffic.setdefault(group.version, VersionTraffic()))
             counters.versions[group.version] = counters.versions.get(group.version, 0) + rows
         pane.events += last - first
         counters.events += last - first

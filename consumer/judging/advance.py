@@ -242,6 +242,7 @@ class _Step:
                 block.scores,
                 block.segments,
                 block.odd,
+                block.slowest,
             )
             window = self._window(version)
             window.add(part)
@@ -496,6 +497,7 @@ class _Step:
             if self.state.failures.pop(version, None) is not None:
                 self.state.changed[f"failures:{version}".encode()] = b""
             self.reporting.settle(version)
+            self.outputs.ended.add(version)
 
     def _retirement(self, version: str, now: int) -> str:
         """Return why a version is no longer used; empty if it may still be."""

@@ -13,7 +13,7 @@ from driftgauge.consumer.judging.alerts.actions import Circumstances
 from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
 from driftgauge.consumer.judging.alerts.notices import Notice
-from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_values
+from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_values, traces_of
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -122,8 +122,10 @@ class Alerting:
             context,
             alarm.effect,
         )
-        broken = _broken_since(alarm, context)
-        evidence = msgspec.structs.replace(evidence, mean_rank=alarm.mean_rank, broken=broken)
+        broken, traces = _broken_since(alarm, context)
+        evidence = msgspec.structs.replace(
+            evidence, mean_rank=alarm.mean_rank, broken=broken, traces=traces
+        )
         self._step(
             alert,
             Reading(alarm.severity, quiet=False, summary=summary, at_once=True),
@@ -166,10 +168,18 @@ class Alerting:
         """Return the circumstances by which an action is chosen."""
         seen = self._state.progress.first_seen
         since = seen.get(version, now)
-        previous = any(first < since for first in seen.values())
+        earlier = {name for name, first in seen.items() if first < since}
+        fell = any(
+            alert.version in earlier
+            and alert.state == "firing"
+            and rule_of(alert.rule).kind == "performance"
+            for alert in self._state.alerts.values()
+        )
         days = self._state.days.get(version)
         outdated = days is not None and days.offers_reference
-        return Circumstances(now, self._state.alerts_of(version), since, previous, outdated)
+        return Circumstances(
+            now, self._state.alerts_of(version), since, bool(earlier) and not fell, outdated
+        )
 
     def _alert(
         self, version: str, column: str, rule: str, now: int, segment: str = ""
@@ -200,7 +210,7 @@ class Alerting:
         )
         moved, transition = step(marked, reading, context.now, self._policy)
         if transition is not None:
-            evidence = _explained(evidence, alert, context)
+            evidence = _traced(_explained(evidence, alert, context), alert, context)
         self.keep((moved, transition), evidence, context.now)
 
     def _settle_online(self, alert: AlertState, context: AlertContext) -> None:
@@ -295,17 +305,35 @@ def _explained(evidence: AlertEvidence, alert: AlertState, context: AlertContext
     return msgspec.structs.replace(evidence, broken=broken)
 
 
-def _broken_since(alarm: Alarm, context: AlertContext) -> BrokenValues | None:
-    """Return what is wrong with the values by an online test: the worst of the window's panes and
-    of the open one.
+def _traced(evidence: AlertEvidence, alert: AlertState, context: AlertContext) -> AlertEvidence:
+    """Add traces to the evidence, unless it has some: of predictions with the broken values, else
+    of the slowest in the window.
+    """
+    if evidence.traces:
+        return evidence
+    window, broken = context.judged.window, evidence.broken
+    column = context.judged.evaluation.version.place.get(alert.feature)
+    found: tuple[str, ...] = ()
+    if broken is not None and column is not None:
+        found = traces_of(broken, window.odd(column))
+    return msgspec.structs.replace(evidence, traces=found or window.traces)
+
+
+def _broken_since(
+    alarm: Alarm, context: AlertContext
+) -> tuple[BrokenValues | None, tuple[str, ...]]:
+    """Return what is wrong with the values by an online test, and traces of them: the worst of the
+    window's panes and of the open one.
     """
     version = context.judged.evaluation.version
     column = version.place.get(alarm.column)
     if column is None or rule_of(alarm.detector).kind != "data_quality":
-        return None
+        return None, ()
     odd = context.judged.window.odd(column).then(alarm.odd or OddValues())
     found = broken_since(version.reference.columns[column], alarm, odd)
-    return found and msgspec.structs.replace(found, unit=version.unit(column))
+    if found is None:
+        return None, ()
+    return msgspec.structs.replace(found, unit=version.unit(column)), traces_of(found, odd)
 
 
 def _cells(context: AlertContext, feature: str) -> list[Contribution]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 import msgspec
 
 from driftgauge.consumer.judging.alerting import AlertContext
-from driftgauge.consumer.judging.alerts.actions import NEW_MS, Circumstances
+from driftgauge.consumer.judging.alerts.actions import Circumstances
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, State
 from driftgauge.consumer.judging.alerts.notices import Notice
 from driftgauge.consumer.judging.incidents import effects
@@ -389,9 +389,9 @@ class Incidents:
             watched,
             "" if performance is None else performance.effect,
             prediction=any(one.kind == "prediction" for one in incident.members.values()),
-            new_version=circumstances is not None
-            and circumstances.now - circumstances.version_since <= NEW_MS,
-            has_previous=circumstances is not None and circumstances.has_previous,
+            regressed=circumstances is not None
+            and circumstances.is_new
+            and _fell(incident, cause.alert.version),
             outdated=circumstances is not None and circumstances.outdated,
             broken=all(one.kind == "broken_values" for one in incident.features),
         )
@@ -424,6 +424,7 @@ class Incidents:
                 cause.alert.rule,
                 cause.alert.segment,
                 cause.effect,
+                cause.alert.version,
             ),
             since=incident.change.since,
             earliest=incident.change.earliest,
@@ -486,6 +487,14 @@ def _performance(incident: IncidentState) -> Member | None:
         found,
         key=lambda one: (bool(one.alert.segment), definition(_metric_of(one)) is None),
         default=None,
+    )
+
+
+def _fell(incident: IncidentState, version: str) -> bool:
+    """Return whether a fall of a version's performance fires."""
+    return any(
+        one.kind == "performance" and one.is_firing and one.alert.version == version
+        for one in incident.members.values()
     )
 
 

@@ -51,7 +51,8 @@ class Outputs:
     """Outputs of a step: transitions of alerts and incidents, and snapshot reports, in order; and
     the current snapshot of each version.
 
-    `refused` says why each refused command could not be applied.
+    `refused` says why each refused command could not be applied, and `ended` names the versions
+    that are not judged any more.
     """
 
     alerts: list[Alert] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Outputs:
     snapshots: list[Snapshot] = field(default_factory=list)
     current: dict[str, Snapshot] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,10 @@ class Reporting:
         """
         for version in list(self._latest):
             self.settle(version)
+        windows = self._state.windows
+        judged = {name for name in self._outputs.current if name in windows and windows[name].panes}
+        self._outputs.ended |= self._outputs.current.keys()
+        self._outputs.ended -= judged
         return self._outputs
 
     def settle(self, version: str) -> None:

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import redis
 
+from driftgauge.consumer.running.tally import Failure, Tally
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.consumer.stages.stage import Backoff, Connection, Stage
 from driftgauge.shared.connections.nodes import MOVED, Nodes
@@ -24,12 +25,20 @@ from driftgauge.shared.connections.one_server import Server, one_server
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.contract.fault import TRIES
 from driftgauge.shared.errors import DriftgaugeError, OwnershipLost
+from driftgauge.shared.otel.steps import NOTHING, Span
+
+if TYPE_CHECKING:
+    from driftgauge.shared.otel.sdk import Tracing
 
 log = logging.getLogger("driftgauge.worker")
 
 BACKOFF_S: Final = (0.1, 5.0)
 """First and longest pause (s) while Redis does not answer."""
+
+STILL_FAILS_S: Final = 60.0
+"""How long after its last spell a stage is taken to fail still, if this worker does not own it."""
 
 
 class Duty:
@@ -46,6 +55,10 @@ class Duty:
         The worker's part of the stages.
     stop
         The worker's stop event.
+    tracing
+        What traces the turns; None if nothing does.
+    tally
+        What is counted of the stage; None counts it under its name.
 
     Attributes
     ----------
@@ -75,6 +88,8 @@ class Duty:
         stop: threading.Event,
         connection: Connection,
         nodes: Nodes,
+        tracing: "Tracing | None" = None,
+        tally: Tally | None = None,
     ) -> None:
         self.name = name
         self.sharing = sharing
@@ -90,9 +105,11 @@ class Duty:
         self.cramped = False
         self.doubt = ""
         self._make = make
+        self.tally = Tally(name) if tally is None else tally
         self._stop = stop
         self._connection = connection
         self._nodes = nodes
+        self._tracing = tracing
         self._away, self._faults = Backoff(*BACKOFF_S), Backoff(*Stage.retry_s)
         self._loaded = False
         self._server = Server()
@@ -102,6 +119,7 @@ class Duty:
         """Return the stage, built if it is not."""
         if self.stage is None:
             self.stage = self._make()
+            self.stage.checkpoint.on_commit = self.tally.committed
             self._faults = Backoff(*self.stage.retry_s)
         return self.stage
 
@@ -114,34 +132,38 @@ class Duty:
     def spell(self, over: Callable[[], bool]) -> None:
         """Work until nothing is left to do, or the spell is `over`. No error escapes."""
         with self.lock:
-            self.due_at = math.inf
+            self.due_at, begun = math.inf, time.monotonic()
             try:
                 with self._one_server():
                     self._spell(self.build(), over)
                 self._away.reset()
             except OwnershipLost as error:
                 log.info("%s: %s Loading again.", self.name, error)
-                self._lose(BACKOFF_S[0])
+                self._lose("lease", BACKOFF_S[0])
             except UNAVAILABLE as error:
                 self._connection.lost(error)
-                self._lose(self._away.next(), moved=True)
+                self._lose("away", self._away.next(), moved=True)
             except MOVED as error:
                 log.info("%s: the slot is elsewhere now (%s).", self.name, error)
-                self._lose(BACKOFF_S[0], moved=True)
+                self._lose("moved", BACKOFF_S[0], moved=True)
             except Exception as error:  # noqa: BLE001  whatever it is, nothing was committed
                 if refusal(error):
                     self._refused(error)
-                    self._lose(self._away.next(), moved=True)
+                    self._lose("refused", self._away.next(), moved=True)
                 else:
                     self._failed(error)
-                    self._lose(self._faults.next())
+                    self._lose("fault", self._faults.next())
             self.ran_at = time.monotonic()
+            self.tally.rested(self.ran_at - begun)
 
     def _one_server(self) -> AbstractContextManager[None]:
         """Keep all reads and writes of an ownership on one server; on a cluster judging reads from
         several.
         """
         return nullcontext() if self._nodes.is_cluster else one_server(self._server)
+
+    def _traced(self) -> AbstractContextManager[Span | None]:
+        return NOTHING if self._tracing is None else self._tracing.turn(self.name)
 
     def _spell(self, stage: Stage, over: Callable[[], bool]) -> None:
         if not self.owned and not self._take(stage):
@@ -162,6 +184,7 @@ class Duty:
             return False
         self.owned, self.free_since, self.doubt = True, None, ""
         self.renewed_at = time.monotonic()
+        self.tally.takeovers += 1
         return True
 
     def _work(self, stage: Stage, over: Callable[[], bool]) -> None:
@@ -177,7 +200,10 @@ class Duty:
             log.info("%s: owned", self.name)
         more = not self._stop.is_set()
         while more:
-            more = stage.turn()
+            begun = time.monotonic()
+            with self._traced():
+                more = stage.turn()
+            self.tally.turned(time.monotonic() - begun, stage.reached_ms if more else None)
             self._told = ""
             self._faults.reset()
             self._note_recovery(stage)
@@ -197,8 +223,9 @@ class Duty:
 
     # -- the end of an ownership -------------------------------------------------------------------
 
-    def _lose(self, pause_s: float, *, moved: bool = False) -> None:
+    def _lose(self, why: Failure, pause_s: float, *, moved: bool = False) -> None:
         """Give the stage up after an error, and take it again after a pause."""
+        self.tally.failed(why)
         if moved:
             self._nodes.forget()  # the other connections are dead too, or the primary is elsewhere
         self._leave(pause_s)
@@ -216,6 +243,15 @@ class Duty:
         self.doubt, self.free_since = "", None
         self.retry_at = time.monotonic() + pause_s
         self.sharing.dropped(self.name)
+
+    @property
+    def fails(self) -> bool:
+        """Whether it failed again and again here, and does still."""
+        stage = self.stage
+        fault = None if stage is None else stage.attempts.fault
+        if fault is None or fault.over or fault.tries < TRIES:
+            return False
+        return self.owned or time.monotonic() - self.ran_at < STILL_FAILS_S
 
     # -- what is told ------------------------------------------------------------------------------
 

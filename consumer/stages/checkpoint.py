@@ -77,6 +77,8 @@ class Checkpoint:
         self._checksum = Checksum({})
         self.stamps: Stamps | None = None
         """How far the worker has seen its checkpoints; None compares none."""
+        self.on_commit: Callable[[], None] = lambda: None
+        """Function that is called after each commit."""
         self.fault: bytes | None = None
         """The fault that stood beside the state when it was loaded, packed."""
         self.later: dict[bytes, bytes] = {}
@@ -218,6 +220,7 @@ class Checkpoint:
         self.later = {}
         if self.stamps is not None:
             self.stamps.note(self.key, (self._number, 0))
+        self.on_commit()
 
     def renew(self) -> None:
         """Prolong the lease without a commit; OwnershipLost if it is no longer ours."""

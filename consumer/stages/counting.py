@@ -44,6 +44,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, PaneEntry, RollUp, Span
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.losses import Setback
+from driftgauge.shared.otel.steps import ADVANCE, COMMIT, READ, current, step
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.unpacking import UNREADABLE
@@ -294,13 +295,19 @@ class CountingStage(Stage):
         return {self._log: self._offset.decode()}
 
     @property
+    def reached_ms(self) -> int | None:
+        """Entry time (ms) of the last entry that was read."""
+        return EntryId.parse(self._offset).ms
+
+    @property
     def due_at(self) -> float:
         """When the next commit or the next tick is due."""
         return min(self._clock.due_at, self._tick_at)
 
     def turn(self) -> bool:
         self._learn_changes()
-        entries = self._reader.read(self._offset)
+        with step(READ):
+            entries = self._reader.read(self._offset)
         for part in self.attempts.parts(entries) if entries else ():
             self._count(part)
             if self._clock.due or self.attempts.aside(part) is not None:
@@ -338,7 +345,9 @@ class CountingStage(Stage):
         self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
         self._load_ids(batch)
-        outputs = advance(self._state, batch, self._cell_maps, self.policy)
+        _link(batch)
+        with step(ADVANCE):
+            outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
         self._rollups_out += outputs.rollups
         self._dead_out += outputs.dead
@@ -418,8 +427,9 @@ class CountingStage(Stage):
         self._find_kept()
         if self._panes_out:
             self._clear_panes()
-        fields = {**self._state.pack_changed(), b"offset": self._offset}
-        self.checkpoint.commit(fields, self._queue_outputs)
+        with step(COMMIT):
+            fields = {**self._state.pack_changed(), b"offset": self._offset}
+            self.checkpoint.commit(fields, self._queue_outputs)
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._trim()
         self._panes_out, self._rollups_out = [], []
@@ -557,6 +567,14 @@ class CountingStage(Stage):
             self._first_kept[stream] = state.rollups.first_kept(
                 span, self._rollup_days[span], entry_ms
             )
+
+
+def _link(batch: columns.Batch) -> None:
+    """Link a turn that is traced with the traces of its events, and note how many those are."""
+    span = current.get()
+    if span is not None:
+        span.note(events=len(batch.predictions))
+        span.link(one.trace for one in batch.predictions if one.trace is not None)
 
 
 def _cell_map(version: PublishedVersion) -> CellMap:

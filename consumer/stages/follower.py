@@ -1,6 +1,6 @@
 """A follower: a stage that passes the entries of one stream to a sink, in order, under a lease.
 
-Reports, retraining and whatever else acts on alerts or snapshots is a follower with a checkpoint of
+Reports, hooks and whatever else acts on alerts or snapshots is a follower with a checkpoint of
 its own, so that none waits for another, and with a sink that does the work. Theory of operation:
 
 - Of any number of workers one owns a follower, by the lease of its checkpoint.
@@ -31,6 +31,7 @@ from driftgauge.consumer.stages.stage import CommitClock, Stage, read_streams
 from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.otel.steps import COMMIT, READ, step
 from driftgauge.shared.settings import Settings
 
 DEAD_LETTERS_KEPT: Final = 1000
@@ -170,13 +171,19 @@ class Follower(Stage):
         return {self._stream: self._offset.decode()}
 
     @property
+    def reached_ms(self) -> int | None:
+        """Entry time (ms) of the last entry that was read."""
+        return EntryId.parse(self._offset).ms
+
+    @property
     def due_at(self) -> float:
         """When a sink that waits for a time looks at it again."""
         return self._turned + WAIT_S if self._sink.waits else math.inf
 
     def turn(self) -> bool:
         """Pass on new entries, and commit what the sink has finished."""
-        events = self._read()
+        with step(READ):
+            events = self._read()
         for part in self.attempts.parts(events) if events else ([],):
             aside = self.attempts.aside(part) if part else None
             if aside is None:
@@ -233,5 +240,6 @@ class Follower(Stage):
     def _commit(self, done: Done) -> None:
         fields = {OFFSET: done.offset, STATE: done.state}
         changed = {name: value for name, value in fields.items() if value is not None}
-        self.checkpoint.commit(changed, lambda _: None)
+        with step(COMMIT):
+            self.checkpoint.commit(changed, lambda _: None)
         self._clock.reset()

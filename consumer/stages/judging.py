@@ -35,6 +35,8 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.metrics.figures import Figures
+from driftgauge.shared.otel.steps import ADVANCE, COMMIT, READ, step
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.unpacking import UNREADABLE
@@ -94,12 +96,14 @@ class JudgingStage(Stage):
         self._commands = keys.commands(model)
         self._readers = readers
         self._dead = keys.judge_dead(model)
-        self._alerts, self._snapshots, self._current, self._brief = (
+        self._alerts, self._snapshots, self._current, self._brief, self._figures = (
             keys.alerts(model),
             keys.snapshots(model),
             keys.current(model),
             keys.brief(model),
+            keys.figures(model),
         )
+        self._most = settings.metrics_features, settings.metrics_segments
         self._keys = keys
         self._published = PublishedVersions(client, keys, model)
         self._versions: dict[str, JudgedVersion] = {}
@@ -119,7 +123,9 @@ class JudgingStage(Stage):
         )
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
-        self.check_types("hash", self._current, self._brief, keys.open_incidents(self._model))
+        self.check_types(
+            "hash", self._current, self._brief, self._figures, keys.open_incidents(self._model)
+        )
         fields = self.checkpoint.load()
         with self.checkpoint.reading():
             versions, references = versions_of(fields), references_of(fields)
@@ -177,7 +183,8 @@ class JudgingStage(Stage):
 
     def turn(self) -> bool:
         self._learn_changes()
-        found = self._read(self.positions)
+        with step(READ):
+            found = self._read(self.positions)
         asked = [
             (entry_id.decode(), _field(fields, commands.FIELD))
             for stream, part in found
@@ -257,7 +264,8 @@ class JudgingStage(Stage):
             )
         except BadData as error:  # the entry is to blame, so it is set aside after some attempts
             raise ValueError(str(error)) from error
-        outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
+        with step(ADVANCE):
+            outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
 
@@ -266,7 +274,8 @@ class JudgingStage(Stage):
             for letter, reason in dead:
                 self._queue_dead(pipe, letter, reason)
 
-        self.checkpoint.commit(self._state.pack_changed(), queue)
+        with step(COMMIT):
+            self.checkpoint.commit(self._state.pack_changed(), queue)
         self._clock.reset()
         self._pace.took(len(entries), time.monotonic() - begun)
 
@@ -311,6 +320,19 @@ class JudgingStage(Stage):
                 for version, found in outputs.current.items()
             }
             pipe.hset(self._brief, mapping=brief)
+        self._queue_figures(pipe, outputs)
+
+    def _queue_figures(self, pipe: Pipeline, outputs: Outputs) -> None:
+        """Queue what /metrics shows of the versions that are judged, and the end of the others."""
+        figures: dict[Any, Any] = {
+            version: msgspec.json.encode(Figures.of(found, *self._most))
+            for version, found in outputs.current.items()
+            if version not in outputs.ended
+        }
+        if figures:
+            pipe.hset(self._figures, mapping=figures)
+        if outputs.ended:
+            pipe.hdel(self._figures, *sorted(outputs.ended))
 
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that are not known yet."""

@@ -42,6 +42,14 @@ class Connection:
         self._lost_at: float | None = None
         self._refusal, self._refused_at, self._wrote_at = "", 0.0, -math.inf
 
+    @property
+    def fault(self) -> str:
+        """Why Redis cannot be worked with at the moment, in a sentence; empty if it can."""
+        with self._lock:
+            if self._lost_at is not None:
+                return "Redis does not answer."
+            return f"Redis refuses to write ({self._refusal})." if self._refusal else ""
+
     def lost(self, error: Exception) -> None:
         with self._lock:
             if self._lost_at is None:
@@ -141,6 +149,11 @@ class Stage(ABC):
         infinity if never.
         """
         return math.inf
+
+    @property
+    def reached_ms(self) -> int | None:
+        """Entry time (ms) of the last entry that was read; None if its entries tell no time."""
+        return None
 
     @abstractmethod
     def load(self) -> None:

@@ -21,7 +21,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from docs.making import commands, library, routes, settings, structs
 from driftgauge.__main__ import COMMANDS, cli
-from driftgauge.producer.watching.metrics import HELP
+from driftgauge.consumer.metrics.table import WORKER
+from driftgauge.producer.metrics.table import EVERY
+from driftgauge.shared.local.usage import USAGE
 from driftgauge.shared.settings import Settings
 
 LOADED: Final = {"img", "script", "link", "source", "iframe", "video", "audio", "object"}
@@ -110,7 +112,7 @@ def undocumented(site: Path, pages: Mapping[Path, Read]) -> Iterator[str]:
             *(f"{method.upper()} {path}" for path, methods in paths for method in methods),
             *(name for name, _ in routes.pages(app)),
         ],
-        "metrics": [*HELP],
+        "metrics": [*EVERY, *WORKER, *USAGE],
         "events": sorted(structs.types()),
         "library": library.names(),
     }.items():

@@ -8,14 +8,18 @@ import json
 import logging  # noqa: F401  by stats.py, once a minute
 import zlib
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Final, Literal, NamedTuple
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import RawIOBase
+from socket import socket
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from driftgauge.client.unit import PATHS, Batch, lines
 
 SMALL: Final = 512
 """Bodies below this size, in bytes, are sent as they are."""
+PIECE: Final = 1 << 16
+"""Most bytes that are read at a time."""
 LONGEST_PAUSE_S: Final = 60.0
 """Longest pause that the API may ask for."""
 REFUSING: Final = frozenset({400, 401, 403, 405, 415, 422})
@@ -48,6 +52,56 @@ class Answer(NamedTuple):
     partitions: int = 0
     pause_s: float | None = None
     why: str = ""
+
+
+class Reader:
+    """What `http.client` reads an answer from, in the place of a `BufferedReader`: that one holds a
+    lock while it waits for bytes, and a process that was forked meanwhile would wait for it for
+    ever when it closes its copy.
+    """
+
+    def __init__(self, raw: RawIOBase) -> None:
+        self._raw = raw
+        self._rest = b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        """Read to the end of a line, at most so many bytes."""
+        while b"\n" not in self._rest and not 0 <= limit <= len(self._rest):
+            if not self._more():
+                break
+        end = self._rest.find(b"\n") + 1 or len(self._rest)
+        return self._cut(end if limit < 0 else min(end, limit))
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes, or all."""
+        while not 0 <= size <= len(self._rest) and self._more():
+            pass
+        return self._cut(len(self._rest) if size < 0 else size)
+
+    def _more(self) -> bool:
+        piece = self._raw.read(PIECE)
+        self._rest += piece or b""
+        return bool(piece)
+
+    def _cut(self, end: int) -> bytes:
+        found, self._rest = self._rest[:end], self._rest[end:]
+        return found
+
+    def flush(self) -> None:
+        """Do nothing: it is only read."""
+
+    def close(self) -> None:
+        """Close the socket, if the connection is closed too."""
+        self._raw.close()
+
+
+class Response(HTTPResponse):
+    """An answer that is read without a lock."""
+
+    def __init__(self, sock: socket, *given: Any, **more: Any) -> None:
+        super().__init__(sock, *given, **more)
+        self.fp.close()  # nothing was read by it yet
+        self.fp: Any = Reader(sock.makefile("rb", buffering=0))
 
 
 class Connection:
@@ -125,6 +179,7 @@ class Connection:
         if self._open is None:
             made = HTTPSConnection if self._https else HTTPConnection
             self._open = made(self._host, self._port, timeout=self._timeout_s)
+            self._open.response_class = Response
         self._open.request("POST", target, body, headers)
         response = self._open.getresponse()
         content = response.read()

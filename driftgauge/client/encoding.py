@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+PLAIN: Final = frozenset({float, int, str, bool, type(None)})
+"""Types of values that nobody can change."""
 LONGEST_ID: Final = 128
 """Most characters of an id."""
 
@@ -54,6 +56,34 @@ def encode(content: Mapping[str, object]) -> bytes:
             return _encode(_finite(content)).encode("ascii")
     except (TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
         raise Unserialisable(f"{type(error).__name__}: {error}") from error
+
+
+def event_json(content: Mapping[str, object]) -> bytes:
+    """Return an event as JSON, without what is None."""
+    return encode({name: value for name, value in content.items() if value is not None})
+
+
+def taken_down(content: dict[str, object]) -> dict[str, object] | bytes:
+    """Return an event as nobody can change it any more, at the least cost: its plain values as they
+    are, to be encoded by the sender's thread; JSON at once if it holds anything else.
+
+    Examples
+    --------
+    >>> taken_down({"features": {"x": 1.5}, "prediction": 2.0})
+    {'features': {'x': 1.5}, 'prediction': 2.0}
+    >>> taken_down({"features": {"x": [1.5]}, "prediction": 2.0})
+    b'{"features":{"x":[1.5]},"prediction":2.0}'
+    """
+    features = content.get("features")
+    if (
+        type(features) is not dict
+        or not PLAIN.issuperset(map(type, features.values()))
+        or not PLAIN.issuperset(map(type, features))
+        or not PLAIN.issuperset(type(content[name]) for name in content if name != "features")
+    ):
+        return event_json(content)
+    content["features"] = features.copy()
+    return content
 
 
 def text_id(given: object) -> str:

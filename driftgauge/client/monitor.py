@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from zlib import crc32
 
-from driftgauge.client.encoding import Unserialisable, encode, mapping, milliseconds, text_id
+from driftgauge.client.encoding import (
+    Unserialisable,
+    event_json,
+    mapping,
+    milliseconds,
+    taken_down,
+    text_id,
+)
 from driftgauge.client.memory import Memory
 from driftgauge.client.sender import Lane, Sender
 from driftgauge.client.spool import Spool
@@ -107,7 +114,7 @@ class Monitor:
         self._lock = threading.Lock()
         self._connection = Connection(self._url, self.model, self._key, self._timeout_s)
         self._stats = Stats()
-        self._memory = Memory(self._queue_events)
+        self._memory = Memory(self._queue_events, self._fail)
         folder = self._folder
         self._spool = None if folder is None else Spool(folder, self.model, self._spool_bytes)
         self._sender: Sender | None = None
@@ -358,7 +365,9 @@ class Monitor:
         return named
 
     def _put(self, kind: bytes, named: str, content: dict[str, object]) -> None:
-        payload = encode({name: value for name, value in content.items() if value is not None})
+        spool = self._spool
+        payload = None if spool is None else event_json(content)
+        waiting = payload or taken_down(content)
         crc = crc32(named.encode("utf-8", "surrogatepass"))
         stats = self._stats
         if self._closed:
@@ -366,9 +375,9 @@ class Monitor:
             return
         if self._sender is None:
             self._start()
-        if self._spool is None or not self._spool.put(kind, crc, payload):
-            stats.unspooled += self._spool is not None
-            if not self._memory.put(kind, crc, payload):
+        if spool is None or payload is None or not spool.put(kind, crc, payload):
+            stats.unspooled += spool is not None
+            if not self._memory.put(kind, crc, waiting):
                 stats.drop("queue_full")
                 return
         stats.logged += 1

@@ -12,7 +12,7 @@ EVENT, LABEL = b"e", b"l"
 PATHS: Final = {EVENT: "/events", LABEL: "/labels"}
 
 
-AT_ONCE: Final = 50
+AT_ONCE: Final = 8
 """Events that are worked on before other threads get a turn."""
 
 Numbered = tuple[int, int, bytes]

@@ -23,9 +23,6 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from driftgauge.producer.access.key_file import Key, KeyScope, KeySet
-from driftgauge.producer.access.key_ring import KeyRing
-from driftgauge.producer.access.origin import SAFE_METHODS, cross_site, host_allowed
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.access.session import cookie_of, unseal
 from driftgauge.producer.describing.declared import (
@@ -40,6 +37,9 @@ from driftgauge.producer.describing.queries import check as check_query
 from driftgauge.producer.describing.queries import queries_of
 from driftgauge.producer.http.problems import Problem, forbidden, rate_exceeded, unauthorized
 from driftgauge.producer.http.sites import site_of
+from driftgauge.shared.access.key_file import Key, KeyScope, KeySet
+from driftgauge.shared.access.key_ring import KeyRing
+from driftgauge.shared.access.origin import SAFE_METHODS, cross_site, host_allowed
 
 CALLER: Final = "driftgauge.caller"
 DECLARED: Final = "needed_scope"

@@ -12,7 +12,7 @@ import hmac
 import time
 from typing import Final
 
-from driftgauge.producer.access.key_file import Key, KeySet
+from driftgauge.shared.access.key_file import Key, KeySet
 
 COOKIE: Final = "driftgauge_session"
 MAX_CHARACTERS: Final = 100

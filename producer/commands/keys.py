@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from driftgauge.producer.access.key_file import (
+from driftgauge.shared.access.key_file import (
     SCOPES,
     Key,
     KeyScope,

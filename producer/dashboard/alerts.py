@@ -1,5 +1,6 @@
 """Content of the Alerts pages: the open alerts, and each stored transition."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,7 @@ from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
 
 PAGE: Final = 50
+TRACE: Final = re.compile("[0-9a-f]{32}")
 SEARCHED: Final = 200
 """Most firing transitions that are searched for those of the watchdog."""
 
@@ -38,6 +40,19 @@ class OpenAlert:
 def is_blind(alert: Alert) -> bool:
     """Return whether the watchdog raised an alert; such an alert cannot be silenced."""
     return rule_of(alert.rule).kind == "monitor"
+
+
+def traces_of(alert: Alert, address: str | None) -> list[tuple[str, str]]:
+    """Return the traces of an alert's evidence by their ids, each with its address; an empty one
+    without a setting. What is no trace's id was written by hand, and is left out.
+
+    Parameters
+    ----------
+    address
+        Address of a trace, with `{trace}` in the place of its id.
+    """
+    found = [one for one in alert.evidence.traces if TRACE.fullmatch(one)]
+    return [(one, address.replace("{trace}", one) if address else "") for one in found]
 
 
 def may_be_acknowledged(alert: Alert) -> bool:

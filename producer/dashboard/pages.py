@@ -120,6 +120,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
             kind=rule_of(found[-1].rule).kind,
             blind=alerts.is_blind(found[-1]),
             may_be_acknowledged=alerts.may_be_acknowledged(found[-1]),
+            traces=alerts.traces_of(found[-1], parts.settings.trace_url),
         )
 
 

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from driftgauge.producer.access.key_file import read_keys
 from driftgauge.producer.diagnosis.check import Check, note, ok, wrong
+from driftgauge.shared.access.key_file import read_keys
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.local.finding import Found
 from driftgauge.shared.settings import Settings

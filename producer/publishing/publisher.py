@@ -40,12 +40,15 @@ from driftgauge.shared.contract.events import (
 )
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.losses import Held
+from driftgauge.shared.otel.steps import step
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
 Placed = tuple[int, Event | Void, tuple[bytes, int] | None]
 """Partition, event, and its publisher and number if it has them already."""
+PUBLISH = "publish"
+"""The step of a trace: until the events are safe, or no longer waited for."""
 TURN = 200
 """Events that are queued before other requests get a turn."""
 DRAIN_S = 5.0
@@ -204,6 +207,13 @@ class Publisher:
         return await self._publish(model, placed, len(numbered))
 
     async def _publish(self, model: str, placed: Iterable[Placed], events: int) -> Outcome:
+        with step(PUBLISH) as span:
+            outcome = await self._queue(model, placed, events)
+            if span is not None:
+                span.note(model=model, events=events, outcome=outcome)
+            return outcome
+
+    async def _queue(self, model: str, placed: Iterable[Placed], events: int) -> Outcome:
         if not self.has_room(events):
             self.drop(events)
             return "dropped"

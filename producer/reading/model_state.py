@@ -146,7 +146,18 @@ class ModelState:
     """How far its keys have come."""
     unreadable: str = ""
     """Why nothing of it can be read; empty if it can be."""
+    judged: frozenset[str] = frozenset()
+    """Versions that have a window."""
+    ended: frozenset[str] = frozenset()
+    """Versions that were judged and are not any more, of the latest ones."""
 
     @property
     def events(self) -> int:
         return sum(partition.counters.events for partition in self.partitions)
+
+    def age_s(self, partition: PartitionState) -> float:
+        """Return the age (s) of a partition's oldest entry that waits to be counted; 0 if none
+        waits.
+        """
+        oldest = partition.backlog.oldest_ms
+        return 0.0 if oldest is None else max(0, self.now_ms - oldest) / 1000

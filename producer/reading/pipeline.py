@@ -52,8 +52,8 @@ _Form = TypeVar("_Form")
 
 
 class _Judged(msgspec.Struct):
-    """Part of judging's checkpoint: its position in the panes, and the commands and labels that it
-    could not apply.
+    """Part of judging's checkpoint: its position in the panes, the versions that it has seen and
+    those that it judges, and the commands and labels that it could not apply.
     """
 
     offsets: dict[int, str] = {}
@@ -62,6 +62,16 @@ class _Judged(msgspec.Struct):
     commands_refused: int = 0
     dead: int = 0
     labels_too_late: int = 0
+    first_seen: dict[str, int] = {}
+    last_rows: dict[str, int] = {}
+
+    @property
+    def judged(self) -> frozenset[str]:
+        return frozenset(self.last_rows)
+
+    @property
+    def ended(self) -> frozenset[str]:
+        return frozenset(self.first_seen.keys() - self.last_rows.keys())
 
 
 class Pipeline:
@@ -408,6 +418,8 @@ class _ModelAnswer:
                 )
             ),
             self.unreadable,
+            judged.judged,
+            judged.ended,
         )
 
 

@@ -43,7 +43,6 @@ from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.feed import Unmonitored
 from driftgauge.producer.watching.losses import waiting_and_lost
-from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
 from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
@@ -322,5 +321,5 @@ def _partition(state: ModelState, partition: PartitionState) -> PartitionHealth:
         dead_letters=partition.dead_letters,
         exchanges=partition.counters.exchanges,
         fault=_told(partition.fault),
-        lag=Lag(backlog.entries, backlog.exact, backlog.seconds, age_s(state, partition)),
+        lag=Lag(backlog.entries, backlog.exact, backlog.seconds, state.age_s(partition)),
     )

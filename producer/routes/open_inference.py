@@ -48,6 +48,7 @@ from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.otel.steps import carried_now
 from driftgauge.shared.payloads.bodies import Row, tensor_rows
 from driftgauge.shared.payloads.tensors import read_tensors, split
 from driftgauge.shared.reference.schema import FieldError
@@ -314,7 +315,7 @@ def _events(
     took_ms: float,
 ) -> list[Prediction]:
     now, source = time.time_ns() // 1_000_000, parts.serving.source_of(served)
-    base, given = asked.id or new_id(), asked.id is not None
+    base, given, trace = asked.id or new_id(), asked.id is not None, carried_now()
     return [
         Prediction(
             id=base if len(rows) == 1 else f"{base}:{place}",
@@ -327,6 +328,7 @@ def _events(
             client_id=given,
             probabilities=score.probabilities,
             received=now if given else None,
+            trace=trace,
         )
         for place, (row, score) in enumerate(zip(rows, scores, strict=True))
     ]

@@ -31,6 +31,7 @@ from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_mod
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.otel.steps import carried_now
 from driftgauge.shared.reference.schema import FieldError
 
 CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
@@ -118,6 +119,7 @@ def router(parts: Parts) -> APIRouter:
             client_id=given is not None,
             probabilities=score.probabilities,
             received=None if given is None else now,
+            trace=carried_now(),
         )
         request.scope[PREDICTIONS] = ((served, event),)
         outcome = await parts.publisher.publish(served.model, event)

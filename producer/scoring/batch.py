@@ -35,6 +35,7 @@ from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.shared.contract.events import Prediction, Source
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.otel.steps import carried_now
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.tables import arrow, json_lines
@@ -167,6 +168,7 @@ class Batch:
             client_id=row.id is not None,
             probabilities=score.probabilities,
             received=None if row.id is None else now,
+            trace=carried_now(),
         )
 
     async def _publish(self, events: Sequence[Prediction]) -> Outcome:

@@ -24,8 +24,11 @@ from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.scoring.estimator import Score, failure
 from driftgauge.producer.scoring.serving import ServedVersion
 from driftgauge.producer.scoring.threads import Threads
+from driftgauge.shared.otel.steps import step
 from driftgauge.shared.versions.reference_rows import Row
 
+SCORE: Final = "score"
+"""The step of a trace: waiting for the model, and its call."""
 TURN_S: Final = 0.05
 """Time (s) after which a call that has not returned lets the other lanes go on."""
 
@@ -198,9 +201,10 @@ class Scorer:
         loop = asyncio.get_running_loop()
         lane = self._lane(served)
         future: asyncio.Future[Score] = loop.create_future()
-        lane.add_row(served, row, future)
-        self._wake(loop, lane)
-        return await future
+        with step(SCORE):
+            lane.add_row(served, row, future)
+            self._wake(loop, lane)
+            return await future
 
     async def score_block(self, served: ServedVersion, rows: Sequence[Row]) -> Scores:
         """Predict a block of rows; None for a row that the model cannot predict.
@@ -213,9 +217,12 @@ class Scorer:
         loop = asyncio.get_running_loop()
         lane = self._lane(served)
         future: asyncio.Future[Scores] = loop.create_future()
-        lane.add_block(served, rows, future)
-        self._wake(loop, lane)
-        return await future
+        with step(SCORE) as span:
+            if span is not None:
+                span.note(rows=len(rows))
+            lane.add_block(served, rows, future)
+            self._wake(loop, lane)
+            return await future
 
     def require_answering(self, served: ServedVersion) -> None:
         """Refuse a version that hangs.

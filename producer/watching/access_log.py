@@ -28,6 +28,8 @@ PREDICTIONS: Final = "predictions"
 """Key in a request's scope under which a route notes its predictions with their versions for the
 line.
 """
+TRACE: Final = "driftgauge.trace"
+"""Key in a request's scope of the trace that it is part of, if it is traced."""
 HEADER: Final = b"x-request-id"
 WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -93,6 +95,7 @@ class AccessLog:
                 route=route,
                 status=status,
                 latency_ms=round(seconds * 1000, 3),
+                **({"trace_id": scope[TRACE]} if TRACE in scope else {}),
                 **self._predictions(scope.get(PREDICTIONS)),
             )
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
-from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.wording.numbers import count
 from driftgauge.shared.wording.times import duration
 
@@ -49,7 +48,7 @@ class Traffic:
 
 def state_of(state: ModelState, rate: float | None, meter: Meter) -> dict[str, Any]:
     """Describe a model's traffic and backlog; `words` are what its tiles say."""
-    lag = max((age_s(state, partition) for partition in state.partitions), default=0.0)
+    lag = max((state.age_s(partition) for partition in state.partitions), default=0.0)
     waiting = sum(partition.backlog.entries for partition in state.partitions)
     exact = all(partition.backlog.exact for partition in state.partitions)
     latency = [quantile_s(meter.latencies, share) for share in (0.5, 0.99)]

@@ -500,11 +500,13 @@ async def firing_rules(
     for model in models:
         pipe.hget(keys.watchdog(model), "memory")
     memories = zip(models, await pipe.execute(), strict=True)
-    return [
-        (model, rule, rule in _memory(packed).firing)
-        for model, packed in memories
-        for rule in blind.RULES
-    ]
+    return [(model, *one) for model, packed in memories for one in rules_in(packed)]
+
+
+def rules_in(memory: bytes | None) -> list[tuple[str, bool]]:
+    """Return each rule, and whether it fires, by the memory of a model."""
+    firing = _memory(memory).firing
+    return [(rule, rule in firing) for rule in blind.RULES]
 
 
 def _memory(packed: bytes | None) -> Memory:

@@ -98,6 +98,9 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
         Mean reference rank of the values since the change, 0 to 1; .5 without a change.
     unit
         Unit of value, threshold and expected value; empty without one.
+    traces
+        Some traces, by their ids: of predictions with the broken values, else of the slowest in the
+        window; empty if none was traced.
     """
 
     statistic: str
@@ -114,6 +117,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     broken: BrokenValues | None = None
     mean_rank: float | None = None
     unit: str = ""
+    traces: tuple[str, ...] = ()
 
 
 class AlertGroup(msgspec.Struct, frozen=True):

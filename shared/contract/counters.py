@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
+
 FIELD = "counters"
 """Field of the checkpoint that holds the counters, as JSON."""
 PUBLISHER: Final = b"publisher:"
@@ -13,6 +15,12 @@ PUBLISHER: Final = b"publisher:"
 CLIENT: Final = b"client:"
 """Beginning of the names of publishers that are clients, so that none can take the name of an API
 process.
+"""
+
+
+LATENCY_BOUNDS_S: Final = tuple(float(f"{edge / 1000:.4g}") for edge in LATENCY_EDGES_MS[2::4])
+"""Upper bounds (s) of the latencies that are counted for good: every fourth edge of a pane's cells,
+so that a bound is about 2.5 times the one before. A last count holds what took longer.
 """
 
 
@@ -102,6 +110,26 @@ class ExchangeCounts(msgspec.Struct):
     waiting: int = 0
 
 
+class VersionTraffic(msgspec.Struct, omit_defaults=True):
+    """What the predictions of a version tell beside their values, since it is counted.
+
+    Parameters
+    ----------
+    sources
+        Number of predictions by source.
+    latency
+        Number of predictions that took at most each of `LATENCY_BOUNDS_S` and more than the one
+        before, and of those that took longer; empty if none told its latency.
+    latency_us
+        Sum of the latencies, in whole microseconds, so that it does not depend on how the log was
+        cut into batches.
+    """
+
+    sources: dict[str, int] = {}
+    latency: list[int] = []
+    latency_us: int = 0
+
+
 class Counters(msgspec.Struct):
     """Counts of one partition since it was created.
 
@@ -127,6 +155,8 @@ class Counters(msgspec.Struct):
         Counts of labels, for models with labels.
     exchanges
         Counts of requests and responses that are logged apart.
+    traffic
+        Sources and latencies of the predictions, per model version.
     """
 
     events: int = 0
@@ -139,6 +169,7 @@ class Counters(msgspec.Struct):
     void: int = 0
     labels: LabelCounts = msgspec.field(default_factory=LabelCounts)
     exchanges: ExchangeCounts = msgspec.field(default_factory=ExchangeCounts)
+    traffic: dict[str, VersionTraffic] = {}
 
 
 class PackedPublisher(msgspec.Struct, omit_defaults=True):

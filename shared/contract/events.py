@@ -46,7 +46,8 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     `features` is positional, in the order of the version's schema: numbers, category strings, or
     None for missing. `probabilities` are those of the schema's classes, in their order; None where
     the model gives none. `received` is the time at which an API took an event whose id the client
-    supplied: by it a repeated id is recognised, however late the event arrives.
+    supplied: by it a repeated id is recognised, however late the event arrives. `trace` is the span
+    in which it was made, as trace and span id (shared/otel/context.py), of a trace that is kept.
 
     Examples
     --------
@@ -67,6 +68,7 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     client_id: bool = False
     probabilities: list[float] | None = None
     received: Milliseconds | None = None
+    trace: str | None = None
 
 
 class Label(msgspec.Struct, gc=False, frozen=True):

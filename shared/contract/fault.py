@@ -10,7 +10,7 @@ from driftgauge.shared.moments import Moment
 
 FIELD: Final = b"fault"
 """The checkpoint's field that holds the latest one."""
-FOLLOWERS: Final = ("reports", "retraining")
+FOLLOWERS: Final = ("reports", "retraining", "rollback")
 """Names of the checkpoints of the followers of a model's streams (`Keys.follower`), whose faults
 are shown beside those of counting and judging.
 """

@@ -113,6 +113,8 @@ class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):
         The column and the segment; empty if it is about no single one.
     effect
         What happened to it, in words and in its own unit.
+    version
+        The version that it is about.
     """
 
     kind: Literal[
@@ -130,6 +132,7 @@ class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):
     rule: str = ""
     segment: str = ""
     effect: str = ""
+    version: str = ""
 
 
 class Incident(msgspec.Struct, frozen=True):

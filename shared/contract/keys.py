@@ -20,6 +20,8 @@ MOST_PARTITIONS: Final = 256
 """Most partitions of a model."""
 Partitions = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTITIONS)]
 Salt = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
+RouteName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,63}$")]
+"""Name of a route of notifications."""
 FORMAT_FIELD: Final = b"format"
 """Field of a checkpoint that holds the format of its other fields."""
 FORMAT, FORMER = b"3", b"2"
@@ -62,6 +64,35 @@ class Keys:
     @property
     def workers(self) -> str:
         return f"{self.prefix}:workers"
+
+    @property
+    def routes(self) -> str:
+        """Key of the set of the names of all routes of notifications that a worker has had."""
+        return f"{self.prefix}:routes"
+
+    def route(self, route: str) -> str:
+        """Return the key of the checkpoint of a route of notifications, in a slot of its own: no
+        model's name begins with `@`.
+
+        Examples
+        --------
+        >>> Keys("dg").route("on-call")
+        'dg:{@on-call}:route'
+        """
+        return self._route(route, "route")
+
+    def route_owner(self, route: str) -> str:
+        return self._route(route, "owner")
+
+    def route_epoch(self, route: str) -> str:
+        return self._route(route, "epoch")
+
+    def route_dead(self, route: str) -> str:
+        """Return the key of the stream of what the route's target refused."""
+        return self._route(route, "dead")
+
+    def _route(self, route: str, name: str) -> str:
+        return f"{self.prefix}:{{@{route}}}:{name}"
 
     def _model(self, model: str, name: str) -> str:
         return f"{self.prefix}:{{{model}}}:{name}"
@@ -115,6 +146,12 @@ class Keys:
     def brief(self, model: str) -> str:
         """Return the key of the hash of the model's current windows in brief, by version."""
         return self._model(model, "brief")
+
+    def figures(self, model: str) -> str:
+        """Return the key of the hash of what /metrics shows of the model's current windows, by
+        version.
+        """
+        return self._model(model, "figures")
 
     def alerts(self, model: str) -> str:
         return self._model(model, "alerts")

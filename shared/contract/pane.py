@@ -6,6 +6,7 @@ that it can never be written twice; further entries after pane n have the ids `<
 """
 
 import zlib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -36,16 +37,44 @@ MOST_NAMES = 5
 """Most unseen categories of a column that are named."""
 LONGEST_NAME = 60
 """Most characters of such a name."""
+MOST_TRACES = 3
+"""Most traces that are named for one thing."""
+Slowest = tuple[tuple[float, str], ...]
+"""The slowest traced predictions: latency (ms) and trace."""
+
+
+def first_of(texts: Iterable[str], most: int) -> tuple[str, ...]:
+    """Return the first different ones of some texts.
+
+    >>> first_of(["b", "a", "b", "c"], 2)
+    ('b', 'a')
+    """
+    return tuple(dict.fromkeys(texts))[:most]
+
+
+def slowest_of(found: Iterable[tuple[float, str]]) -> Slowest:
+    """Return the slowest of some traced predictions, each trace once: the same in whatever order
+    and parts they are looked at.
+
+    >>> slowest_of([(2.0, "a"), (9.0, "b"), (3.0, "a"), (1.0, "c"), (3.0, "d")])
+    ((9.0, 'b'), (3.0, 'a'), (3.0, 'd'))
+    """
+    longest: dict[str, float] = {}
+    for latency_ms, trace in found:
+        longest[trace] = max(latency_ms, longest.get(trace, latency_ms))
+    ranked = sorted((-latency_ms, trace) for trace, latency_ms in longest.items())
+    return tuple((-negative, trace) for negative, trace in ranked[:MOST_TRACES])
 
 
 class OddValues(msgspec.Struct, frozen=True, omit_defaults=True):
     """Values of a column that its reference does not have: the lowest and the highest number
-    outside its range, or the names of the unseen categories that came first.
+    outside its range, or the names of the unseen categories that came first; and the traces of the
+    first predictions that had them, and of the first that had no value.
 
     Examples
     --------
     >>> OddValues(-9.0, 120.0).then(OddValues(-1.0, 900.0))
-    OddValues(lowest=-9.0, highest=900.0, names=())
+    OddValues(lowest=-9.0, highest=900.0, names=(), traces=(), missing=())
     >>> OddValues(names=("a", "b")).then(OddValues(names=("b", "c"))).names
     ('a', 'b', 'c')
     """
@@ -53,13 +82,20 @@ class OddValues(msgspec.Struct, frozen=True, omit_defaults=True):
     lowest: float | None = None
     highest: float | None = None
     names: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def then(self, later: "OddValues") -> "OddValues":
         """Return these values and later ones together."""
         lowest = [one for one in (self.lowest, later.lowest) if one is not None]
         highest = [one for one in (self.highest, later.highest) if one is not None]
-        names = tuple(dict.fromkeys((*self.names, *later.names)))[:MOST_NAMES]
-        return OddValues(min(lowest, default=None), max(highest, default=None), names)
+        return OddValues(
+            min(lowest, default=None),
+            max(highest, default=None),
+            first_of((*self.names, *later.names), MOST_NAMES),
+            first_of((*self.traces, *later.traces), MOST_TRACES),
+            first_of((*self.missing, *later.missing), MOST_TRACES),
+        )
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -85,6 +121,8 @@ class Block(msgspec.Struct, frozen=True):
         Values that the reference does not have, by column, of the rows that count for drift.
     failed
         Failed predictions by the kind of their error; they are no rows.
+    slowest
+        The slowest traced predictions that count for drift.
     """
 
     rows: Count
@@ -95,6 +133,7 @@ class Block(msgspec.Struct, frozen=True):
     segments: bytes = b""
     odd: dict[int, OddValues] = {}
     failed: dict[str, Count] = {}
+    slowest: Slowest = ()
 
 
 class Pane(msgspec.Struct, frozen=True, tag="pane"):

@@ -35,6 +35,7 @@ def forget(redis_url: str | None, keys: Keys, model: str, version: str) -> int:
             keys.references(model),
             keys.current(model),
             keys.brief(model),
+            keys.figures(model),
         ):
             fields: Any = client.hkeys(key)
             gone = [name for name in fields if name.partition(b"#")[0] == version.encode()]

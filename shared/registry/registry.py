@@ -369,18 +369,31 @@ class ModelRegistry:
         )
         return self._existing(model).change(lambda stages: stages.promoted(to, change))
 
-    def rollback(self, model: str, *, actor: str, reason: str = "") -> StageChange:
+    def rollback(
+        self, model: str, *, actor: str, reason: str = "", leaving: str | None = None
+    ) -> StageChange:
         """Bring the previous production version back; a second rollback goes back one more.
+
+        Parameters
+        ----------
+        leaving
+            The version that is to be replaced by a rollback that nobody looks at, which is made
+            only where it cannot go to and fro (`Stages.unattended`); None for one by hand.
 
         Raises
         ------
         BadData
-            If there is no previous version, or a file of it does not have its checksum.
+            If there is no previous version, a file of it does not have its checksum, or an
+            unattended rollback is not made.
         """
         change = StageChange(utc_now(), actor, "rollback", "", reason=reason)
 
         def back(stages: Stages) -> Stages:
-            moved = stages.rolled_back(change)
+            moved = (
+                stages.rolled_back(change)
+                if leaving is None
+                else stages.unattended(leaving, change)
+            )
             self._require_intact(model, moved.production)
             return moved
 

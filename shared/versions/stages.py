@@ -12,10 +12,13 @@
 At most one version is in production. A version that is replaced there is archived and joins the
 line of versions that rollbacks return along: two rollbacks go back two versions.
 
+A rollback that nobody looks at, by a hook, is refused where it could go to and fro: `unattended`.
+
 `ModelRegistry` stores stages and history as `stages.json`.
 """
 
 import itertools
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -32,6 +35,8 @@ MAX_HISTORY: Final = 1_000
 """Most entries of the history, about 1 kB each; the API reads the file every second."""
 MAX_LINE: Final = 100
 """Most versions that rollbacks can go back."""
+LEFT_FOR: Final = timedelta(days=7)
+"""Time after a rollback in which no unattended one goes to the version that was left."""
 
 
 class StageChange(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -147,6 +152,45 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         return self._into_production(
             self.line[:-1], msgspec.structs.replace(change, version=self.line[-1])
         )
+
+    def unattended(self, leaving: str, change: StageChange) -> "Stages":
+        """Return the stages after a rollback that nobody looks at.
+
+        It is made only if `leaving` is in production and came there by a promotion, and the version
+        before it was not left by a rollback in the last 7 days. So no two of them follow each
+        other without a promotion in between, and none goes where one came from.
+
+        Parameters
+        ----------
+        leaving
+            The version that is to be replaced.
+
+        Raises
+        ------
+        BadData
+            If it is not made, with the reason, or if there is no previous version.
+        """
+        if self.production != leaving:
+            raise BadData(f"{leaving} is not in production; nothing was changed.")
+        came = (one for one in reversed(self.history) if one.stage == "production")
+        if next((one.action for one in came), "promote") == "rollback":
+            raise BadData(
+                f"{leaving} came into production by a rollback, and no unattended one follows "
+                "another. Roll back, or promote another version, by hand."
+            )
+        moved = self.rolled_back(change)
+        now = datetime.fromisoformat(change.time)
+        if any(
+            one.action == "rollback"
+            and one.replaced == moved.production
+            and now - datetime.fromisoformat(one.time) < LEFT_FOR
+            for one in self.history
+        ):
+            raise BadData(
+                f"The version before, {moved.production}, was itself left by a rollback in the "
+                f"last {LEFT_FOR.days} days. Roll back, or promote another version, by hand."
+            )
+        return moved
 
     def archived_by(self, change: StageChange) -> "Stages":
         """Return the stages after `change.version` was archived; no rollback returns to it.

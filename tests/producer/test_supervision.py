@@ -10,10 +10,10 @@ from zlib import crc32
 import pytest
 import redis
 
-from driftgauge.producer.access.key_file import create_key, revoke_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.publishing.spool_records import frame
 from driftgauge.producer.supervision import LATE_S, Supervised, Supervisor, stopped
+from driftgauge.shared.access.key_file import create_key, revoke_key
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.framing import FULL, HEAD, MARKER
 from driftgauge.shared.registry.registry import ModelRegistry

@@ -27,6 +27,9 @@ from driftgauge.shared.settings import Settings, read_settings
         ("RETRAIN_WEBHOOK", "file:///etc/passwd"),
         ("RETRAIN_WEBHOOK", "https://"),
         ("RETRAIN_COOLDOWN_HOURS", "-1"),
+        ("ROLLBACK_COMMAND", "driftgauge"),
+        ("ROLLBACK_WEBHOOK", "ftp://host"),
+        ("ROLLBACK_TIMEOUT_SECONDS", "0"),
     ],
 )
 def test_a_bad_value_names_its_variable(
@@ -63,14 +66,15 @@ def test_settings_do_not_change() -> None:
         settings.port = 1
 
 
-def test_there_is_one_hook_for_retraining(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hook", ["RETRAIN", "ROLLBACK"])
+def test_a_hook_is_one_thing(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
     """A command and a webhook at once are refused: which of them would be the one run of a
     cooldown?
     """
-    monkeypatch.setenv("DRIFTGAUGE_RETRAIN_COMMAND", '["train"]')
-    monkeypatch.setenv("DRIFTGAUGE_RETRAIN_WEBHOOK", "https://hooks.example/token")
+    monkeypatch.setenv(f"DRIFTGAUGE_{hook}_COMMAND", '["train"]')
+    monkeypatch.setenv(f"DRIFTGAUGE_{hook}_WEBHOOK", "https://hooks.example/token")
     with pytest.raises(
-        ConfigurationError, match=r"DRIFTGAUGE_RETRAIN_WEBHOOK: .*unset one"
+        ConfigurationError, match=rf"DRIFTGAUGE_{hook}_WEBHOOK: .*unset one"
     ) as caught:
         read_settings()
     assert "token" not in str(caught.value)

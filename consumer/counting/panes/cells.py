@@ -146,6 +146,14 @@ class CellMap:
         return found
 
     @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether a cell holds no value."""
+        found = np.zeros(self.size, dtype=np.bool_)
+        for first, column in zip(self.offsets[:-1].tolist(), self.reference.columns, strict=True):
+            found[first + column.missing] = True
+        return found
+
+    @cached_property
     def ranks(self) -> Floats:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for
         MISSING.
@@ -252,10 +260,15 @@ class CellMap:
         return columns
 
 
-def latency_cells(latencies_ms: Sequence[float | None]) -> Ints:
-    """Return the cell of each latency; predictions without one are left out."""
-    values = np.array(latencies_ms, dtype=np.float64)
-    return np.searchsorted(LATENCY_EDGES_MS, values[~np.isnan(values)])
+def told_latencies(predictions: Sequence[Prediction]) -> Floats:
+    """Return the latencies (ms) of predictions; those that tell none are left out."""
+    values = np.array([one.latency_ms for one in predictions], dtype=np.float64)
+    return values[~np.isnan(values)]
+
+
+def latency_cells(latencies_ms: Floats) -> Ints:
+    """Return the cell of each latency."""
+    return np.searchsorted(LATENCY_EDGES_MS, latencies_ms)
 
 
 def _column(values: Sequence[Value], kind: str | None) -> Column:

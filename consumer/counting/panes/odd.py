@@ -3,14 +3,22 @@ until its pane is known. A pane keeps the worst of them, and tells so what is wr
 feed; how many there are, its cells say.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.pane import LONGEST_NAME, MOST_NAMES, OddValues
+from driftgauge.shared.contract.pane import (
+    LONGEST_NAME,
+    MOST_NAMES,
+    MOST_TRACES,
+    OddValues,
+    first_of,
+)
 from driftgauge.shared.reference.profile import Column
 
 
@@ -18,9 +26,18 @@ from driftgauge.shared.reference.profile import Column
 class OddRows:
     """The rows of a run, ascending, in which each column has a value that the reference does not
     have, and these values: numbers, or names.
+
+    Parameters
+    ----------
+    traces
+        The trace of each row, None for one without; None if no row of the run has any.
+    absent
+        The rows with a trace, ascending, in which each column has no value.
     """
 
     columns: dict[int, tuple[Ints, NDArray[np.float64] | list[str]]]
+    traces: Sequence[str | None] | None = None
+    absent: Mapping[int, Ints] = field(default_factory=dict)
 
     @classmethod
     def of(cls, columns: Sequence[Column], beyond: NDArray[np.bool_]) -> "OddRows":
@@ -31,7 +48,7 @@ class OddRows:
         --------
         >>> found = OddRows.of([np.array([1.0, 99.0, -5.0])], np.array([[False, True, True]]))
         >>> found.values(slice(0, 3)), found.values(slice(0, 1))
-        ({0: OddValues(lowest=-5.0, highest=99.0, names=())}, {})
+        ({0: OddValues(lowest=-5.0, highest=99.0, names=(), traces=(), missing=())}, {})
         """
         found: dict[int, tuple[Ints, NDArray[np.float64] | list[str]]] = {}
         for column in np.flatnonzero(beyond.any(axis=1)).tolist():
@@ -43,6 +60,21 @@ class OddRows:
                 found[column] = rows, [values[row] for row in rows.tolist()]
         return cls(found)
 
+    def traced(self, traces: Sequence[str | None], missing: NDArray[np.bool_]) -> Self:
+        """Return them with the traces of the rows.
+
+        Parameters
+        ----------
+        missing
+            Where a column has no value, shape (columns, rows).
+        """
+        kept = missing & np.array([trace is not None for trace in traces])
+        absent = {
+            column: np.flatnonzero(kept[column])
+            for column in np.flatnonzero(kept.any(axis=1)).tolist()
+        }
+        return replace(self, traces=traces, absent=absent)
+
     def values(self, part: slice, counted: NDArray[np.bool_] | None = None) -> dict[int, OddValues]:
         """Return the odd values of a part of the rows, by column.
 
@@ -53,13 +85,32 @@ class OddRows:
         """
         found = {}
         for column, (rows, values) in self.columns.items():
-            first, last = np.searchsorted(rows, (part.start, part.stop)).tolist()
-            chosen = np.arange(first, last)
-            if counted is not None:
-                chosen = chosen[counted[rows[first:last]]]
+            chosen = _chosen(rows, part, counted)
             if len(chosen):
-                found[column] = _worst(values, chosen)
+                worst = _worst(values, chosen)
+                named = self._traces_of(rows[chosen])
+                found[column] = msgspec.structs.replace(worst, traces=named) if named else worst
+        for column, rows in self.absent.items():
+            named = self._traces_of(rows[_chosen(rows, part, counted)])
+            if named:
+                found[column] = msgspec.structs.replace(
+                    found.get(column, OddValues()), missing=named
+                )
         return found
+
+    def _traces_of(self, rows: Ints) -> tuple[str, ...]:
+        """Return the first traces of some rows."""
+        if self.traces is None:
+            return ()
+        named = (self.traces[row] for row in rows.tolist())
+        return first_of((trace for trace in named if trace is not None), MOST_TRACES)
+
+
+def _chosen(rows: Ints, part: slice, counted: NDArray[np.bool_] | None) -> Ints:
+    """Return the places of those of some rows that are in a part, and count."""
+    first, last = np.searchsorted(rows, (part.start, part.stop)).tolist()
+    chosen = np.arange(first, last)
+    return chosen if counted is None else chosen[counted[rows[first:last]]]
 
 
 def _worst(values: NDArray[np.float64] | list[str], chosen: Ints) -> OddValues:
@@ -67,5 +118,5 @@ def _worst(values: NDArray[np.float64] | list[str], chosen: Ints) -> OddValues:
     if isinstance(values, np.ndarray):
         numbers = values[chosen]
         return OddValues(float(numbers.min()), float(numbers.max()))
-    names = dict.fromkeys(values[place][:LONGEST_NAME] for place in chosen.tolist())
-    return OddValues(names=tuple(names)[:MOST_NAMES])
+    names = (values[place][:LONGEST_NAME] for place in chosen.tolist())
+    return OddValues(names=first_of(names, MOST_NAMES))

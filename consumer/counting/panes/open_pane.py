@@ -13,7 +13,9 @@ from driftgauge.shared.contract.pane import (
     Block,
     OddValues,
     Pane,
+    Slowest,
     pack_counts,
+    slowest_of,
     unpack_counts,
 )
 from driftgauge.shared.reference.segments import SegmentLayout
@@ -38,6 +40,7 @@ class OpenBlock:
     odd: dict[int, OddValues] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     """Failed predictions by the kind of their error."""
+    slowest: Slowest = ()
 
     def fail(self, kind: str, number: int = 1) -> None:
         """Count failed predictions; beyond `MOST_KINDS` kinds they are `OTHER_KIND`."""
@@ -49,6 +52,11 @@ class OpenBlock:
         """Add values that the reference does not have, which came after those known so far."""
         for column, values in later.items():
             self.odd[column] = self.odd.get(column, OddValues()).then(values)
+
+    def add_slowest(self, other: Slowest) -> None:
+        """Add the slowest of further traced predictions."""
+        if other:
+            self.slowest = slowest_of((*self.slowest, *other))
 
     def add_scores(self, counts: Ints) -> None:
         """Add counts of the probabilities."""
@@ -62,6 +70,7 @@ class OpenBlock:
         for source, count in other.sources.items():
             self.sources[source] = self.sources.get(source, 0) + count
         self.add_odd(other.odd)
+        self.add_slowest(other.slowest)
         for kind, number in other.failed.items():
             self.fail(kind, number)
         if other.scores is not None:
@@ -81,6 +90,7 @@ class OpenBlock:
             segments,
             dict(self.odd),
             dict(self.failed),
+            self.slowest,
         )
 
     def pack(self) -> Block:
@@ -97,6 +107,7 @@ class OpenBlock:
             segments,
             dict(sorted(self.odd.items())),
             dict(self.failed),
+            self.slowest,
         )
 
     @classmethod
@@ -114,6 +125,7 @@ class OpenBlock:
             segments,
             dict(block.odd),
             block.failed,
+            block.slowest,
         )
 
 

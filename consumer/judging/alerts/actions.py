@@ -4,7 +4,7 @@ Each action has one condition; the first whose condition holds is recommended, i
 
     check_service  a limit on latency, traffic or the window is exceeded, which the model's inputs do not explain
     fix_feed     the values are broken (data quality), or broken values explain the alert
-    roll_back    critical and firing, on a version that is new, while the model had another one before
+    roll_back    critical and firing, on a version that is new, while the model had another one before that did better
     accept_reference  an ordered column fires, more than 30 % of the last 30 days were in alarm, no performance fell
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
     recalibrate  the prediction, the labels or the performance moved, and no feature drifts
@@ -66,7 +66,8 @@ class Circumstances:
     version_since
         Logical time (ms) at which the version was first seen.
     has_previous
-        Whether another version was seen before it.
+        Whether another version was seen before it, and no fall of the performance of such a version
+        fires: of two that do badly, neither is better.
     outdated
         Whether more than 30 % of the last 30 days were in alarm, so that the reference no longer
         describes the process.
@@ -77,6 +78,11 @@ class Circumstances:
     version_since: int
     has_previous: bool
     outdated: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the version is new, and there is another one to go back to."""
+        return self.has_previous and self.now - self.version_since <= NEW_MS
 
     @property
     def feature_drifts(self) -> bool:
@@ -129,8 +135,7 @@ def _fix_feed(alert: AlertState, circumstances: Circumstances) -> bool:
 
 
 def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:
-    new = circumstances.now - circumstances.version_since <= NEW_MS
-    return _is_critical(alert) and new and circumstances.has_previous
+    return _is_critical(alert) and circumstances.is_new
 
 
 def _accept_reference(alert: AlertState, circumstances: Circumstances) -> bool:

@@ -60,6 +60,19 @@ def broken_since(column: ColumnReference, alarm: Alarm, odd: OddValues) -> Broke
     return found if kind != "outside" else _in_range(found, column, odd)
 
 
+def traces_of(broken: BrokenValues, odd: OddValues) -> tuple[str, ...]:
+    """Return traces of predictions with the broken values, of the kind that most of them are.
+
+    Examples
+    --------
+    >>> traces_of(BrokenValues(100, missing=60), OddValues(traces=("a",), missing=("b",)))
+    ('b',)
+    """
+    if broken.missing > broken.outside + broken.unseen:
+        return odd.missing or odd.traces
+    return odd.traces or odd.missing
+
+
 def _in_range(found: BrokenValues, column: ColumnReference, odd: OddValues) -> BrokenValues:
     """Add the range of a number, and the worst values below and above it."""
     if isinstance(column, CategoricalReference) or not column.cuts:

@@ -45,8 +45,8 @@ class Facts:
         What it did to the performance, as a clause; empty if nothing is known.
     prediction
         Whether the predictions moved.
-    new_version, has_previous
-        Whether the version is new, and whether there was another one before it.
+    regressed
+        Whether the version is new and does worse, while the one before it did not.
     outdated
         Whether the reference has been in alarm for most of the last month.
     broken
@@ -59,8 +59,7 @@ class Facts:
     watched: int = 0
     effect: str = ""
     prediction: bool = False
-    new_version: bool = False
-    has_previous: bool = False
+    regressed: bool = False
     outdated: bool = False
     broken: bool = False
 
@@ -170,7 +169,7 @@ def action(facts: Facts) -> tuple[Action, str]:
             "fix_feed",
             f"Repair the feed of {what}: retraining does not help against broken values.",
         )
-    if facts.new_version and facts.has_previous and facts.effect:
+    if facts.regressed:
         return "roll_back", "Roll back to the version before: this one is new, and it does worse."
     if kind == "feature":
         return _of_features(facts, subject)

@@ -9,22 +9,32 @@ policy = "classic"
 metric = "wasserstein"
 feature = "temperature"
 warning = 2.5
+
+[[routes]]                     # whom to tell: see consumer/notifying/routes.py
+name = "on-call"
+target = { type = "webhook", url_env = "ON_CALL_URL" }
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.metrics import MODEL_METRICS, column_metrics
-from driftgauge.shared.errors import ConfigurationError
+from driftgauge.consumer.notifying import routes
+from driftgauge.consumer.notifying.routes import Route
+from driftgauge.shared.errors import PolicyRefused
+from driftgauge.shared.policies.lines import Place, TomlFault, converted, line_of, parsed
 
 MINUTE_MS = 60_000
+MOST_BYTES: Final = 262_144
+"""Longest policy file: it is kept in Redis, and the part of a model in the model's checkpoint."""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Settings of one model in the file; None keeps the setting as it is."""
 
     policy: Literal["standard", "classic"] | None = None
@@ -36,18 +46,48 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
     thresholds: list[Threshold] = []
 
+    def apply(self, policy: JudgingPolicy) -> JudgingPolicy:
+        """Return a policy with what is said here in place of its own."""
+        changes = {
+            "kind": self.policy,
+            "false_alarms_per_month": self.false_alarms_per_month,
+            "psi_warning": self.psi_warning,
+            "psi_critical": self.psi_critical,
+            "cooldown_ms": _ms(self.cooldown_minutes),
+            "renotify_ms": _ms(self.renotify_minutes),
+            "renotify_max_ms": _ms(self.renotify_max_minutes),
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        limits = tuple(_joined(policy.thresholds, self.thresholds))
+        return replace(policy, thresholds=limits, **given)  # type: ignore[arg-type]  # by their names
 
-class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    def under(self, own: "ModelPolicy") -> "ModelPolicy":
+        """Return what a model's own table says, and this one where that says nothing."""
+        values = {
+            name: ours if theirs is None else theirs
+            for name in self.__struct_fields__
+            if name != "thresholds"
+            for ours, theirs in ((getattr(self, name), getattr(own, name)),)
+        }
+        return ModelPolicy(**values, thresholds=list(_joined(self.thresholds, own.thresholds)))
+
+
+class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A whole file."""
 
     default: ModelPolicy = ModelPolicy()
     models: dict[str, ModelPolicy] = {}
+    routes: tuple[Route, ...] = ()
+
+    def of(self, model: str) -> ModelPolicy:
+        """Return what is said of a model, by its own table or by the default."""
+        return self.default.under(self.models.get(model, ModelPolicy()))
 
     def apply(self, policy: JudgingPolicy, model: str) -> JudgingPolicy:
         """Return a model's policy: that of the settings, overridden by the default table, then by
         the model's own table.
         """
-        return _apply(_apply(policy, self.default), self.models.get(model, ModelPolicy()))
+        return self.of(model).apply(policy)
 
 
 def read_policy(text: bytes, name: str) -> PolicyFile:
@@ -55,8 +95,8 @@ def read_policy(text: bytes, name: str) -> PolicyFile:
 
     Raises
     ------
-    ConfigurationError
-        If the file cannot be used; the message says where the fault is.
+    PolicyRefused
+        If the file cannot be used; the message says at which line, and why.
 
     Examples
     --------
@@ -65,29 +105,58 @@ def read_policy(text: bytes, name: str) -> PolicyFile:
     ('classic', 'standard')
     """
     try:
-        found = msgspec.toml.decode(text, type=PolicyFile)
-    except (msgspec.MsgspecError, ValueError) as error:  # not TOML, or not of this form
-        raise ConfigurationError(f"The policy file {name} cannot be used: {error}.") from error
-    for table, policy in (
-        ("default", found.default),
-        *((f"models.{model}", one) for model, one in found.models.items()),
-    ):
-        for fault in _faults(policy):
-            raise ConfigurationError(f"The policy file {name} cannot be used: [{table}] {fault}.")
-    return found
+        return _read(text)
+    except TomlFault as fault:
+        raise PolicyRefused(name, fault.line, fault.reason) from fault
 
 
-def _faults(policy: ModelPolicy) -> list[str]:
-    faults = [fault for threshold in policy.thresholds for fault in _threshold_faults(threshold)]
-    named = [(one.metric, one.feature) for one in policy.thresholds]
-    faults += [
-        f"limits {metric} of {feature or 'all columns'} twice"
-        for metric, feature in set(named)
-        if named.count((metric, feature)) > 1
+def _read(text: bytes) -> PolicyFile:
+    if len(text) > MOST_BYTES:
+        raise TomlFault(1, f"it has {len(text):,} bytes, and may have {MOST_BYTES:,}")
+    tables = parsed(text)
+    default = converted(text, tables.pop("default", {}), ("default",), ModelPolicy)
+    named = converted(text, tables.pop("models", {}), ("models",), dict[str, Any])
+    found = converted(text, tables.pop("routes", []), ("routes",), tuple[Route, ...])
+    for name in tables:
+        known = "[default], [models.NAME], [[routes]]"
+        raise TomlFault(line_of(text, (name,)), f"no table is named {name!r} (there are: {known})")
+    models = {
+        model: converted(text, found, ("models", model), ModelPolicy)
+        for model, found in named.items()
+    }
+    file = PolicyFile(default, models, found)
+    for place, fault in routes.faults(found):
+        number = int(place[1])
+        named_so = f" {found[number].name!r}" if number < len(found) else ""
+        raise TomlFault(line_of(text, place), f"the route{named_so} {fault}")
+    for place, fault in _faults(file):
+        table = "default" if place[0] == "default" else f"models.{place[1]}"
+        raise TomlFault(line_of(text, place), f"[{table}] {fault}")
+    return file
+
+
+def _faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
+    """Yield what contradicts itself, with its place."""
+    tables: list[tuple[Place, ModelPolicy, ModelPolicy]] = [
+        (("default",), file.default, file.default),
+        *((("models", name), one, file.of(name)) for name, one in file.models.items()),
     ]
-    if policy.psi_warning and policy.psi_critical and policy.psi_warning > policy.psi_critical:
-        faults.append("has a psi_warning above its psi_critical")
-    return faults
+    for place, said, together in tables:
+        seen: set[tuple[str, str | None]] = set()
+        for number, threshold in enumerate(said.thresholds):
+            entry: Place = (*place, "thresholds", number)
+            for fault in _threshold_faults(threshold):
+                yield entry, fault
+            if (threshold.metric, threshold.feature) in seen:
+                yield (
+                    entry,
+                    f"limits {threshold.metric} of {threshold.feature or 'all columns'} twice",
+                )
+            seen.add((threshold.metric, threshold.feature))
+        warning, critical = together.psi_warning, together.psi_critical
+        if warning and critical and warning > critical:
+            key = "psi_critical" if said.psi_critical else "psi_warning"
+            yield (*place, key), "has a psi_warning above its psi_critical"
 
 
 def _threshold_faults(one: Threshold) -> list[str]:
@@ -110,23 +179,12 @@ def _threshold_faults(one: Threshold) -> list[str]:
     return []
 
 
-def _apply(policy: JudgingPolicy, said: ModelPolicy) -> JudgingPolicy:
-    changes = {
-        "kind": said.policy,
-        "false_alarms_per_month": said.false_alarms_per_month,
-        "psi_warning": said.psi_warning,
-        "psi_critical": said.psi_critical,
-        "cooldown_ms": None
-        if said.cooldown_minutes is None
-        else round(said.cooldown_minutes * MINUTE_MS),
-        "renotify_ms": None
-        if said.renotify_minutes is None
-        else round(said.renotify_minutes * MINUTE_MS),
-        "renotify_max_ms": None
-        if said.renotify_max_minutes is None
-        else round(said.renotify_max_minutes * MINUTE_MS),
-    }
-    own = {(one.metric, one.feature) for one in said.thresholds}
-    kept = [one for one in policy.thresholds if (one.metric, one.feature) not in own]
-    given = {name: value for name, value in changes.items() if value is not None}
-    return replace(policy, thresholds=(*kept, *said.thresholds), **given)  # type: ignore[arg-type]  # by their names
+def _joined(known: Iterable[Threshold], own: list[Threshold]) -> Iterator[Threshold]:
+    """Yield the limits that are known, and the own ones in place of those on the same."""
+    said = {(one.metric, one.feature) for one in own}
+    yield from (one for one in known if (one.metric, one.feature) not in said)
+    yield from own
+
+
+def _ms(minutes: float | None) -> int | None:
+    return None if minutes is None else round(minutes * MINUTE_MS)

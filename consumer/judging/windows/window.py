@@ -8,7 +8,13 @@ import msgspec
 import numpy as np
 
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.pane import LATENCY_EDGES_MS, OddValues, unpack_counts
+from driftgauge.shared.contract.pane import (
+    LATENCY_EDGES_MS,
+    OddValues,
+    Slowest,
+    slowest_of,
+    unpack_counts,
+)
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -27,6 +33,7 @@ class WindowPane(msgspec.Struct, frozen=True):
     scores: bytes = b""
     segments: bytes = b""
     odd: dict[int, OddValues] = {}
+    slowest: Slowest = ()
 
     @property
     def key(self) -> str:
@@ -101,6 +108,12 @@ class VersionWindow:
         """Return the worst values of a column, in the order of the panes."""
         found = (pane.odd[column] for pane in self.panes if column in pane.odd)
         return reduce(OddValues.then, found, OddValues())
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """The traces of its slowest predictions, of those that are traced."""
+        found = slowest_of(one for pane in self.panes for one in pane.slowest)
+        return tuple(trace for _, trace in found)
 
     @classmethod
     def of(cls, size: int, panes: list[WindowPane]) -> "VersionWindow":

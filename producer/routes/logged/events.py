@@ -51,6 +51,8 @@ from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Failure, Prediction, Source, Value
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.otel.context import parsed
+from driftgauge.shared.otel.steps import carried_now
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
 
 MOST_NAMED: Final = 2000
@@ -67,7 +69,7 @@ def is_source(value: object) -> str | None:
 
 
 def is_anything(_: object) -> None:
-    """A prediction is checked against the schema."""
+    """A prediction is checked against the schema; a trace that is none is left out."""
 
 
 def is_kind(value: object) -> str | None:
@@ -90,6 +92,7 @@ CHECKS: Final = {
     "latency_ms": is_duration,
     "source": is_source,
     "probabilities": is_list,
+    "traceparent": is_anything,
 }
 EVENT: Final = Named(
     "Event",
@@ -129,6 +132,10 @@ EVENT: Final = Named(
                 "type": "array",
                 "items": {"type": "number", "minimum": 0, "maximum": 1},
                 "description": "Of the schema's classes, in their order; their sum is 1.",
+            },
+            "traceparent": {
+                "description": "The span in which the prediction was made (W3C trace context). "
+                "Alerts name some of the traces of their window. What is none is ignored.",
             },
         },
     },
@@ -491,7 +498,15 @@ def _prediction(
         client_id=item.get("own_id") is True if numbered else given is not None,
         probabilities=None if shares is None else [float(share) for share in shares],
         received=None if given is None or numbered else now,
+        trace=_trace(item),
     )
+
+
+def _trace(item: dict[str, Any]) -> str | None:
+    """Return the trace of an event: its own, else that of the request."""
+    given = item.get("traceparent")
+    found = parsed(given) if isinstance(given, str) else None
+    return carried_now() if found is None else found.carried
 
 
 def _is_made(accepted: Accepted) -> bool:

@@ -86,6 +86,7 @@ def random_log(seed: int) -> list[Entry]:
             publisher=publisher,
             id=f"client{random.integers(9)}",
             client_id=bool(number % 2),
+            trace=f"{number + 1:032x}-{number + 1:016x}" if number % 3 else None,
         )
         fields = [*found[1][:5], b"%d" % sequence, *found[1][6:]]
         broken = raw(f"{ms}-{suffix}", sequence, b"{", publisher)

@@ -106,6 +106,7 @@ class EvaluatedWindow:
     incidents: list[Incident] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     current: dict[str, Snapshot] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     fields: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
@@ -142,6 +143,7 @@ def judge(
         judged.incidents += outputs.incidents
         judged.snapshots += outputs.snapshots
         judged.current |= outputs.current
+        judged.ended = (judged.ended - outputs.current.keys()) | outputs.ended
         for name, packed in state.pack_changed().items():
             judged.fields[name] = packed
             if not packed:

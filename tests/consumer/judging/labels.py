@@ -33,6 +33,8 @@ from tests.consumer.builders import NOON
 
 CLASSES = ("no", "yes")
 SCHEMA = Schema((Feature("x", "numeric"), Feature("y", "numeric")), "categorical", classes=CLASSES)
+NAMES = ("1.0.0", "2.0.0")
+"""Versions, alike but for what they predict."""
 NO_LATENCY = pack_counts(np.zeros(64, dtype=np.int64))
 ACCURACY = 0.8
 """Of the reference; a row's score is high where its x is."""
@@ -109,6 +111,7 @@ class LabelledStream:
     now: int = NOON
     entries: list[tuple[str, PaneEntry]] = field(default_factory=list)
     rows: dict[int, Rows] = field(default_factory=dict)
+    versions: dict[int, str] = field(default_factory=dict)
     deltas: int = 0
     since_pane: int = 0
 
@@ -119,6 +122,7 @@ class LabelledStream:
         wrong: float = 1 - ACCURACY,
         shift: float = 0.0,
         missing: float = 0.0,
+        version: str = "1.0.0",
     ) -> "LabelledStream":
         """Write panes; `missing` is the share of rows without the feature that the model does not
         use.
@@ -129,11 +133,12 @@ class LabelledStream:
             found = rows(self.random, size, wrong, shift)
             place = len(self.rows) + 1
             self.rows[place] = found
+            self.versions[place] = version
             lost = round(missing * size)
             events = [
                 Prediction(
                     "i",
-                    "1.0.0",
+                    version,
                     self.now,
                     [row[0], None if place_ < lost else row[1]],
                     said,
@@ -155,7 +160,7 @@ class LabelledStream:
                 size,
                 total,
                 None,
-                {"1.0.0": block},
+                {version: block},
             )
             self.entries.append((f"{place}-0", pane))
         return self
@@ -173,7 +178,7 @@ class LabelledStream:
                 LABELS.cells(self.rows[place].labels[chosen]), minlength=len(LABELS.counts)
             )
             packed = pack_counts(delays), sums.pack(), pack_changes(cells)
-            revised.append(Revised(place, "1.0.0", sums.rows, 0, *packed))
+            revised.append(Revised(place, self.versions[place], sums.rows, 0, *packed))
         return self.revise(revised)
 
     def revise(self, revised: list[Revised]) -> "LabelledStream":
@@ -200,9 +205,13 @@ def judge_labels(
     all_ = Outputs()
     edges = sorted({0, *cuts, len(entries)})
     for first, last in itertools.pairwise(edges):
-        state = JudgingState.unpack(fields, {"1.0.0": MAP.size})
+        state = JudgingState.unpack(fields, dict.fromkeys(NAMES, MAP.size))
         found = advance(
-            state, entries[first:last], "plant", {"1.0.0": version}, policy or JudgingPolicy()
+            state,
+            entries[first:last],
+            "plant",
+            dict.fromkeys(NAMES, version),
+            policy or JudgingPolicy(),
         )
         all_.alerts += found.alerts
         all_.incidents += found.incidents

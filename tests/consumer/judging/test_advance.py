@@ -292,7 +292,10 @@ def test_an_alert_of_broken_values_says_what_is_wrong() -> None:
     made, reference = stream(), MAPS["1.0.0"].reference
     column = reference.columns[0]
     assert isinstance(column, NumericReference)
-    below = [OddValues(-50.0, -9.0), OddValues(-70.0, -60.0)]
+    below = [
+        OddValues(-50.0, -9.0, traces=("odd0",)),
+        OddValues(-70.0, -60.0, traces=("odd1",)),
+    ]
     for place in range(12):
         good = block("1.0.0", made.random, 250)
         cells = unpack_counts(good.cells).copy()
@@ -312,7 +315,7 @@ def test_an_alert_of_broken_values_says_what_is_wrong() -> None:
             statistic="out_of_range",
             value=0.25,
             width=64,
-            odd=OddValues(-80.0, -80.0),
+            odd=OddValues(-80.0, -80.0, traces=("online",)),
         ),
     )
     judged = judge(made.entries)
@@ -325,9 +328,25 @@ def test_an_alert_of_broken_values_says_what_is_wrong() -> None:
     assert (window.smallest, window.largest) == (column.cuts[0], column.cuts[-1])
     assert (window.lowest, window.highest) == (-70.0, None)
     assert fired["out_of_range"].evidence.cells == []
+    assert fired["out_of_range"].evidence.traces == ("odd0", "odd1")
+    assert fired["integrity"].evidence.traces == ("odd0", "odd1", "online")
     online = fired["integrity"].evidence.broken
     assert online is not None
     assert (online.rows, online.outside, online.missing, online.lowest) == (64, 16, 0, -80.0)
+
+
+def test_an_alert_names_the_slowest_traces_of_its_window() -> None:
+    """Where no value is broken, the evidence has the slowest traced predictions of the window."""
+    made = stream().panes(8)
+    for place in range(8):
+        found = block("1.0.0", made.random, 250, shift=1.0)
+        slow = ((float(place % 5), f"trace{place}"),)
+        made.pane({"1.0.0": msgspec.structs.replace(found, slowest=slow)})
+    fired = [one for one in judge(made.entries).alerts if one.state == "firing"]
+    assert fired
+    last = fired[-1].evidence.traces
+    assert last[0] == "trace4"
+    assert len(last) <= 3
 
 
 def test_missing_values_are_critical() -> None:
@@ -477,6 +496,20 @@ def test_a_superseded_version_resolves_within_hours() -> None:
     ended = [alert for alert in judge(made.entries).alerts if alert.state == "resolved"]
     assert {alert.summary for alert in ended} == {"superseded by 2.0.0: no events of 1.0.0"}
     assert not judge(made.entries).open
+
+
+def test_a_version_that_is_no_longer_judged_is_named() -> None:
+    """So that its metrics end: when it is retired, whatever the steps, and not while it is judged;
+    if it comes back, it is judged again.
+    """
+    made = stream().panes(12)
+    assert not judge(made.entries).ended
+    made.panes(10, version="2.0.0", seconds=60).panes(1, version="2.0.0", seconds=3600)
+    every = range(len(made.entries))
+    assert judge(made.entries).ended == judge(made.entries, cuts=every).ended == {"1.0.0"}
+    made.panes(1)
+    assert not judge(made.entries).ended
+    assert not judge(made.entries, cuts=range(len(made.entries))).ended
 
 
 def test_a_canary_is_not_superseded() -> None:

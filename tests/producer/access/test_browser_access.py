@@ -7,7 +7,7 @@ import redis
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from pydantic import SecretStr
 
-from driftgauge.producer.access.key_file import create_key
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import api_process

@@ -27,7 +27,11 @@ from driftgauge.producer.access.control import (
     needs,
     require_declarations,
 )
-from driftgauge.producer.access.key_file import (
+from driftgauge.producer.access.session import COOKIE, seal, unseal
+from driftgauge.producer.app import create_app
+from driftgauge.producer.commands.replay import replay
+from driftgauge.producer.routes.judged.streaming import while_allowed
+from driftgauge.shared.access.key_file import (
     SCOPES,
     KeyScope,
     KeySet,
@@ -35,10 +39,6 @@ from driftgauge.producer.access.key_file import (
     read_keys,
     revoke_key,
 )
-from driftgauge.producer.access.session import COOKIE, seal, unseal
-from driftgauge.producer.app import create_app
-from driftgauge.producer.commands.replay import replay
-from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.deployment import environment

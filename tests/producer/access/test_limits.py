@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from driftgauge.producer.access import rates
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.app import create_app
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import GOOD, running
 from tests.producer.routes.test_predict import problem

@@ -20,6 +20,7 @@ from driftgauge.shared.contract.snapshot import (
     Window,
 )
 from driftgauge.shared.contract.snapshot_parts import Brief
+from driftgauge.shared.metrics.figures import Figures
 
 MODEL = "plant"
 
@@ -131,6 +132,7 @@ class Judging:
         for key, packed in (
             (self.keys.current(self.model), msgspec.json.encode(window)),
             (self.keys.brief(self.model), msgspec.json.encode(Brief.of(window))),
+            (self.keys.figures(self.model), msgspec.json.encode(Figures.of(window, 200, 100))),
         ):
             self.client.hset(key, window.version, packed)
 

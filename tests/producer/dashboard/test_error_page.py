@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from driftgauge.producer.access.control import Guarded, for_everybody
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard import error_page
 from driftgauge.producer.describing.declared import answers
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
 from tests.producer.dashboard.test_pages import Elements

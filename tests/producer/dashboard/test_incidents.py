@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import redis
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard.views.timeline import DRAWN, drawn, timeline
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, BrokenValues
 from driftgauge.shared.contract.alerts import cloud_event
@@ -197,6 +197,27 @@ async def test_an_integrity_alert_says_what_is_wrong(
         assert f'id="its-incident" href="/dashboard/incidents/{told.id}"' in text
         listed = await read(http, "/dashboard/alerts")
         assert "Nothing in the history" not in listed
+
+
+@pytest.mark.parametrize("address", [None, "http://tempo:3200/trace/{trace}?a=1&b=2"])
+async def test_an_alert_leads_to_traces(
+    settings: Settings, client: redis.Redis, keys: Keys, address: str | None
+) -> None:
+    """Its page names the traces of the evidence, as links if the settings say where to; what is no
+    trace's id is left out, whoever wrote it.
+    """
+    Judging(client, keys)
+    traces = ("a" * 32, "javascript:alert(1)", "<b>")
+    found = AlertEvidence("psi", 0.4, 0.1, 0.0, 5000, 2000, 1, 0, 1, traces=traces)
+    one = msgspec.structs.replace(alert(1), evidence=found)
+    client.xadd(keys.alerts(MODEL), {"e": cloud_event(one)})
+    changed = settings.model_copy(update={"trace_url": address})
+    async with running(create_app(changed)) as http:
+        text = await read(http, f"/dashboard/alerts/{1:016x}")
+        assert f'href="http://tempo:3200/trace/{"a" * 32}?a=1&amp;b=2"' in text or address is None
+        assert "a" * (8 if address else 32) in text
+        assert "javascript" not in text
+        assert "<b>" not in text
 
 
 async def test_open_alerts_are_a_table_of_the_most_urgent(

@@ -12,8 +12,8 @@ import redis
 from pyarrow import ipc, parquet
 from sklearn.linear_model import LinearRegression
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import redis
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard.rendering import POLICY
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Window

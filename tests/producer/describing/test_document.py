@@ -8,12 +8,12 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from driftgauge.producer.access.control import Guarded, for_everybody, needs
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.describing.declared import answers
 from driftgauge.producer.describing.document import describe
 from driftgauge.producer.http.problems import MEDIA_TYPE
 from driftgauge.producer.routes.judged.alerts import AlertPage
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
 from tests.producer.routes.test_predict import problem

@@ -14,7 +14,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from driftgauge.producer.access.key_file import create_key
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import ModelRegistry

@@ -13,7 +13,7 @@ import redis
 from pydantic import SecretStr
 
 from benchmarks.fuzzing import register_models
-from driftgauge.producer.access.key_file import create_key
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings

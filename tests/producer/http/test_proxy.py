@@ -14,7 +14,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from driftgauge.producer.access.key_file import create_key
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import ModelRegistry
 from tests.producer.conftest import GOOD, api_process, publish_linear, settings_in

@@ -12,8 +12,8 @@ import pytest
 from driftgauge.consumer.offline.reference_table import Recognised
 from driftgauge.consumer.offline.registration import register_version
 from driftgauge.consumer.offline.submission import Submission
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings

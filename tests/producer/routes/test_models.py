@@ -4,8 +4,8 @@ import httpx
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.gates import Gates

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import redis.asyncio
 
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.reading import proposals
 from driftgauge.producer.routes import references
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import Answer, decode_request, encode

@@ -18,10 +18,10 @@ from driftgauge.consumer.commands.registering import register as command
 from driftgauge.consumer.offline.reference_table import Recognised
 from driftgauge.consumer.offline.registration import register_version
 from driftgauge.consumer.offline.submission import Submission
-from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.producer.registering import child
 from driftgauge.producer.registering.upload import open_upload
+from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.registration.fields import FIELDS, FILES
 from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.registry import ModelRegistry

@@ -153,7 +153,9 @@ async def test_a_worker_that_fails_is_shown_everywhere(
         assert not await reasons(http)
         health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
         assert health["partitions"][0]["fault"] is None
-        assert health["followers"] == {"reports": {"fault": None}, "retraining": {"fault": None}}
+        assert health["followers"] == {
+            name: {"fault": None} for name in ("reports", "retraining", "rollback")
+        }
         follower = StageFault("reporting linear", "OSError: no space left", "", 4, now, now)
         client.hset(keys.follower("linear", "reports"), "fault", msgspec.json.encode(follower))
         await until(lambda: len(written.transitions()) > 2)

@@ -101,6 +101,50 @@ def test_no_rollback_goes_to_an_archived_version() -> None:
     assert stages.promoted("production", change("2.0.0")).production == "2.0.0"
 
 
+def returned(stages: Stages, time: str = "2026-01-01T00:00:00+00:00") -> Stages:
+    """Roll back by hand."""
+    return stages.rolled_back(StageChange(time, "ann", "rollback", ""))
+
+
+def unattended(stages: Stages, leaving: str, time: str = "2026-01-02T00:00:00+00:00") -> Stages:
+    """Roll back by a hook."""
+    return stages.unattended(leaving, StageChange(time, "hook", "rollback", ""))
+
+
+def test_an_unattended_rollback_leaves_the_version_that_it_is_about() -> None:
+    """It does what one by hand does, and nothing if somebody was faster."""
+    stages = promoted("1.0.0", "2.0.0")
+    back = unattended(stages, "2.0.0")
+    assert (back.production, back.line, back.history[-1].replaced) == ("1.0.0", (), "2.0.0")
+    for moved in (back, stages.promoted("production", change("3.0.0"))):
+        with pytest.raises(BadData, match=r"2\.0\.0 is not in production"):
+            unattended(moved, "2.0.0")
+
+
+def test_no_unattended_rollback_follows_a_rollback() -> None:
+    """Whoever made the first: what it brought back is left by a person, or after a promotion."""
+    stages = unattended(promoted("1.0.0", "2.0.0", "3.0.0"), "3.0.0")
+    with pytest.raises(BadData, match="no unattended one follows another"):
+        unattended(stages, "2.0.0", "2027-01-01T00:00:00+00:00")
+    assert returned(stages).production == "1.0.0"
+    assert unattended(promoted_onto(stages, "3.1.0"), "3.1.0").production == "2.0.0"
+
+
+def test_no_unattended_rollback_goes_where_one_came_from() -> None:
+    """Within 7 days no rollback goes to a version that was left by one; afterwards it may."""
+    left = returned(promoted("1.0.0", "2.0.0"))
+    stages = promoted_onto(promoted_onto(left, "2.0.0"), "3.0.0")
+    with pytest.raises(BadData, match=r"2\.0\.0, was itself left by a rollback in the last 7 days"):
+        unattended(stages, "3.0.0", "2026-01-07T23:59:59+00:00")
+    later = unattended(stages, "3.0.0", "2026-01-08T00:00:00+00:00")
+    assert later.production == "2.0.0"
+
+
+def promoted_onto(stages: Stages, version: str) -> Stages:
+    """Promote one more version."""
+    return stages.promoted("production", change(version))
+
+
 @pytest.mark.parametrize(
     ("name", "version", "message"),
     [

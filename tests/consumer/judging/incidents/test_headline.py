@@ -39,13 +39,13 @@ def test_every_combination_fits_and_says_what_to_do(kind: CauseKind, name: str) 
     end, a moment at the beginning, and an action in one sentence.
     """
     effects = ("", "MAE rose from 1.09 to 4.9", f"MAE of {LONG} rose from 1.09 to 4.9")
-    flags = list(itertools.product((False, True), repeat=4))
-    for columns, effect, (moved, new, previous, outdated) in itertools.product(
+    flags = list(itertools.product((False, True), repeat=3))
+    for columns, effect, (moved, regressed, outdated) in itertools.product(
         (1, 2, 4, 60), effects, flags
     ):
         given = facts(
-            kind, name, columns, effect=effect, prediction=moved, new_version=new,
-            has_previous=previous, outdated=outdated,
+            kind, name, columns, effect=effect, prediction=moved, regressed=regressed,
+            outdated=outdated,
         )  # fmt: skip
         said = headline(given)
         assert len(said) <= HEADLINE_LENGTH, said
@@ -117,10 +117,10 @@ def test_a_long_name_leaves_room_for_the_effect() -> None:
     ("given", "what"),
     [
         (facts("operation"), "check_service"),
-        (facts("broken_values", effect="x", new_version=True, has_previous=True), "fix_feed"),
-        (facts("feature", effect="x", new_version=True, has_previous=True), "roll_back"),
-        (facts("feature", effect="x", new_version=True), "retrain"),
-        (facts("feature", new_version=True, has_previous=True), "wait"),
+        (facts("broken_values", effect="x", regressed=True), "fix_feed"),
+        (facts("feature", effect="x", regressed=True), "roll_back"),
+        (facts("performance", effect="x", regressed=True), "roll_back"),
+        (facts("prediction", effect="x", regressed=True), "roll_back"),
         (facts("feature", effect="x"), "retrain"),
         (facts("feature"), "wait"),
         (facts("feature", outdated=True), "accept_reference"),

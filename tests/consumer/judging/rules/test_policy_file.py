@@ -1,10 +1,12 @@
 """The policy file."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.policy_file import read_policy
-from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.errors import ConfigurationError, PolicyRefused
 
 GOOD = b"""
 [default]
@@ -85,6 +87,62 @@ def test_faults_are_named(text: bytes, message: str) -> None:
     """A file that cannot be used says where and why, with the names that there are."""
     with pytest.raises(ConfigurationError, match=message):
         read_policy(text, "policy.toml")
+
+
+LINES = b"""# of the plant
+[default]
+psi_warning = 0.1
+
+[[models.steel.thresholds]]
+metric = "ks"
+warning = 1
+
+[[models.steel.thresholds]]
+metric = "psi"
+# from the audit
+warning = "much"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (LINES, 12, "models.steel.thresholds[1].warning: Expected `float | null`, got `str`"),
+        (LINES.replace(b'"much"', b"1\nhue = 2"), 13, "models.steel.thresholds[1].hue: Object"),
+        (LINES.replace(b'"much"', b"1")[:-2], 12, "Invalid"),
+        (LINES.replace(b'"psi"', b'"ks"').replace(b'"much"', b"2"), 9, "[models.steel] limits ks"),
+        (
+            LINES.replace(b'metric = "psi"', b"").replace(b'"much"', b"2"),
+            9,
+            "models.steel.thresholds[1]: Object missing",
+        ),
+        (b"[models.steel]\npsi_critical = .1", 2, "Invalid value"),
+        (b"[default]\npsi_warning = 0.3\n[models.m]\n\npsi_critical = 0.2", 5, "[models.m] has a"),
+        (b"a = [\n1,\n2]\n[default]", 1, "no table is named 'a'"),
+        (b"[default]\n[models]\nm = 3", 3, "models"),
+        (b"[default]\n# \xff", 2, "it is not UTF-8 text"),
+        (b"[" * 100_000, 1, ""),
+        (b"a = " + b"[" * 100_000, 1, ""),
+        (b"#" * 300_000, 1, "it has 300,000 bytes, and may have 262,144"),
+    ],
+)
+def test_a_fault_has_its_line(text: bytes, line: int, reason: str) -> None:
+    """Whatever is wrong, the error says at which line a person finds it."""
+    with pytest.raises(PolicyRefused) as refused:
+        read_policy(text, "policy.toml")
+    assert (refused.value.line, refused.value.reason[: len(reason)]) == (line, reason)
+    assert f"line {line}: {reason}" in str(refused.value)
+
+
+@given(st.text(alphabet="[]{}.=#'\"\n ab1-,", max_size=80))
+def test_any_text_is_a_policy_or_refused(text: str) -> None:
+    """Whatever stands in a file, it is read or refused with one of its lines."""
+    try:
+        read_policy(text.encode(), "policy.toml")
+        line = 1
+    except PolicyRefused as refused:
+        line = refused.line
+    assert 1 <= line <= text.count("\n") + 1
 
 
 def test_nothing_said_changes_nothing() -> None:

@@ -1,0 +1,176 @@
+"""What a route knows of one incident, and what becomes of that at a transition. Pure.
+
+Theory of operation
+
+- A transition of which people are to be notified (`notify`) is *news*, if the route takes the
+  incident or has told it before. It waits until it is sent. The next news takes its place: of
+  an incident only the newest is worth telling.
+- That it is over is news only if it was told. Else what waits is dropped, and the case with it.
+- While the incident is silenced, or all its alerts are, news waits: until the next transition that
+  is not, or the end of the silence. An incident that no longer meets the route's conditions before
+  it was told is not told.
+- For a target that changes its message in place, other transitions of an incident that was told are
+  sent too, silently, and some time apart.
+"""
+
+from typing import Final
+
+import msgspec
+
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.contract.severity import AlertSeverity
+
+SILENT_PAUSE_MS: Final = 30_000
+"""Least time (ms) between what was sent of an incident and a silent change of it."""
+NEVER: Final = 2**53
+"""A moment (ms) that does not come."""
+
+
+class News(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A transition that waits to be sent.
+
+    Parameters
+    ----------
+    number, event, severity
+        Of the transition.
+    since
+        When it came (ms by Redis's clock, as all times of this room).
+    due
+        When it is to be sent at the earliest.
+    loud
+        Whether people are to be notified.
+    held
+        Whether it waits for the end of a silence.
+    repeat
+        Number of the repetition that it is; 0 for none.
+    tries, failed
+        Attempts that failed, and when the first one did.
+    """
+
+    number: int
+    event: bytes
+    severity: AlertSeverity
+    since: int
+    due: int
+    loud: bool = True
+    held: bool = False
+    repeat: int = 0
+    tries: int = 0
+    failed: int = 0
+
+
+class Case(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An incident as a route knows it.
+
+    Parameters
+    ----------
+    id, model
+        The incident and its model.
+    seen
+        Number of the newest transition that was read.
+    event
+        That transition, while the incident is open.
+    told
+        Number of the newest transition that was sent; 0 for none.
+    receipt
+        What the target gave for it.
+    sent
+        When it was sent.
+    is_open, is_marked
+        Whether the incident is open, and whether somebody acknowledged or silenced it: then it is
+        not told again.
+    repeats, repeat_at
+        How often it was told again, and when it is to be told again next; 0 for never.
+    updated
+        When it changed last.
+    news
+        What waits; None for nothing.
+    """
+
+    id: str
+    model: str
+    seen: int = 0
+    event: bytes = b""
+    told: int = 0
+    receipt: str = ""
+    sent: int = 0
+    is_open: bool = True
+    is_marked: bool = False
+    repeats: int = 0
+    repeat_at: int = 0
+    updated: int = 0
+    news: News | None = None
+
+
+def moved(
+    case: Case, incident: Incident, event: bytes, now: int, *, taken: bool, in_flight: bool,
+    in_place: bool,
+) -> Case | None:  # fmt: skip
+    """Return a case after a transition of its incident; None if the route need not know it.
+
+    Parameters
+    ----------
+    case
+        The case before; of an incident that is new to the route, one without a transition.
+    event
+        The transition as CloudEvents JSON.
+    taken
+        Whether the route takes the incident as it is now.
+    in_flight
+        Whether an earlier transition is being sent, so that it may have been told by now.
+    in_place
+        Whether the target changes its messages in place.
+    """
+    told = case.told > 0 or in_flight
+    is_open = incident.state == "open"
+    if not told and not (is_open and taken):
+        return None
+    news = _news(case, incident, event, now, in_place=in_place and told)
+    changed = msgspec.structs.replace(
+        case,
+        seen=incident.number,
+        event=event if is_open else b"",
+        is_open=is_open,
+        is_marked=incident.muted or incident.acknowledged is not None,
+        updated=now,
+        news=news,
+    )
+    again = is_open and not changed.is_marked
+    return changed if again else msgspec.structs.replace(changed, repeats=0, repeat_at=0)
+
+
+def _news(case: Case, incident: Incident, event: bytes, now: int, *, in_place: bool) -> News | None:
+    """Return what waits after a transition."""
+    waiting = case.news
+    if waiting is not None and waiting.repeat:
+        waiting = None  # it would repeat what is no longer so
+    found = News(incident.number, event, incident.severity, now, now)
+    if incident.notify and not incident.muted:
+        return _behind(found, waiting)
+    if incident.state != "open":  # of which nobody is to be notified
+        return msgspec.structs.replace(found, loud=False) if in_place else None
+    if waiting is not None and waiting.loud:
+        return _held(waiting, incident, now)
+    if in_place:
+        due = max(now, case.sent + SILENT_PAUSE_MS)
+        return _behind(msgspec.structs.replace(found, loud=False, due=due), waiting)
+    return None
+
+
+def _behind(found: News, waiting: News | None) -> News:
+    """Return news in the place of what waited: while attempts fail it does not come earlier."""
+    if waiting is None or not waiting.tries:
+        return found
+    return msgspec.structs.replace(
+        found, due=max(found.due, waiting.due), tries=waiting.tries, failed=found.since
+    )
+
+
+def _held(waiting: News, incident: Incident, now: int) -> News:
+    """Return what waits, held if the incident is silenced now, and free if it is not any more."""
+    if not incident.muted:
+        return msgspec.structs.replace(waiting, held=False, due=now) if waiting.held else waiting
+    silence = incident.silenced
+    left = None if silence is None else silence.until - incident.updated
+    due = NEVER if left is None or left <= 0 else now + left
+    return msgspec.structs.replace(waiting, held=True, due=due)

@@ -1,0 +1,1 @@
+"""The API's metrics: its own, the pipeline's as it stands in Redis, and what judging found."""

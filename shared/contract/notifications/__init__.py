@@ -1,0 +1,1 @@
+"""What worker and API tell each other of the routes of notifications."""

@@ -1,0 +1,1 @@
+"""Notifications with real workers and a real Redis."""

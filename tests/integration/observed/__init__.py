@@ -1,0 +1,1 @@
+"""What others get to see: traces, metrics, messages as they are written."""
