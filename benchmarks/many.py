@@ -7,7 +7,8 @@ A monitored-only model is registered N times. Then API and worker start with a p
 process of its own, and are measured: at rest before the first event, while events are posted to one
 model after the other, and at rest again when all have been silent for `--settle` seconds. Threads,
 memory and processor are those that Linux tells of a process; connections are counted by CLIENT
-LIST. The yardstick is the goal: .05 of a core, 64 connections, a second.
+LIST. At last /metrics is scraped, with a window of 18 features written for each model. The
+yardstick is the goal: .05 of a core, 64 connections, a second.
 """
 
 import asyncio
@@ -36,6 +37,12 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.deployment import environment
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.metrics.figures import (
+    FeatureFigures,
+    Figures,
+    MetricFigures,
+    PerformanceFigures,
+)
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
@@ -48,6 +55,7 @@ VERSION: Final = "1.0.0"
 ROWS: Final = 2000
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 START_S: Final = 300.0
+FEATURES: Final = 18
 LOOKS: Final = 5
 LOOK_PAUSE_S: Final = 3.0
 """Time (s) after which an API reads the models anew for its overview."""
@@ -255,6 +263,69 @@ def overview(found: Fleet) -> tuple[float, float]:
     return float(np.median(read)), float(np.median(again))
 
 
+def judged(found: Fleet) -> None:
+    """Write what judging would write of every model for a scrape: a window of `FEATURES` columns
+    and five metrics.
+    """
+    metrics = [MetricFigures(f"metric{number}", 0.8, 0.7, 0.9, 0.8) for number in range(5)]
+    labelled = PerformanceFigures("ok", 500, 0.9, [1e3, 2e3, 3e3], metrics, metrics)
+    random = np.random.default_rng(2)
+    pipe = found.client.pipeline(transaction=False)
+    for model in found.models:
+        psi = sorted(random.exponential(0.02, FEATURES).tolist(), reverse=True)
+        features = [
+            FeatureFigures(f"f{place}", "ok", value, 0.1, 0.25, value / 2, 0.0, 0.0, 0.0)
+            for place, value in enumerate(psi)
+        ]
+        whole = Figures(VERSION, "ok", ROWS, 1, features, len(features), [], 0, labelled)
+        pipe.hset(Keys().figures(model), VERSION, msgspec.json.encode(whole))
+    pipe.execute()
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """What a scrape costs: seconds until it is read and until it is told again, seconds of a core
+    of the API, MB, samples, and the longest that another request waited meanwhile (s).
+    """
+
+    first_s: float
+    again_s: float
+    cpu_s: float
+    size_mb: float
+    samples: int
+    beside_s: float
+
+
+async def scraped(found: Fleet) -> Scraped:
+    """Scrape some times, and ask for something else all the while; medians."""
+    first, again, used, beside = (list[float]() for _ in range(4))
+    text = ""
+    async with httpx.AsyncClient(base_url=found.url, trust_env=False, timeout=60) as http:
+
+        async def timed(path: str) -> tuple[float, str]:
+            begun = time.monotonic()
+            answer = await http.get(path)
+            assert answer.is_success, answer.text
+            return time.monotonic() - begun, answer.text
+
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOK_PAUSE_S)
+            before = Usage.of(found.pids["API"])
+            asked = asyncio.create_task(timed("/metrics"))
+            longest = 0.0
+            while not asked.done():
+                longest = max(longest, (await timed("/livez"))[0])
+                await asyncio.sleep(0.01)
+            took, text = await asked
+            first.append(took)
+            used.append(Usage.of(found.pids["API"]).cpu_s - before.cpu_s)
+            beside.append(longest)
+            again.append((await timed("/metrics"))[0])
+    samples = sum(not line.startswith("#") for line in text.splitlines())
+    first_s, again_s, cpu_s = (float(np.median(one)) for one in (first, again, used))
+    return Scraped(first_s, again_s, cpu_s, len(text) / 1e6, samples, max(beside))
+
+
 def alerts(client: redis.Redis, models: list[str]) -> int:
     """Return the number of alerts, which nothing here deserves."""
     pipe = client.pipeline(transaction=False)
@@ -286,10 +357,18 @@ def main(
         rows += found.rest("after the last event", seconds)
         raised = alerts(found.client, found.models)
         read, again = overview(found)
+        judged(found)
+        scrape = asyncio.run(scraped(found))
     p50, p99 = (round(float(np.percentile(took, share)), 3) for share in (50, 99))
     print(f"POST to commit: p50 {p50} s, p99 {p99} s of {len(took):,} events; {raised} alerts")
     print(f"The overview: {read:.3f} s, and {again:.3f} s when it was read a moment ago")
+    print(
+        f"A scrape: {scrape.first_s:.3f} s ({scrape.cpu_s:.2f} s of a core), and "
+        f"{scrape.again_s:.3f} s when it was read a moment ago; {scrape.samples:,} samples, "
+        f"{scrape.size_mb:.1f} MB; /livez beside it took {scrape.beside_s:.3f} s at most"
+    )
     for row in rows:
+        row |= {"scrape s": round(scrape.first_s, 3), "scrape core s": round(scrape.cpu_s, 2)}
         row |= {"p99 s": p99, "alerts": raised, "overview s": round(read, 3)}
     what = f"{models:,} models of {partitions} partition(s), {per_second:g} events a second"
     write("many", what, rows)

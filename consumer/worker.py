@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,10 +20,9 @@ import redis
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
 from driftgauge.consumer.metrics.standing import Standing
-from driftgauge.consumer.notifying.checking import require
 from driftgauge.consumer.notifying.routes import Route
+from driftgauge.consumer.policies.agreement import Policies
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
 from driftgauge.consumer.running.roster import Pool, Roster
@@ -37,7 +35,7 @@ from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.reporting import Reports
 from driftgauge.consumer.stages.routes.notifying import Notifying
-from driftgauge.consumer.stages.sharing import Sharing, Unshared
+from driftgauge.consumer.stages.sharing import Conditional, Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions, shapes
 from driftgauge.shared.connections.nodes import MOVED, Nodes
@@ -47,6 +45,7 @@ from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import prepare_structs
 
 if TYPE_CHECKING:
     from driftgauge.shared.otel.sdk import Tracing
@@ -86,17 +85,20 @@ class Worker:
         _check_detectors(settings.detectors)
         self.settings = settings
         self._tracing = tracing
-        self._policies = policies(settings.policy_file)
-        self._routes = usable_routes(self._policies, settings.policy_file)
         self.stop = threading.Event()
-        self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
+        keys = Keys(settings.key_prefix)
+        self.sharing = Sharing(keys.workers, settings.lease_ms)
+        self._policies = Policies(settings.policy_file, keys, self.sharing.me.decode())
+        self._taken_up = self._policies.order
+        self._judges: list[Duty] = []
         self._unshared = Unshared("", settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
         self._connection = Connection()
         self._evicts: str | None = None
         self._models: set[str] = set()
         self._followed: list[str] = []
-        self._notifiers: list[Duty] = []
+        self._routes: dict[str, Route] = {}
+        self._notifiers: dict[str, Duty] = {}
         self._unreadable: set[str] = set()
         self._shared = 0
         self._roster = Roster()
@@ -114,6 +116,7 @@ class Worker:
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
+        prepare_structs()
         keys = Keys(self.settings.key_prefix)
         discovered, beaten = -DISCOVERY_S, -self.sharing.beat_s
         self.round_at = time.monotonic()
@@ -125,7 +128,7 @@ class Worker:
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
                     self._guarded(lambda: self._check_memory(keys))
-                    self._guarded(lambda: self._discover(keys))
+                    self._guarded(lambda: self._look_around(keys))
                 if now - beaten >= self.sharing.beat_s:
                     beaten = now
                     self._guarded(lambda: self._beat(keys))
@@ -137,6 +140,7 @@ class Worker:
             self._roster.end(WRITER_PATIENCE_S)
             self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
+            self._guarded(lambda: self._policies.leave(self._client(keys.policy_files)))
             for thread in waiters:
                 thread.join()
             for thread in self._writers:
@@ -221,12 +225,24 @@ class Worker:
         """Return the client of a key's server, which all threads share."""
         return raw_reads(self._nodes.shared(key))
 
+    def _look_around(self, keys: Keys) -> None:
+        """Look for another policy, then for new models: these are judged by the newest one from
+        their first pane on.
+        """
+        self._policies.look(self._client)
+        self._follow_routes()
+        if self._policies.order != self._taken_up:
+            self._policies.forget_routes(self._client(keys.routes))
+            for duty in self._judges:
+                if duty.owned:
+                    self._roster.wake(duty)
+            self._taken_up = self._policies.order
+        self._discover(keys)
+
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
         new = [name for name in model_names(names) if name not in self._models]
-        if not self._notifiers:
-            self._add_routes()
         for start in range(0, len(new), MODELS_AT_ONCE):
             if start:
                 self._leases.keep()  # reading many versions takes longer than a lease
@@ -245,8 +261,9 @@ class Worker:
                     )
         if new:
             self._followed += [name for name in new if name in self._models]
-            for duty in self._notifiers:
-                self._roster.wake(duty)
+            for duty in self._notifiers.values():
+                if duty.owned:
+                    self._roster.wake(duty)
         self._looked = True
 
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
@@ -255,7 +272,7 @@ class Worker:
             make = partial(self._counting, keys, model, partition, partitions)
             self._add(Tally("counting", model), f"{model}.{partition}", make, COUNTING)
         make = partial(self._judging, keys, model, partitions)
-        self._add(Tally("judging", model), model, make, COUNTING)
+        self._judges.append(self._add(Tally("judging", model), model, make, COUNTING))
         self._proposer.add(model)
         for kind in ACTING:
             carrier = kind.carrier(self.settings, model)
@@ -263,14 +280,33 @@ class Worker:
                 make = partial(self._acting, keys, model, kind, carrier)
                 self._add(Tally(kind.name, model), model, make, HOOKS)
         if self.settings.reports_kept:
-            make = partial(self._reporting, keys, model, partitions)
-            self._add(Tally("reporting", model), model, make, REPORTING, self._unshared)
+            report = partial(self._reporting, keys, model, partitions)
+            self._add(Tally("reporting", model), model, report, REPORTING, self._unshared)
 
-    def _add_routes(self) -> None:
-        """Add the stages of the routes of notifications."""
-        for name in self._routes:
-            make = partial(self._notifying, name)
-            self._notifiers.append(self._add(Tally("notifying"), name, make, NOTIFYING))
+    def _follow_routes(self) -> None:
+        """Take up the routes of notifications that are in force: add the stages of new ones, load
+        those anew that changed, and give up those that are gone.
+        """
+        before, self._routes = self._routes, self._policies.routes
+        for name, route in self._routes.items():
+            if name not in self._notifiers:
+                wanted = Conditional(self.sharing, partial(self._routes_have, name))
+                make = partial(self._notifying, name)
+                stage = self._add(Tally("notifying"), name, make, NOTIFYING, wanted)
+                self._notifiers[name] = stage
+            elif before.get(name) != route:
+                self._reload(self._notifiers[name], "The route changed.")
+        for name in before.keys() - self._routes.keys():
+            self._reload(self._notifiers[name], "The route is gone.")
+
+    def _routes_have(self, name: str) -> bool:
+        return name in self._routes
+
+    def _reload(self, duty: Duty, why: str) -> None:
+        """Let a stage begin anew from its checkpoint, if it is ours."""
+        if duty.owned:
+            duty.doubt = why
+            self._roster.wake(duty)
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -284,10 +320,15 @@ class Worker:
         readers = None
         if self._nodes.is_cluster:
             readers = [self._client(keys.panes(model, place)) for place in range(partitions)]
-        policy = self._policies.apply(judging_policy(self.settings, partitions), model)
-        client = self._client(keys.judge(model))
         return JudgingStage(
-            client, self.settings, model, partitions, policy, keys=keys, readers=readers
+            self._client(keys.judge(model)),
+            self.settings,
+            model,
+            partitions,
+            judging_policy(self.settings, partitions),
+            proposed=partial(self._policies.of, model),
+            keys=keys,
+            readers=readers,
         )
 
     def _acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
@@ -306,10 +347,13 @@ class Worker:
             name,
             self._client,
             self.settings,
-            partial(self._routes.get, name),
+            partial(self._route, name),
             self._followed,
             is_cluster=self._nodes.is_cluster,
         )
+
+    def _route(self, name: str) -> Route | None:
+        return self._routes.get(name)
 
     def _add(
         self,
@@ -326,7 +370,8 @@ class Worker:
         subject
             What the stage works on, such as a partition; with the kind of the stage it is its name.
         """
-        self._shared += sharing is None
+        mine = sharing or self.sharing
+        self._shared += mine is not self._unshared
 
         def stamped() -> Stage:
             stage = make()
@@ -336,7 +381,7 @@ class Worker:
         duty = Duty(
             f"{tally.stage} {subject}",
             stamped,
-            sharing or self.sharing,
+            mine,
             self.stop,
             self._connection,
             self._nodes,
@@ -411,35 +456,3 @@ def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
         renotify_ms=settings.renotify_seconds * 1000,
         renotify_max_ms=settings.renotify_max_seconds * 1000,
     )
-
-
-def policies(path: Path | None) -> PolicyFile:
-    """Read the policy file, if there is one.
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read or used.
-    """
-    if path is None:
-        return PolicyFile()
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror})."
-        ) from error
-    return read_policy(text, str(path))
-
-
-def usable_routes(file: PolicyFile, path: Path | None) -> dict[str, Route]:
-    """Return the routes of the policy file by name.
-
-    Raises
-    ------
-    PolicyRefused
-        If one of them cannot be used here: a secret is missing, or a package.
-    """
-    if path is not None and file.routes:
-        require(file.routes, path.read_bytes(), str(path))
-    return {route.name: route for route in file.routes}

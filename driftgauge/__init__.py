@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from driftgauge.client.aio import AsyncMonitor
     from driftgauge.client.monitor import Monitor
     from driftgauge.consumer.judging.policy import JudgingPolicy
+    from driftgauge.consumer.offline.asserting import assert_no_drift
     from driftgauge.consumer.offline.comparison import compare
     from driftgauge.consumer.offline.registration import register_version
     from driftgauge.consumer.offline.sample_statistics import SampleStatistic, statistics
@@ -35,6 +36,7 @@ __all__ = [
     "Monitor",
     "Submission",
     "ValidationData",
+    "assert_no_drift",
     "compare",
     "promote",
     "register",
@@ -47,6 +49,7 @@ __all__ = [
 _HOMES = {
     "client": ("AsyncMonitor", "Monitor"),
     "consumer.judging.policy": ("JudgingPolicy",),
+    "consumer.offline.asserting": ("assert_no_drift",),
     "consumer.offline.comparison": ("compare",),
     "consumer.offline.registration": ("register_version",),
     "consumer.offline.sample_statistics": ("statistics",),

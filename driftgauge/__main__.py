@@ -43,6 +43,7 @@ SECTIONS: Final = {
     "Operate": {
         "doctor": "producer.commands.doctor",
         "keys": "producer.commands.keys",
+        "schemas": "producer.commands.schemas",
     },
     "Develop": {
         "drift-test": "models.drift.commands",

@@ -42,6 +42,7 @@ from driftgauge.producer.routes import (
 )
 from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
+from driftgauge.producer.routes.published import schemas
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -59,6 +60,7 @@ from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import restore
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import prepare_structs
 
 if TYPE_CHECKING:
     from driftgauge.shared.otel.sdk import Telemetry
@@ -92,6 +94,7 @@ ROUTERS = (
     incidents.router,
     health.router,
     metrics.router,
+    schemas.router,
     login.router,
     documentation.router,
     dashboard.router,
@@ -106,6 +109,7 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     telemetry
         What sends traces and metrics to a collector; None if nothing is wanted there.
     """
+    prepare_structs()
     parts = build(settings)
 
     @asynccontextmanager

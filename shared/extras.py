@@ -3,8 +3,8 @@
 The base installation has no dependencies. The extras of pyproject.toml bring the packages of API,
 worker and library (`server`), of Parquet, Arrow and zstd files (`parquet`), of pictures (`plot`),
 of the search for settings (`tune`), of model files in other formats (`onnx`, `xgboost`, `catboost`)
-and in MLflow (`mlflow`), of object storage (`s3`), a private server of Redis (`local`), and traces
-and metrics for a collector (`otel`).
+and in MLflow (`mlflow`), of object storage (`s3`), of notifications to further services
+(`apprise`), a private server of Redis (`local`), and traces and metrics for a collector (`otel`).
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ Extra = Literal[
     "mlflow",
     "kafka",
     "s3",
+    "apprise",
     "otel",
 ]
 

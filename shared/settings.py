@@ -248,8 +248,8 @@ class Settings(BaseSettings):
 
     # Alerts
     policy_file: Path | None = None
-    """TOML file with the rules and thresholds of each model, read when the worker starts; see
-    docs/alerts.md.
+    """TOML file with the rules and thresholds of each model, and the routes of notifications; a
+    change is taken up without a restart: see docs/policy.md.
     """
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""

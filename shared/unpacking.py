@@ -7,6 +7,8 @@ of `UNREADABLE`, so that a reader names the entry, leaves it out and goes on. Pu
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -32,6 +34,32 @@ are missing, numbers that are out of bounds.
 MOST_BYTES: Final = 64 << 20
 """Most bytes of an unpacked model version or reference; one with 2,000 columns has about 20 MB."""
 _ZLIB, _GZIP = zlib.MAX_WBITS, zlib.MAX_WBITS | 16
+
+
+def prepare_structs() -> int:
+    """Let msgspec look at all message classes that are loaded; return how many there are. To be
+    called before a process starts threads.
+
+    msgspec looks at a class when it first decodes one, and keeps what it has found so far where
+    other threads find it: a thread that decodes the same class meanwhile ends the process by a
+    segmentation fault (msgspec 0.22).
+
+    Examples
+    --------
+    >>> prepare_structs() > 0
+    True
+    """
+    found = set(_subclasses(msgspec.Struct))
+    for one in found:
+        with suppress(TypeError, NameError):  # it is of a kind that is never decoded
+            msgspec.json.Decoder(one)
+    return len(found)
+
+
+def _subclasses(one: type) -> Iterator[type]:
+    for known in one.__subclasses__():
+        yield known
+        yield from _subclasses(known)
 
 
 def inflate(packed: bytes, most: int = MOST_BYTES) -> bytes:

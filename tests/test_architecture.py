@@ -285,13 +285,20 @@ def test_every_package_has_a_docstring() -> None:
 
 
 def test_the_links_lead_to_the_packages() -> None:
-    """`driftgauge/` holds nothing but its own three files, the client, and links to the packages at
+    """`driftgauge/` holds nothing but its own four files, the client, and links to the packages at
     the root.
     """
     found = {
         path.name: path for path in (ROOT / "driftgauge").iterdir() if path.name != "__pycache__"
     }
-    assert set(found) == {"__init__.py", "__main__.py", "py.typed", "client", *PACKAGES}
+    assert set(found) == {
+        "__init__.py",
+        "__main__.py",
+        "py.typed",
+        "pytest_plugin.py",
+        "client",
+        *PACKAGES,
+    }
     for package in PACKAGES:
         assert found[package].readlink() == Path("..") / package
 

@@ -40,6 +40,7 @@ FOREIGN = {
     *("--save", "--unixsocket", "--unixsocketperm"),
     *("--abbrev", "--always", "--dirty"),  # git
     *("--build", "--data-binary", "--strict"),  # docker, curl, mypy
+    "--driftgauge-reports",  # pytest, of the plugin
 }
 """Options that messages and pages name, and that are of other programs."""
 FIELD = "{}"

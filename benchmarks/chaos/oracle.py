@@ -25,6 +25,7 @@ LogEntry = tuple[bytes, dict[bytes, bytes]]
 
 CHUNK = 5000
 """Values that are compared at a time."""
+SINGLE_PRECISION = 2.0**-24 * (1 + 2.0**-12)
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
 
 
@@ -108,15 +109,19 @@ def _column(values: list[Any], column: ColumnReference) -> Counts:
 
 
 def _numeric(values: list[float | None], column: NumericReference) -> Counts:
-    """A value between cuts has an even cell, one that equals a cut the odd one behind it; the last
-    cell is MISSING.
+    """A value between cuts has an even cell, one that single precision cannot tell from a cut the
+    odd one behind it, unless another cut is nearer than four times as far; the last cell is
+    MISSING.
     """
     counts = np.zeros(len(column.counts), dtype=np.int64)
     cuts = np.array(column.cuts)
+    gaps = np.diff(cuts, prepend=-np.inf, append=np.inf) / 4
+    near = np.minimum(np.abs(cuts) * SINGLE_PRECISION, np.minimum(gaps[:-1], gaps[1:]))
     present = np.array([value for value in values if value is not None], dtype=float)
     for start in range(0, len(present), CHUNK):
         part = present[start : start + CHUNK, None]
-        cells = 2 * (part > cuts).sum(axis=1) + (part == cuts).any(axis=1)
+        equal = np.abs(part - cuts) <= near
+        cells = 2 * ((part > cuts) & ~equal).sum(axis=1) + equal.any(axis=1)
         counts += np.bincount(cells, minlength=len(counts))
     counts[-1] = len(values) - len(present)
     return counts

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, PastIncident, Verdict
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.judging.policy import JudgingPolicy
+    from driftgauge.consumer.judging.stated import PolicyChange
     from driftgauge.consumer.offline.backtesting import FileRows
     from driftgauge.shared.contract.pane import PaneEntry
     from driftgauge.shared.versions.manifest import PublishedVersion
 
-TODAY, OTHER = "today", "policy"
+_Entry = TypeVar("_Entry")
+RECORDED, TODAY, OTHER = "recorded", "today", "policy"
 SHOWN = 20
 """Most incidents of a policy that are printed; --json has all."""
 
@@ -84,17 +86,19 @@ def backtest(
     ):
         raise click.UsageError("Columns, pace, version and format of a file belong to --data.")
     settings = located_settings()
-    from driftgauge.consumer.worker import judging_policy, policies
+    from driftgauge.consumer.policies.file import read_file
+    from driftgauge.consumer.worker import judging_policy
 
     judged = judging_policy(settings, 1)
-    tried = [policies(settings.policy_file).apply(judged, model)]
+    path = settings.policy_file
+    tried = [judged if path is None else read_file(path).file.apply(judged, model)]
     if policy_path is not None:
         try:
-            tried.append(policies(policy_path).apply(judged, model))
+            tried.append(read_file(policy_path).file.apply(judged, model))
         except ConfigurationError as error:
-            raise BadData(str(error).replace("DRIFTGAUGE_POLICY_FILE", "--policy")) from error
+            raise BadData(str(error)) from error
     if data is None:
-        found = _of_panes(model, round(minutes_of(since) * 60_000), tried)
+        found = _of_panes(model, round(minutes_of(since) * 60_000), judged, tried)
     else:
         from driftgauge.consumer.offline.backtesting import FileRows
 
@@ -108,8 +112,12 @@ def backtest(
         _show(found)
 
 
-def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backtest":
-    """Judge what is stored in Redis."""
+def _of_panes(
+    model: str, since_ms: int, judged: "JudgingPolicy", tried: "list[JudgingPolicy]"
+) -> "Backtest":
+    """Judge what is stored in Redis: by the policy that judging has taken up last, in place of the
+    own file's, and by those that were in force if they changed.
+    """
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.offline.stored_panes import History
     from driftgauge.consumer.stages.versions import PublishedVersions
@@ -140,8 +148,12 @@ def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backt
             f"The references {', '.join(lost)} are not in Redis; `driftgauge reference publish "
             f"{model}`."
         )
-    entries = history.entries(judge.progress.now - since_ms, judge)
-    result = _judge(_shown(entries, history.expected(), lambda _: 1), model, versions, tried)
+    start = judge.progress.now - since_ms
+    if judge.policies:
+        tried = [judge.policies[-1].said.apply(judged), *tried[1:]]
+    changed = any(change.time > start for change in judge.policies[1:])
+    entries = _shown(history.with_policies(start, judge), history.expected(), lambda _: 1)
+    result = _judge(entries, model, versions, tried, judged if changed else None)
     result.resolution = {str(name): count for name, count in history.used.items()}
     return result
 
@@ -186,19 +198,21 @@ def _estimator(registry: Any, published: "PublishedVersion", rows: "FileRows") -
 
 
 def _judge(
-    entries: "Iterable[PaneEntry]",
+    entries: "Iterable[PaneEntry | PolicyChange]",
     model: str,
     versions: "dict[str, JudgedVersion]",
     tried: "list[JudgingPolicy]",
+    settings: "JudgingPolicy | None" = None,
 ) -> "Backtest":
-    """Judge entries by every policy."""
+    """Judge entries by every policy, and with `settings` by those that were in force."""
     from driftgauge.consumer.judging.backtest import AlertTracker, Backtest, rejudge
     from driftgauge.shared.contract.pane import Pane
 
-    trackers = [AlertTracker() for _ in tried]
+    recorded = AlertTracker()
+    trackers = [*(AlertTracker() for _ in tried), *([recorded] if settings is not None else [])]
     start, end, panes = 0, 0, 0
     for entry, moved in rejudge(
-        entries, model, versions, [replace(one, partitions=1) for one in tried]
+        entries, model, versions, [replace(one, partitions=1) for one in tried], settings
     ):
         if isinstance(entry, Pane):
             start, end, panes = start or entry.start, max(end, entry.end), panes + 1
@@ -206,15 +220,21 @@ def _judge(
             tracker.take(transitions)
     if not panes:
         raise BadData(f"There is no pane of {model} in that time.")
-    verdicts = [tracker.verdict(end) for tracker in trackers]
+    verdicts = [tracker.verdict(end) for tracker in trackers[: len(tried)]]
     return Backtest(
-        model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None
+        model,
+        start,
+        end,
+        {"pane": panes},
+        verdicts[0],
+        verdicts[1] if len(verdicts) > 1 else None,
+        recorded.verdict(end) if settings is not None else None,
     )
 
 
 def _shown(
-    entries: "Iterable[PaneEntry]", total: int, weigh: "Callable[[PaneEntry], int]"
-) -> "Iterator[PaneEntry]":
+    entries: "Iterable[_Entry]", total: int, weigh: "Callable[[_Entry], int]"
+) -> "Iterator[_Entry]":
     """Pass entries through a progress bar; each counts for its weight."""
     from rich.console import Console
     from rich.progress import Progress
@@ -232,7 +252,8 @@ def _show(found: "Backtest") -> None:
         f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.resolution.items()
     )
     click.echo(f"{found.model}: {moment(found.start)} to {moment(found.end)}, judged by {used}.")
-    verdicts = {TODAY: found.today, **({OTHER: found.policy} if found.policy is not None else {})}
+    named = {RECORDED: found.recorded, TODAY: found.today, OTHER: found.policy}
+    verdicts = {name: verdict for name, verdict in named.items() if verdict is not None}
     heads = [
         f"{name}: {what}"
         for name in verdicts

@@ -8,23 +8,17 @@ from typing import Any, Literal
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from driftgauge.consumer.commands.column_options import choices_of, table_options
 from driftgauge.consumer.commands.tables import printable
 from driftgauge.consumer.commands.waiting import waiting
-from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot
-from driftgauge.shared.wording.numbers import score
+from driftgauge.shared.contract.snapshot import Snapshot
 
 NOT_ENOUGH_ROWS = 3
 """Exit code if nothing could be judged: neither drift nor none was found."""
 NOT_COMPARED = 4
 """Exit code if no drift was found, but not every column could be compared."""
-SHOWN = {"psi": "PSI", "ks": "KS", "jensen_shannon": "JS"}
-LEAST_WIDTH = 110
-"""Characters of a line that goes to a file."""
-COLOURS = {"critical": "bold red", "warning": "yellow", "unreadable": "yellow", "ok": "green"}
 
 
 @click.command()
@@ -102,34 +96,10 @@ def _exit_code(snapshot: Snapshot, fail_on: Literal["warning", "critical"]) -> i
 
 
 def _show(snapshot: Snapshot) -> None:
-    from driftgauge.shared.wording.titles import severity_words
+    from driftgauge.shared.reporting.comparison import LEAST_WIDTH, as_table
 
-    table = Table("feature", "verdict", *SHOWN.values(), "why", box=None, pad_edge=False)
-    for column in table.columns[:-1]:
-        column.no_wrap = True
-    for feature in snapshot.features:
-        lacking = feature.severity == "insufficient_data"
-        values = {} if lacking else {found.name: found.value for found in feature.statistics}
-        table.add_row(
-            Text.assemble(printable(feature.name), (_unit(feature), "dim")),
-            Text(severity_words(feature.severity), COLOURS.get(feature.severity, "")),
-            *(_number(values.get(name)) for name in SHOWN),
-            Text("" if lacking else printable(feature.reason)),
-        )
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)
-    console.print(table)
+    console.print(as_table(snapshot))
     console.print(Text(printable(snapshot.verdict)))
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else score(value)
-
-
-def _unit(feature: FeatureReport) -> str:
-    """Return the unit behind a feature's name, unless it is in that already."""
-    from driftgauge.shared.reference.units import unit_in
-
-    shown = feature.unit if feature.unit != unit_in(feature.name) else ""
-    return f" {printable(shown)}" if shown else ""

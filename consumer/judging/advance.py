@@ -27,6 +27,7 @@ from driftgauge.consumer.judging.segments.past_days import SegmentFell
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.consumer.judging.stated import PolicyChange, Proposal
 from driftgauge.consumer.judging.windows.failures import Attempts, FailureWindow
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
@@ -108,6 +109,50 @@ def catch_up(
     return _Step(state, model, versions, policy).catch_up()
 
 
+def take_up(
+    state: JudgingState,
+    model: str,
+    versions: Mapping[str, JudgedVersion],
+    settings: JudgingPolicy,
+    proposal: Proposal,
+) -> Outputs:
+    """Take up a policy from here on, and record it with its place in the log.
+
+    Alerts of rules that it does not have, or has with other limits, end with that reason. The rest
+    goes on, and is judged by it from the next entry on.
+
+    Parameters
+    ----------
+    state
+        State of the model, changed in place. Discard it if the outputs could not be committed.
+    versions
+        Versions by `reference_key`, as for `advance`; alerts of others end at their next pane.
+    settings
+        The policy without a file.
+    """
+    progress = state.progress
+    before, known = policy_of(state, settings), state.policies
+    change = PolicyChange(
+        known[-1].number + 1 if known else 1,
+        proposal.said,
+        proposal.origin,
+        progress.now,
+        progress.judged,
+        dict(sorted(progress.offsets.items())),
+    )
+    state.keep_policy(change)
+    after = policy_of(state, settings)
+    # what was in force before the first recorded one is not known; its alerts may be of the same
+    return _Step(state, model, versions, after).take_up(before if known else after)
+
+
+def policy_of(state: JudgingState, settings: JudgingPolicy) -> JudgingPolicy:
+    """Return the policy that is in force: that of the settings, and what the file that was taken up
+    last states.
+    """
+    return state.policies[-1].said.apply(settings) if state.policies else settings
+
+
 class Transitions(NamedTuple):
     """Transitions of alerts and of incidents that an entry caused."""
 
@@ -122,25 +167,50 @@ class Rejudging:
     ----------
     versions
         Versions by `reference_key`, as for `advance`.
+    recorded
+        Whether policies that were taken up, among the entries, are taken up again; `policy` is then
+        that of the settings, without a file.
     """
 
     def __init__(
-        self, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy
+        self,
+        model: str,
+        versions: Mapping[str, JudgedVersion],
+        policy: JudgingPolicy,
+        *,
+        recorded: bool = False,
     ) -> None:
-        self._step = _Step(JudgingState(), model, versions, policy)
-        self._step.reporting = NoReporting(
-            self._step.state, model, policy, self._step.alerting, self._step.outputs
-        )
+        self._settings = policy
+        self._recorded = recorded
+        self._step = self._step_by(_Step(JudgingState(), model, versions, policy))
 
-    def take(self, entry: PaneEntry) -> Transitions:
-        """Judge an entry; return the transitions that it caused."""
-        self._step.take_known(entry)
+    def _step_by(self, step: "_Step") -> "_Step":
+        step.reporting = NoReporting(
+            step.state, step.model, step.policy, step.alerting, step.outputs
+        )
+        return step
+
+    def take(self, entry: PaneEntry | PolicyChange) -> Transitions:
+        """Judge an entry, or take up a policy; return the transitions that it caused."""
+        if not isinstance(entry, PolicyChange):
+            self._step.take_known(entry)
+        elif self._recorded:
+            self._take_up(entry)
         self._step.state.changed.clear()
         outputs = self._step.outputs
         found = Transitions(outputs.alerts[:], outputs.incidents[:])
         outputs.alerts.clear()
         outputs.incidents.clear()
         return found
+
+    def _take_up(self, change: PolicyChange) -> None:
+        """Judge by another policy from here on."""
+        state, before = self._step.state, self._step.policy
+        known = bool(state.policies)
+        state.keep_policy(change)
+        after = policy_of(state, self._settings)
+        self._step = self._step_by(_Step(state, self._step.model, self._step.versions, after))
+        self._step.take_up(before if known else after)
 
 
 class _Step:
@@ -173,6 +243,17 @@ class _Step:
             lambda version: self._context(version, now),
         )
         return [self.incidents.write(one, now) for one in moved]
+
+    def take_up(self, before: JudgingPolicy) -> Outputs:
+        """End the alerts that only the policy before raised."""
+        now, key = self.state.progress.now, self.state.progress.reference_key
+        versions = {*self.state.windows, *(one.version for one in self.state.alerts.values())}
+        for version in sorted(one for one in versions if key(one) in self.versions):
+            context = self._context(version, now)
+            self.alerting.end_other(context, before)
+            self.reporting.consider(context)
+        self._end_moment(now)
+        return self.reporting.finish()
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
         """Judge an entry of the only partition."""

@@ -19,7 +19,12 @@ from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules import limits, performance
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
-from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_of_reference
+from driftgauge.consumer.judging.rules.findings import (
+    findings,
+    is_judged,
+    is_of_reference,
+    limits_of,
+)
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.alert import AlertEvidence, BrokenValues, Contribution
@@ -144,12 +149,31 @@ class Alerting:
         for alert in self._state.alerts_of(context.version):
             if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
-                ended, transition = end(alert, context.now, self._policy, summary)
-                self.keep(
-                    (msgspec.structs.replace(ended, held_until=0), transition),
-                    evidence,
-                    context.now,
-                )
+                self._end_for_good(alert, evidence, context, summary)
+
+    def end_other(self, context: AlertContext, before: JudgingPolicy) -> None:
+        """End the alerts of a version that another policy raised: those of rules that this policy
+        does not have, or has with other limits. Without a cooldown: by its own limits it may raise
+        them at once.
+        """
+        for alert in self._state.alerts_of(context.version):
+            name, column = alert.rule, alert.feature
+            if not is_judged(name, column, self._policy):
+                why = "the policy changed: it has no such rule any more"
+            elif limits_of(name, column, self._policy) != limits_of(name, column, before):
+                why = "the policy changed: its limits are others now"
+            else:
+                continue
+            evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
+            self._end_for_good(alert, evidence, context, why)
+
+    def _end_for_good(
+        self, alert: AlertState, evidence: AlertEvidence, context: AlertContext, summary: str
+    ) -> None:
+        """End an alert without a cooldown."""
+        ended, transition = end(alert, context.now, self._policy, summary)
+        moved = msgspec.structs.replace(ended, held_until=0), transition
+        self.keep(moved, evidence, context.now)
 
     def keep(self, moved: Moved, evidence: AlertEvidence, now: int) -> None:
         """Keep an alert that was moved, and collect its transition."""

@@ -15,6 +15,7 @@ import msgspec
 from driftgauge.consumer.judging.advance import Rejudging, Transitions
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.stated import PolicyChange
 from driftgauge.shared.contract.alert import Action, Alert
 from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.contract.severity import AlertSeverity, worst
@@ -90,7 +91,10 @@ class Backtest(msgspec.Struct, omit_defaults=True):
     resolution
         Number of panes, hours and days that were judged.
     today, policy
-        Verdict by the policy of the settings, and by that of the file; None without a file.
+        Verdict by the policy that is in force now, and by that of the file; None without a file.
+    recorded
+        Verdict by the policies that were in force, each from its place on; None if it was the same
+        one throughout.
     """
 
     model: str
@@ -99,6 +103,7 @@ class Backtest(msgspec.Struct, omit_defaults=True):
     resolution: dict[str, int]
     today: Verdict
     policy: Verdict | None = None
+    recorded: Verdict | None = None
 
 
 @dataclass(slots=True)
@@ -166,19 +171,24 @@ class AlertTracker:
 
 
 def rejudge(
-    entries: Iterable[PaneEntry],
+    entries: Iterable[PaneEntry | PolicyChange],
     model: str,
     versions: Mapping[str, JudgedVersion],
     policies: Sequence[JudgingPolicy],
-) -> Iterator[tuple[PaneEntry, list[Transitions]]]:
+    settings: JudgingPolicy | None = None,
+) -> Iterator[tuple[PaneEntry | PolicyChange, list[Transitions]]]:
     """Judge entries again, in one pass for all policies.
 
     Parameters
     ----------
     entries
-        Entries in the order in which they were judged.
+        Entries in the order in which they were judged, and among them the policies that were taken
+        up.
     versions
         Versions by `reference_key`, as in judging. Entries of other versions are ignored.
+    settings
+        If given, one more policy is tried after the others: these settings, with what was taken up
+        at its place.
 
     Yields
     ------
@@ -186,6 +196,8 @@ def rejudge(
         Each entry, and for each policy the transitions that it caused.
     """
     judges = [Rejudging(model, versions, policy) for policy in policies]
+    if settings is not None:
+        judges.append(Rejudging(model, versions, settings, recorded=True))
     for entry in entries:
         known = _known(entry, versions)
         yield (
@@ -194,7 +206,9 @@ def rejudge(
         )
 
 
-def _known(entry: PaneEntry, versions: Mapping[str, JudgedVersion]) -> PaneEntry | None:
+def _known(
+    entry: PaneEntry | PolicyChange, versions: Mapping[str, JudgedVersion]
+) -> PaneEntry | PolicyChange | None:
     """Return the part of an entry that belongs to published versions; None if nothing does."""
     if isinstance(entry, Alarm | NewReference):
         return entry if entry.version in versions else None

@@ -10,6 +10,7 @@ labelday:VERSION:DAY  a day of a version with the sums of its labels (labelled_d
 held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 metric:VERSION      its first metric over the last day, in the same form
+policy:N            a policy of the file, and from which place of the log on it is in force (stated.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
 day:VERSION:DAY     the sum of such a day's panes
 """  # noqa: E501  a table, or what an example prints
@@ -33,6 +34,7 @@ from driftgauge.consumer.judging.ordered.week import (
     pack_day,
     unpack_days,
 )
+from driftgauge.consumer.judging.stated import POLICIES_REMEMBERED, PolicyChange, Proposal
 from driftgauge.consumer.judging.windows.failures import Attempts, FailureWindow
 from driftgauge.consumer.judging.windows.history import History
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
@@ -250,6 +252,8 @@ class JudgingState:
     metrics: dict[str, History] = field(default_factory=dict)
     failures: dict[str, FailureWindow] = field(default_factory=dict)
     """Latest attempts of each version, which may have failed."""
+    policies: list[PolicyChange] = field(default_factory=list)
+    """The latest policies that were taken up, in order; the last one is in force."""
     changed: dict[bytes, bytes | Callable[[], bytes]] = field(default_factory=dict)
     """Fields to write, or functions that pack them at the end of a step, so that only the last
     state is packed. An empty value deletes the field.
@@ -381,6 +385,18 @@ class JudgingState:
         del self.alerts[fingerprint]
         self.changed[f"alert:{fingerprint}".encode()] = b""
 
+    def yields_to(self, proposal: Proposal) -> bool:
+        """Return whether a proposed policy is to be taken up: it is the first one, or newer."""
+        return not self.policies or self.policies[-1].yields_to(proposal)
+
+    def keep_policy(self, change: PolicyChange) -> None:
+        """Store a policy that is in force from here on; the oldest of many is forgotten."""
+        known = [*self.policies, change]
+        self.changed[f"policy:{change.number}".encode()] = msgspec.json.encode(change)
+        for old in known[:-POLICIES_REMEMBERED]:
+            self.changed[f"policy:{old.number}".encode()] = b""
+        self.policies = known[-POLICIES_REMEMBERED:]
+
     def keep_incident(self, incident: IncidentState) -> None:
         """Store an incident."""
         self.incidents[incident.id] = incident
@@ -447,6 +463,7 @@ class JudgingState:
                     msgspec.msgpack.decode(packed, type=WindowPane)
                 )
         state.failures = failures_of(fields)
+        state.policies = policies_of(fields)
         state.merge.watermarks = state.progress.watermarks
         for name, held in held_of(fields):
             state.merge.held.setdefault(held.partition, deque()).append(held)
@@ -465,6 +482,16 @@ def failures_of(fields: Mapping[bytes, bytes]) -> dict[str, FailureWindow]:
         for name, packed in fields.items()
         if name.startswith(b"failures:")
     }
+
+
+def policies_of(fields: Mapping[bytes, bytes]) -> list[PolicyChange]:
+    """Read the policies of a checkpoint, in the order in which they were taken up."""
+    found = [
+        msgspec.json.decode(packed, type=PolicyChange)
+        for name, packed in fields.items()
+        if name.startswith(b"policy:")
+    ]
+    return sorted(found, key=lambda change: change.number)
 
 
 def held_of(fields: Mapping[bytes, bytes]) -> list[tuple[bytes, Pane | Delta]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from driftgauge.consumer.notifying.routes import Place, Route
 from driftgauge.consumer.notifying.secrets import Missing, check_secrets
-from driftgauge.consumer.notifying.targets import build
+from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.shared.errors import ConfigurationError, PolicyRefused
 from driftgauge.shared.policies.lines import line_of
 

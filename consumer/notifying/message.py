@@ -11,8 +11,9 @@ class Message(msgspec.Struct, frozen=True):
     Parameters
     ----------
     key
-        Idempotency key: `key_of` the incident, with `-rN` of its Nth repetition. The same message
-        has the same key however often it is sent; another one has another.
+        Idempotency key: `key_of` the incident, with `-rN` of its Nth repetition, and with `-gX` if
+        it tells others too. The same message has the same key however often it is sent; another
+        one has another.
     incident
         The transition.
     event

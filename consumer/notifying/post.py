@@ -99,7 +99,8 @@ def _request(
         url = httpx.URL(address)
         sent = {"Host": url.netloc.decode("ascii"), "Content-Length": str(len(body))}
         if url.userinfo:
-            sent["Authorization"] = f"Basic {base64.b64encode(url.userinfo).decode()}"
+            user = f"{url.username}:{url.password}".encode()
+            sent["Authorization"] = f"Basic {base64.b64encode(user).decode()}"
         raw = [(name.encode("ascii"), value.encode("ascii")) for name, value in
                {**sent, "User-Agent": "driftgauge", **headers}.items()]  # fmt: skip
     except (httpx.InvalidURL, ValueError):  # the message would quote the address
@@ -180,7 +181,11 @@ class _Checked(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first address of a host that answers."""
         lost: Exception = httpcore.ConnectError("its name leads to no address")
-        for address in _resolved(host, port):
+        try:
+            addresses = resolved(host, port)
+        except OSError:
+            raise httpcore.ConnectError("its name cannot be resolved") from None
+        for address in addresses:
             try:
                 stream = super().connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -226,12 +231,20 @@ class _Checked(httpcore.SyncBackend):
         return "the connection broke off"
 
 
-def _resolved(host: str, port: int) -> list[str]:
-    """Return the addresses of a host; Refused if a forbidden one is among them."""
+def resolved(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, to each of which may be sent.
+
+    Raises
+    ------
+    Refused
+        If a forbidden one is among them.
+    OSError
+        If the name cannot be resolved.
+    """
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise httpcore.ConnectError("its name cannot be resolved") from None
+    except UnicodeError:
+        raise OSError("no name of a host") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         reason = forbidden(address.partition("%")[0])

@@ -147,6 +147,8 @@ def _target_faults(route: Route) -> Iterator[tuple[Place, str]]:
         given = target.given(name)
         if len(given) > 1:
             yield ("target", given[1]), f"has both {given[0]} and {given[1]}; leave one out"
+    for name, reason in target.faults():
+        yield ("target", name), reason
     url = getattr(target, "url", "")
     if url and not _URL.fullmatch(url):
         yield ("target", "url"), _NO_URL

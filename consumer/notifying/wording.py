@@ -30,7 +30,8 @@ def host_of(choice: Choice) -> str:
     """Return the host of a target whose address stands in the policy file; empty if none does, or
     it is a secret.
     """
-    found = _HOST.match(getattr(choice, "url", "") or "")
+    address = getattr(choice, "url", "") or getattr(choice, "address", "")
+    found = _HOST.match(address)
     return found[1] if found else str(getattr(choice, "host", ""))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.offline.comparison import Plan, judge
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData
@@ -41,6 +42,8 @@ def compare_files(
     *,
     features: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    policy: JudgingPolicy | None = None,
+    false_alarms: float = 0.01,
     created: int = 0,
     at: At = silent,
 ) -> FileComparison:
@@ -55,6 +58,8 @@ def compare_files(
         commas.
     exclude
         Columns that are shown, but not judged; as well.
+    policy, false_alarms
+        As of `compare`.
     created
         Unix time (ms) for the report.
     at
@@ -88,6 +93,8 @@ def compare_files(
         after.frame,
         plan,
         form,
+        policy=policy,
+        false_alarms=false_alarms,
         name=f"{reference.name} and {current.name}",
         created=created,
         at=at,

@@ -6,6 +6,7 @@ coarser one is used.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -13,12 +14,13 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.state import Progress, held_of
+from driftgauge.consumer.judging.state import Progress, held_of, policies_of
+from driftgauge.consumer.judging.stated import PolicyChange
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp
+from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp, Watermark
 from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.versions.manifest import Manifest
 
@@ -41,10 +43,13 @@ class Judge:
     ----------
     held
         (partition, number) of panes that were read and are not judged yet.
+    policies
+        The latest policies that were taken up, in order.
     """
 
     progress: Progress
     held: frozenset[tuple[int, int]]
+    policies: tuple[PolicyChange, ...] = ()
 
 
 class History:
@@ -77,6 +82,7 @@ class History:
             frozenset(
                 (one.partition, one.number) for _, one in held_of(fields) if isinstance(one, Pane)
             ),
+            tuple(policies_of(fields)),
         )
 
     def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
@@ -86,6 +92,21 @@ class History:
         (end, partition). Alarms come at the turn that judging has recorded, older ones by their
         time.
         """
+        for *_, entry in self._placed(since_ms, judge):
+            yield entry
+
+    def with_policies(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry | PolicyChange]:
+        """Yield the same, and each policy that was taken up before the first entry that was judged
+        by it; those from before all of them come first.
+        """
+        policies = deque(judge.policies)
+        for found in self._placed(since_ms, judge):
+            while policies and _is_after(found, policies[0]):
+                yield policies.popleft()
+            yield found[-1]
+        yield from policies
+
+    def _placed(self, since_ms: int, judge: Judge) -> Iterator[Placed]:
         self.used = {}
         parts = [
             _Partition(self._nodes, self._keys, self._model, number)
@@ -97,10 +118,11 @@ class History:
             key=lambda found: found[:2],
         )
         ordered = merged if self.partitions == 1 else self._as_recorded(merged, judge, parts)
-        for _, _, _, resolution, entry in ordered:
+        for found in ordered:
+            _, _, _, resolution, entry = found
             if isinstance(entry, Pane):
                 self.used[resolution] = self.used.get(resolution, 0) + 1
-            yield entry
+            yield found
 
     def expected(self) -> int:
         """Return the approximate number of entries."""
@@ -146,6 +168,16 @@ class History:
         for judged in sorted(turns):
             if judged >= done:
                 yield from turns[judged]
+
+
+def _is_after(found: Placed, change: PolicyChange) -> bool:
+    """Return whether an entry was judged after a policy was taken up: it was not read by then, or
+    waited for other partitions.
+    """
+    time, partition, entry_id, _, entry = found
+    offset = EntryId.parse(change.offsets.get(partition, BEGINNING))
+    unread = bool(entry_id) and EntryId.parse(entry_id) > offset
+    return unread or (time > change.time and not isinstance(entry, Watermark))
 
 
 class _Partition:

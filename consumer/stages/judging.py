@@ -4,7 +4,7 @@ out, exactly once.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +12,12 @@ import redis
 from redis.client import Pipeline
 
 from driftgauge.consumer.counting.entries.columns import Entry
-from driftgauge.consumer.judging.advance import advance, catch_up
+from driftgauge.consumer.judging.advance import (
+    advance,
+    catch_up,
+    policy_of,
+    take_up,
+)
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import Outputs
@@ -22,6 +27,7 @@ from driftgauge.consumer.judging.state import (
     versions_named,
     versions_of,
 )
+from driftgauge.consumer.judging.stated import Proposal
 from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
@@ -62,6 +68,10 @@ class JudgingStage(Stage):
     ----------
     client
         Redis client of the model's slot.
+    policy
+        Policy of the settings, without a file.
+    proposed
+        Returns what the policy file that is in force states of the model; None if there is none.
     keys
         Key names with the model's salts.
     readers
@@ -76,13 +86,15 @@ class JudgingStage(Stage):
         partitions: int,
         policy: JudgingPolicy,
         *,
+        proposed: Callable[[], Proposal | None] = lambda: None,
         keys: Keys | None = None,
         readers: Sequence[redis.Redis] | None = None,
     ) -> None:
         keys = keys or Keys(settings.key_prefix)
         self.name = f"judging {model}"
         self.client = client
-        self.policy = policy
+        self._settings = policy
+        self._proposed = proposed
         self.lease_ms = settings.lease_ms
         self.checkpoint = Checkpoint(
             client,
@@ -139,6 +151,7 @@ class JudgingStage(Stage):
             self._state = JudgingState.unpack(fields, sizes)
         self._clock.reset()
         self._note_ends()
+        self._take_up()
         self._catch_up()
 
     def _note_ends(self) -> None:
@@ -167,6 +180,32 @@ class JudgingStage(Stage):
         outputs = Outputs(incidents=incidents)
         self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
 
+    @property
+    def policy(self) -> JudgingPolicy:
+        """The policy that is in force for the model."""
+        return policy_of(self._state, self._settings)
+
+    def _take_up(self) -> None:
+        """Take up the policy of a newer file, and commit that at once: its place in the log is the
+        last entry that was committed before.
+        """
+        proposal = self._proposed()
+        if proposal is None or not self._state.yields_to(proposal):
+            return
+        self._learn({alert.version for alert in self._state.alerts.values()})
+        outputs = take_up(self._state, self._model, self._versions, self._settings, proposal)
+        self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
+        self._clock.reset()
+        change = self._state.policies[-1]
+        log.info(
+            "%s: policy %d, of %s (%s), is in force after pane %d.",
+            self.name,
+            change.number,
+            change.origin.who,
+            change.origin.digest,
+            change.judged,
+        )
+
     def _last_id(self, stream: str) -> str:
         return last_generated(self._reader_of(stream), stream)
 
@@ -183,6 +222,7 @@ class JudgingStage(Stage):
 
     def turn(self) -> bool:
         self._learn_changes()
+        self._take_up()
         with step(READ):
             found = self._read(self.positions)
         asked = [

@@ -9,7 +9,7 @@ decide who owns a stage, so a wrong view of the other workers costs balance but 
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
@@ -157,3 +157,30 @@ class Unshared(Sharing):
     def leaves(self, stage: str) -> bool:  # noqa: ARG002
         """Return False."""
         return False
+
+
+class Conditional(Sharing):
+    """Takes its part of stages as another sharing says, while they are wanted here at all.
+
+    Parameters
+    ----------
+    sharing
+        The worker's sharing.
+    wanted
+        Returns whether the stages are wanted here now.
+    """
+
+    def __init__(self, sharing: Sharing, wanted: Callable[[], bool]) -> None:
+        self._sharing, self._wanted = sharing, wanted
+
+    def may_take(self, stage: str, free_s: float) -> bool:
+        """Return whether to take a free stage, as the worker's sharing says."""
+        return self._wanted() and self._sharing.may_take(stage, free_s)
+
+    def leaves(self, stage: str) -> bool:
+        """Return whether a stage is to be given up."""
+        return not self._wanted() or self._sharing.leaves(stage)
+
+    def dropped(self, stage: str) -> None:
+        """Note that a stage is not ours any more."""
+        self._sharing.dropped(stage)

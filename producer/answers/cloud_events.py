@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.alert import Alert, schema_id
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.moments import IsoTime, told
 from driftgauge.shared.unpacking import UNREADABLE
@@ -26,6 +26,8 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
         The version, and what it is about.
     time
         When it happened.
+    dataschema
+        Name of the JSON schema of `data`, in which times are ISO 8601; `/schemas` lists them.
     """
 
     id: str
@@ -35,6 +37,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
     time: IsoTime
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str = ""
 
 
 class AlertEvent(_Event, frozen=True, kw_only=True):
@@ -61,7 +64,9 @@ class IncidentEvent(_Event, frozen=True, kw_only=True):
     data: Incident
 
 
-Event = TypeVar("Event", AlertEvent, IncidentEvent)
+Event = TypeVar("Event", bound=AlertEvent | IncidentEvent)
+NAMES: Final[dict[type, str]] = {AlertEvent: "api-alert", IncidentEvent: "api-incident"}
+"""Names of the schemas of what their `data` is in answers."""
 FORMS: Final[dict[str, type[AlertEvent] | type[IncidentEvent]]] = {
     "alert": AlertEvent,
     "incident": IncidentEvent,
@@ -74,7 +79,7 @@ def events_of(found: Iterable[Any], form: type[Event]) -> list[Event]:
     events = []
     for one in found:
         try:
-            events.append(msgspec.convert(one, form))
+            events.append(_told(msgspec.convert(one, form)))
         except UNREADABLE:  # written by hand, or by another release
             continue
     return events
@@ -86,8 +91,14 @@ def telling(kind: str) -> Callable[[bytes], bytes]:
 
     def tell(packed: bytes) -> bytes:
         try:
-            return msgspec.json.encode(told(decode(packed)))
+            return msgspec.json.encode(told(_told(decode(packed))))
         except UNREADABLE:  # written by hand, or by another release
             return packed
 
     return tell
+
+
+def _told(event: Event) -> Event:
+    """Return an event with the schema of what the API tells, not of what the stream holds."""
+    found: Event = msgspec.structs.replace(event, dataschema=schema_id(NAMES[type(event)]))
+    return found

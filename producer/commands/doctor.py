@@ -48,7 +48,7 @@ def doctor(*, as_json: bool) -> None:
 
 def _checks() -> "Iterator[Check]":
     """Look at one thing after the other; the settings come first, since all else follows them."""
-    from driftgauge.producer.diagnosis import machine, pipeline, server
+    from driftgauge.producer.diagnosis import machine, pipeline, policy, server
     from driftgauge.producer.diagnosis.check import ok, wrong
     from driftgauge.producer.diagnosis.sources import look
 
@@ -63,6 +63,7 @@ def _checks() -> "Iterator[Check]":
     yield machine.deployment_check(found)
     yield from machine.machine_checks(found)
     yield from server.server_checks(found)
+    yield policy.policy_check(found)
     picture = look(found)
     yield pipeline.api_check(found, picture)
     if not picture.service.answers:

@@ -47,6 +47,7 @@ TAGS: Final = {
     "reports": "Snapshots of a window, kept.",
     "alerts": "The evidence: each rule and column that fires.",
     "incidents": "What people are told: one fault, one incident.",
+    "messages": "What streams, events and webhooks hold: AsyncAPI and JSON Schemas.",
     "health": "How the API and the pipeline behind it are.",
     "access": "A browser's session.",
 }

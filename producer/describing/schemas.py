@@ -62,8 +62,19 @@ def reference(model: Model) -> Schema:
     return {"$ref": PLACE.format(name=name)}
 
 
-def components(models: Iterable[Model]) -> dict[str, Schema]:
+def components(
+    models: Iterable[Model], place: str = PLACE, *, told: bool = True, whole: bool = True
+) -> dict[str, Schema]:
     """Return the components of models, and of all that they consist of.
+
+    Parameters
+    ----------
+    place
+        Where they stand in the document, with `{name}`.
+    told
+        Whether points in time are as the API tells them; if not, they are Unix ms, as in Redis.
+    whole
+        Whether a field with a default is always there, as in what we write.
 
     Raises
     ------
@@ -94,9 +105,9 @@ def components(models: Iterable[Model]) -> dict[str, Schema]:
                     raise TypeError(f"Two bodies are named {one.name}; give one another name.")
         elif model not in (str, bytes) and model not in structs:
             structs.append(model)
-    _, found = msgspec.json.schema_components(structs, ref_template=PLACE)
+    _, found = msgspec.json.schema_components(structs, ref_template=place)
     for struct in _structs(structs):
-        _described(_schema_of(struct, found), struct)
+        _described(_schema_of(struct, found), struct, told=told, whole=whole)
     return found | {name: dict(model.schema) for name, model in named.items()}
 
 
@@ -124,39 +135,39 @@ def _structs(kinds: Iterable[type]) -> Iterator[type[msgspec.Struct]]:
                 waiting += part if isinstance(part, tuple) else [part]
 
 
-def _described(schema: Schema, struct: type[msgspec.Struct]) -> None:
+def _described(schema: Schema, struct: type[msgspec.Struct], *, told: bool, whole: bool) -> None:
     """Put a struct's words into its schema, and say which of its fields are always there."""
-    whole, fields = words_of(struct)
-    if whole:
-        schema["description"] = whole
+    words, fields = words_of(struct)
+    if words:
+        schema["description"] = words
     else:
         schema.pop("description", None)
     del schema["title"]
     if "properties" not in schema:  # one that is written as a list
         return
     for field in msgspec.structs.fields(struct):
-        one = _plain(schema["properties"][field.encode_name])
+        one = _plain(schema["properties"][field.encode_name], told=told)
         one.pop("default", None)  # it is for who leaves a field out, and nobody does
         if field.name in fields:
             one["description"] = fields[field.name]
         schema["properties"][field.encode_name] = one
-    if not struct.__struct_config__.omit_defaults:
+    if whole and not struct.__struct_config__.omit_defaults:
         schema["required"] = [*schema["properties"]]
 
 
-def _plain(schema: Schema) -> Schema:
+def _plain(schema: Schema, *, told: bool) -> Schema:
     """Return a schema as clients understand it: points in time as text, enumerations with their
     type, lists with that of their items, and without one of what comes after a fixed length.
     """
-    if is_moment(schema):
+    if told and is_moment(schema):
         return {"type": "string", "format": "date-time"}
     found = {name: part for name, part in schema.items() if part is not False}
     for name in ("items", "additionalProperties"):
         if isinstance(part := found.get(name), dict):
-            found[name] = _plain(part)
+            found[name] = _plain(part, told=told)
     for name in ("anyOf", "prefixItems"):
         if isinstance(parts := found.get(name), list):
-            found[name] = [_plain(one) for one in parts]
+            found[name] = [_plain(one, told=told) for one in parts]
     if all(isinstance(one, str) for one in found.get("enum", (0,))):
         found = {"type": "string"} | found
     if found.get("type") == "array" and "prefixItems" not in found:

@@ -15,6 +15,7 @@ from driftgauge.shared.contract.counters import (
     LabelCounts,
     VersionTraffic,
 )
+from driftgauge.shared.contract.notifications.status import RouteStatus
 from driftgauge.shared.metrics.text import Exposition, labels
 
 OUTCOMES: Final = ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused")
@@ -136,3 +137,22 @@ def add_incidents(text: Exposition, model: str, found: Mapping[tuple[str, str], 
         for kind in ("model", "operation"):
             given = labels(model=model, severity=severity, kind=kind)
             text.add("driftgauge_incidents_open", counted[severity, kind], given)
+
+
+def add_route(text: Exposition, route: str, status: RouteStatus, now_ms: int) -> None:
+    """Add how a route of notifications does."""
+    given = labels(route=route)
+    for outcome, number in (
+        ("sent", status.sent),
+        ("refused", status.refused),
+        ("retried", status.retried),
+    ):
+        named = f"{given},{labels(outcome=outcome)}"
+        text.add("driftgauge_notifications_total", number, named)
+    overdue_ms = 0 if status.overdue is None else max(0, now_ms - status.overdue)
+    text.add("driftgauge_notifications_waiting", status.waiting, given)
+    text.add("driftgauge_notifications_overdue_seconds", overdue_ms / 1000, given)
+    text.add("driftgauge_notifications_failing", status.failure is not None, given)
+    if status.last_sent is not None:
+        name = "driftgauge_notification_success_timestamp_seconds"
+        text.add(name, status.last_sent / 1000, given)

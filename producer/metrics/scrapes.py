@@ -8,6 +8,7 @@ models takes some tenths of a second, for which predictions must not wait.
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, thread_time
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from driftgauge.producer.metrics.pipeline import add_incidents, add_model
+from driftgauge.producer.metrics.pipeline import add_incidents, add_model, add_route
 from driftgauge.producer.metrics.process import of_process
 from driftgauge.producer.metrics.table import PIPELINE, WINDOWS
 from driftgauge.producer.metrics.windows import Judged, add_severity, add_windows
@@ -24,6 +25,7 @@ from driftgauge.producer.reading.model_state import ModelState
 from driftgauge.producer.watching.watchdog import rules_in
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.notifications.status import STATUS, RouteStatus
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.metrics.figures import Figures
 from driftgauge.shared.metrics.text import Exposition, Format, labels, whole
@@ -33,6 +35,8 @@ TIMEOUT_S: Final = 5.0
 """Well below Prometheus's scrape timeout of 10 s."""
 AT_ONCE: Final = 100
 """Models of one round trip: requests wait while their answers are read."""
+MOST_ROUTES: Final = 1000
+"""Most routes of notifications that are shown."""
 FRESH_S: Final = 1.0
 """Time (s) for which what was read is told again."""
 PAUSE_PER_COST: Final = 4
@@ -62,6 +66,10 @@ class Found:
         Number of open incidents of each model, by severity and kind.
     blind
         Model, rule, and whether it fires, of each rule of the watchdog.
+    routes
+        Name and status of each route of notifications.
+    now_ms
+        Redis's clock.
     """
 
     up: bool
@@ -70,6 +78,8 @@ class Found:
     windows: Sequence[Judged] = ()
     incidents: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     blind: Sequence[tuple[str, str, bool]] = ()
+    routes: Sequence[tuple[str, RouteStatus]] = ()
+    now_ms: int = 0
 
 
 class Scrapes:
@@ -109,6 +119,7 @@ class Scrapes:
                 names = await parts.pipeline.models()
                 states = await parts.pipeline.read(names, current=True)
                 answers = [one async for one in _answers(parts, names)]
+                now_ms, routes = await _routes(parts)
         except (*UNAVAILABLE, TimeoutError):
             return Found(up=False, readable=False)
         except (redis.RedisError, BadData):  # /health?verbose=true says why
@@ -127,6 +138,8 @@ class Scrapes:
                 for model, *_, memory in answers
                 for rule, fires in rules_in(memory if isinstance(memory, bytes) else None)
             ],
+            routes=routes,
+            now_ms=now_ms,
         )
 
 
@@ -149,6 +162,24 @@ def _ask(pipe: Any, keys: Keys, model: str) -> None:
     pipe.hvals(keys.figures(model))
     pipe.hvals(keys.open_incidents(model))
     pipe.hget(keys.watchdog(model), "memory")
+
+
+async def _routes(parts: Parts) -> tuple[int, list[tuple[str, RouteStatus]]]:
+    """Read Redis's clock (ms), and how the routes of notifications do; one whose status cannot be
+    read is left out.
+    """
+    names: Any = await parts.reader.smembers(parts.keys.routes)
+    told = sorted(name.decode(errors="replace") for name in names)[:MOST_ROUTES]
+    pipe = parts.reader.pipeline(transaction=False)
+    pipe.time()
+    for name in told:
+        pipe.hget(parts.keys.route(name), STATUS)
+    (seconds, micros), *packed = await pipe.execute(raise_on_error=False)
+    found = []
+    for name, one in zip(told, packed, strict=True):
+        with suppress(*UNREADABLE):
+            found.append((name, msgspec.json.decode(one or b"{}", type=RouteStatus)))
+    return seconds * 1000 + micros // 1000, found
 
 
 def _figures(packed: Any) -> Iterator[Figures]:
@@ -199,6 +230,8 @@ def exposed(found: Found, most_features: int, most_segments: int) -> Exposition:
     add_windows(text, found.windows, most_features, most_segments)
     for model, rule, fires in found.blind:
         text.add("driftgauge_blind", fires, labels(model=model, rule=rule))
+    for route, status in found.routes:
+        add_route(text, route, status, found.now_ms)
     return text
 
 

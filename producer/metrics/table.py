@@ -196,6 +196,32 @@ PIPELINE: Final = table(
         "Open incidents, of the model and its data (model) or of its operation (operation).",
     ),
     counter(
+        "driftgauge_notifications_total",
+        "route outcome",
+        "Messages of a route that its target took (sent), or that became dead letters (refused), "
+        "and attempts that failed and were repeated (retried).",
+    ),
+    gauge(
+        "driftgauge_notifications_waiting",
+        "route",
+        "Incidents with news that a route has not told yet, also for quiet hours.",
+    ),
+    gauge(
+        "driftgauge_notifications_overdue_seconds",
+        "route",
+        "How long the oldest of them waits for the target alone; 0 if none does.",
+    ),
+    gauge(
+        "driftgauge_notifications_failing",
+        "route",
+        "Whether the route's target did not take the last message.",
+    ),
+    gauge(
+        "driftgauge_notification_success_timestamp_seconds",
+        "route",
+        "Time at which the route's target last took a message; absent before the first.",
+    ),
+    counter(
         "driftgauge_commands_refused_total",
         "model",
         "Commands to alerts that could not be applied.",

@@ -162,7 +162,8 @@ def reasons(parts: Parts) -> list[str]:
             for model in sorted(refusals.models)
             if refusals.is_bad(model, limit)
         ]
-    return [*found, *map(_said, _unwatched(parts)), *parts.supervisor.reasons]
+    found += [*map(_said, _unwatched(parts)), *parts.watchdog.refused_policies]
+    return [*found, *parts.supervisor.reasons]
 
 
 def blindness(parts: Parts) -> list[str]:

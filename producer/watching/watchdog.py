@@ -50,6 +50,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.losses import Held, Holdings, Setback
+from driftgauge.shared.policies.agreed import refused_in
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
 from driftgauge.shared.settings import Settings
@@ -122,6 +123,8 @@ class Watchdog:
         Whether a look succeeded since this process began.
     workers
         Whether a worker lives, as of the last look.
+    refused_policies
+        Which policy files workers refuse, and why, in sentences.
     """
 
     def __init__(
@@ -139,6 +142,7 @@ class Watchdog:
     ) -> None:
         self.blinding: dict[str, list[str]] = {}
         self.looked = False
+        self.refused_policies: list[str] = []
         self.workers = Workers(DEAD_AFTER_LEASES * settings.lease_ms / 1000)
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
@@ -206,7 +210,8 @@ class Watchdog:
         async with asyncio.timeout(TIMEOUT_S):
             now = await self._now()
             self._evicts = await self._eviction()
-            self.workers.look(await self._heartbeats(), time.monotonic())
+            self.workers.look(await self._hash(self._keys.workers), time.monotonic())
+            self.refused_policies = refused_in(await self._hash(self._keys.policy_files), now)
             models = sorted({*await self._pipeline.models(), *self._compared})
         for tell in (self._tell_dropped, self._tell_hanging, self._tell_refused, self._tell_held):
             async with asyncio.timeout(TIMEOUT_S):
@@ -237,16 +242,16 @@ class Watchdog:
             return ""
         return eviction(int(told.get("maxmemory", 0)), str(told.get("maxmemory_policy", "")))
 
-    async def _heartbeats(self) -> dict[bytes, bytes]:
-        """Read the workers' heartbeats; none if their key is of another type, which no worker could
-        use.
+    async def _hash(self, key: str) -> dict[bytes, bytes]:
+        """Read a hash of the workers; none of its fields if the key is of another type, which no
+        worker could use.
         """
-        reading: Any = self._client.hgetall(self._keys.workers)
+        reading: Any = self._client.hgetall(key)
         try:
-            beats: dict[bytes, bytes] = await reading
+            fields: dict[bytes, bytes] = await reading
         except redis.ResponseError:
             return {}
-        return beats
+        return fields
 
     async def _tell_dropped(self, now: int) -> None:
         """Write how many events this process dropped, if it is more than before, for the holder of

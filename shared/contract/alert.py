@@ -245,7 +245,21 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
-    """A transition of an alert or an incident, or a snapshot, as CloudEvents 1.0 (JSON)."""
+    """A transition of an alert or an incident, or a snapshot, as CloudEvents 1.0 (JSON).
+
+    Parameters
+    ----------
+    id
+        Id of the event, the same whenever the same log is judged.
+    source
+        `/driftgauge/` and the model.
+    subject
+        The version, and what it is about.
+    time
+        When it happened, in ISO 8601.
+    dataschema
+        Name of the JSON schema of `data` (`schema_id`).
+    """
 
     id: str
     source: str
@@ -255,3 +269,16 @@ class CloudEvent(msgspec.Struct, frozen=True):
     data: msgspec.Raw
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
+    dataschema: str = ""
+
+
+def schema_id(name: str) -> str:
+    """Return the `$id` of a published JSON schema: a name, the same in every deployment. An API has
+    the schema at `/schemas/` and its name.
+
+    Examples
+    --------
+    >>> schema_id("alert")
+    'urn:driftgauge:schema:alert:1'
+    """
+    return f"urn:driftgauge:schema:{name}:1"

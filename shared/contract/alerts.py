@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.contract.alert import Alert, CloudEvent, schema_id
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.snapshot import Snapshot
 
@@ -101,5 +101,6 @@ def cloud_event(data: Alert | Incident | Snapshot) -> bytes:
             .isoformat(timespec="milliseconds")
             .replace("+00:00", "Z"),
             data=msgspec.Raw(msgspec.json.encode(data)),
+            dataschema=schema_id(type(data).__name__.lower()),
         )
     )

@@ -66,6 +66,16 @@ class Keys:
         return f"{self.prefix}:workers"
 
     @property
+    def policy(self) -> str:
+        """Key of the policy that is in force."""
+        return f"{self.prefix}:policy"
+
+    @property
+    def policy_files(self) -> str:
+        """Key of what each worker tells of its policy file."""
+        return f"{self.prefix}:policy:files"
+
+    @property
     def routes(self) -> str:
         """Key of the set of the names of all routes of notifications that a worker has had."""
         return f"{self.prefix}:routes"

@@ -65,7 +65,7 @@ def write_png(snapshot: Snapshot, file: BinaryIO) -> None:
     _heading(parts[0], snapshot)
     _all_features(parts[1].subplots(), shown, len(features) - len(shown))
     for place, feature in enumerate(pictures):
-        _histogram(parts[2].add_subplot(-(-len(pictures) // 3), 3, place + 1), feature)
+        draw_histogram(parts[2].add_subplot(-(-len(pictures) // 3), 3, place + 1), feature)
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
@@ -86,7 +86,7 @@ def _heading(part: "Figure", snapshot: Snapshot) -> None:  # a SubFigure, which 
     ]
     for height, size, colour, text in lines:
         part.text(
-            0.012, height, _drawable(text), size=size, color=colour, va="center", parse_math=False
+            0.012, height, drawable(text), size=size, color=colour, va="center", parse_math=False
         )
 
 
@@ -108,7 +108,7 @@ def _all_features(axes: "Axes", features: list[FeatureReport], hidden: int) -> N
             if limit is not None:
                 axes.plot([limit, limit], [place - 0.4, place + 0.4], color=INK, linewidth=0.9)
     axes.set_yticks(
-        range(len(features)), [_drawable(clip(one.name, 34)) for one in features], size=8
+        range(len(features)), [drawable(clip(one.name, 34)) for one in features], size=8
     )
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
@@ -120,7 +120,8 @@ def _all_features(axes: "Axes", features: list[FeatureReport], hidden: int) -> N
     _plain(axes)
 
 
-def _histogram(axes: "Axes", feature: FeatureReport) -> None:
+def draw_histogram(axes: "Axes", feature: FeatureReport) -> None:
+    """Draw the window of a feature beside its reference, under the feature's name."""
     shown = feature.histogram
     if (
         shown.labels is None
@@ -131,7 +132,7 @@ def _histogram(axes: "Axes", feature: FeatureReport) -> None:
     else:
         _bars(axes, shown)
     axes.set_title(
-        _drawable(clip(feature.name, 34)),
+        drawable(clip(feature.name, 34)),
         size=9,
         loc="left",
         color=COLOURS[feature.severity],
@@ -158,10 +159,11 @@ def _bars(axes: "Axes", shown: Histogram) -> None:
     bars = sorted(
         zip(labels, shown.reference, shown.window, strict=True), key=lambda bar: -max(bar[1:])
     )[:10]
-    for place, (_, reference, window) in enumerate(bars):
-        axes.barh(place - 0.2, reference, height=0.4, color=REFERENCE)
-        axes.barh(place + 0.2, window, height=0.4, color=WINDOW)
-    axes.set_yticks(range(len(bars)), [_drawable(clip(label, 16)) for label, _, _ in bars], size=7)
+    places = range(len(bars))
+    for at, side, colour, name in ((-0.2, 1, REFERENCE, "reference"), (0.2, 2, WINDOW, "window")):
+        lengths = [float(bar[side]) for bar in bars]
+        axes.barh([place + at for place in places], lengths, height=0.4, color=colour, label=name)
+    axes.set_yticks(range(len(bars)), [drawable(clip(label, 16)) for label, _, _ in bars], size=7)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
     axes.invert_yaxis()
@@ -172,8 +174,10 @@ def _plain(axes: "Axes") -> None:
     axes.tick_params(axis="x", labelsize=8, colors=DIM)
 
 
-def _drawable(text: str) -> str:
-    """Replace characters that the font does not have, of each of which matplotlib would warn."""
+def drawable(text: str) -> str:
+    """Return a text without the characters that the font does not have, of each of which
+    matplotlib would warn.
+    """
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont("DejaVu Sans"))

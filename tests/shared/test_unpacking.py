@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 import tracemalloc
 import zlib
 
@@ -8,6 +10,7 @@ import pytest
 from driftgauge.shared.contract.pane import MOST_COUNTS, pack_counts, unpack_counts
 from driftgauge.shared.unpacking import UNREADABLE, gunzip, inflate
 from driftgauge.shared.versions.manifest import PublishedVersion
+from tests.places import ROOT
 
 MANY = 130 << 20
 
@@ -63,3 +66,37 @@ def test_every_damage_of_counts_is_unreadable() -> None:
         unpack_counts(b"O-12345678")
     with pytest.raises(ValueError, match="3 counts instead of 2"):
         unpack_counts(pack_counts(np.arange(3)), exactly=2)
+
+
+THREADS = """
+import sys, threading, types
+import msgspec
+from driftgauge.shared.unpacking import prepare_structs
+
+sys.setswitchinterval(1e-6)
+made = []
+for number in range(60):
+    module = sys.modules[f"made{number}"] = types.ModuleType(f"made{number}")
+    module.Struct = msgspec.Struct
+    for depth in range(8):
+        fields = [f"f{place}: 'int | None' = None" for place in range(20)]
+        fields += [f"deeper: 'A{depth - 1} | None' = None"] if depth else []
+        exec(f"class A{depth}(Struct):\\n    " + "\\n    ".join(fields), module.__dict__)
+    made.append(module.A7)
+prepare_structs()
+for one in made:
+    barrier = threading.Barrier(4)
+    def decode():
+        barrier.wait()
+        msgspec.json.decode(b'{"deeper": {"deeper": {"f1": 1}}}', type=one)
+    threads = [threading.Thread(target=decode) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+"""
+
+
+def test_threads_decode_a_class_at_the_same_time() -> None:
+    """Message classes that were prepared are decoded by many threads at once from the first time
+    on; without it this process ends by a segmentation fault.
+    """
+    subprocess.run([sys.executable, "-c", THREADS], check=True, timeout=120, cwd=ROOT)

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from driftgauge.consumer.judging.evaluating.budget import DAYS_PER_MONTH
-from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules import classic, columns, limits, performance, segments
 from driftgauge.consumer.judging.rules.finding import Family, Finding, OpenAlerts
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.shared.contract.snapshot import RuleLevel
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.drift import CLASSIC_KS
 from driftgauge.shared.rules.limits import THRESHOLD
 
 FAMILIES: Final[tuple[Family, ...]] = (performance, columns, segments, classic, limits)
@@ -42,6 +43,19 @@ def is_judged(name: str, feature: str, policy: JudgingPolicy) -> bool:
             for one in policy.thresholds
         )
     return policy.kind in rule.policies
+
+
+def limits_of(name: str, feature: str, policy: JudgingPolicy) -> tuple[Threshold | float, ...]:
+    """Return the limits that a policy states for a rule: those on its metric, or on PSI. What hangs
+    on the false-alarm budget alone has none.
+    """
+    rule = rule_of(name)
+    if rule is THRESHOLD:
+        stated = [one for one in policy.thresholds if one.metric == rule.member(name)]
+        own = tuple(one for one in stated if one.feature == feature)
+        return own or tuple(one for one in stated if one.feature is None)
+    by_psi = rule.kind == "drift" and not rule.online and rule is not CLASSIC_KS
+    return (policy.psi_warning, policy.psi_critical) if by_psi else ()
 
 
 def is_of_reference(name: str, feature: str) -> bool:

@@ -15,61 +15,21 @@ name = "on-call"
 target = { type = "webhook", url_env = "ON_CALL_URL" }
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from typing import Any, Final
 
 import msgspec
 
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.metrics import MODEL_METRICS, column_metrics
+from driftgauge.consumer.judging.stated import ModelPolicy
 from driftgauge.consumer.notifying import routes
 from driftgauge.consumer.notifying.routes import Route
 from driftgauge.shared.errors import PolicyRefused
 from driftgauge.shared.policies.lines import Place, TomlFault, converted, line_of, parsed
 
-MINUTE_MS = 60_000
 MOST_BYTES: Final = 262_144
 """Longest policy file: it is kept in Redis, and the part of a model in the model's checkpoint."""
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-
-
-class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Settings of one model in the file; None keeps the setting as it is."""
-
-    policy: Literal["standard", "classic"] | None = None
-    false_alarms_per_month: Positive | None = None
-    psi_warning: Positive | None = None
-    psi_critical: Positive | None = None
-    cooldown_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    renotify_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
-    thresholds: list[Threshold] = []
-
-    def apply(self, policy: JudgingPolicy) -> JudgingPolicy:
-        """Return a policy with what is said here in place of its own."""
-        changes = {
-            "kind": self.policy,
-            "false_alarms_per_month": self.false_alarms_per_month,
-            "psi_warning": self.psi_warning,
-            "psi_critical": self.psi_critical,
-            "cooldown_ms": _ms(self.cooldown_minutes),
-            "renotify_ms": _ms(self.renotify_minutes),
-            "renotify_max_ms": _ms(self.renotify_max_minutes),
-        }
-        given = {name: value for name, value in changes.items() if value is not None}
-        limits = tuple(_joined(policy.thresholds, self.thresholds))
-        return replace(policy, thresholds=limits, **given)  # type: ignore[arg-type]  # by their names
-
-    def under(self, own: "ModelPolicy") -> "ModelPolicy":
-        """Return what a model's own table says, and this one where that says nothing."""
-        values = {
-            name: ours if theirs is None else theirs
-            for name in self.__struct_fields__
-            if name != "thresholds"
-            for ours, theirs in ((getattr(self, name), getattr(own, name)),)
-        }
-        return ModelPolicy(**values, thresholds=list(_joined(self.thresholds, own.thresholds)))
 
 
 class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -129,13 +89,13 @@ def _read(text: bytes) -> PolicyFile:
         number = int(place[1])
         named_so = f" {found[number].name!r}" if number < len(found) else ""
         raise TomlFault(line_of(text, place), f"the route{named_so} {fault}")
-    for place, fault in _faults(file):
+    for place, fault in faults(file):
         table = "default" if place[0] == "default" else f"models.{place[1]}"
         raise TomlFault(line_of(text, place), f"[{table}] {fault}")
     return file
 
 
-def _faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
+def faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
     """Yield what contradicts itself, with its place."""
     tables: list[tuple[Place, ModelPolicy, ModelPolicy]] = [
         (("default",), file.default, file.default),
@@ -148,10 +108,8 @@ def _faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
             for fault in _threshold_faults(threshold):
                 yield entry, fault
             if (threshold.metric, threshold.feature) in seen:
-                yield (
-                    entry,
-                    f"limits {threshold.metric} of {threshold.feature or 'all columns'} twice",
-                )
+                columns = threshold.feature or "all columns"
+                yield entry, f"limits {threshold.metric} of {columns} twice"
             seen.add((threshold.metric, threshold.feature))
         warning, critical = together.psi_warning, together.psi_critical
         if warning and critical and warning > critical:
@@ -177,14 +135,3 @@ def _threshold_faults(one: Threshold) -> list[str]:
             else [f"limits {one.metric} with a `critical` that is reached before `warning`"]
         )
     return []
-
-
-def _joined(known: Iterable[Threshold], own: list[Threshold]) -> Iterator[Threshold]:
-    """Yield the limits that are known, and the own ones in place of those on the same."""
-    said = {(one.metric, one.feature) for one in own}
-    yield from (one for one in known if (one.metric, one.feature) not in said)
-    yield from own
-
-
-def _ms(minutes: float | None) -> int | None:
-    return None if minutes is None else round(minutes * MINUTE_MS)

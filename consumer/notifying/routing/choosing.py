@@ -85,6 +85,8 @@ class Choosing:
         if self.route.group_seconds and news.loud and not news.repeat:
             found += [one for one in due[1:] if one[1].loud and not one[1].repeat]
             found += self._waiting_for_others(now)
+            found.sort(key=_urgency)
+            lead, news = found[0]
         parts = [
             Part(case.id, case.model, one.number, one.event)
             for case, one in found[: 1 + MOST_TOGETHER]

@@ -1,6 +1,7 @@
 """A message on its way, and what a message leaves behind that is not told. Pure."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 
@@ -47,8 +48,11 @@ class Flight(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Its idempotency key."""
-        return key_of(self.parts[0].id, self.parts[0].number, self.repeat)
+        """Its idempotency key: that of its first incident, with a digest of those of others."""
+        lead, *others = (key_of(part.id, part.number, self.repeat) for part in self.parts)
+        if not others:
+            return lead
+        return f"{lead}-g{sha256(' '.join(others).encode()).hexdigest()[:8]}"
 
     @property
     def incidents(self) -> frozenset[str]:

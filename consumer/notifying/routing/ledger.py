@@ -73,6 +73,7 @@ class Ledger:
     def __init__(self, route: Route, traits: Traits, fields: Mapping[bytes, bytes]) -> None:
         self.letters: list[DeadLetter] = []
         self._route, self._in_place = route, traits.in_place
+        self._beats = traits.beat_s is not None
         self._cases = Cases()
         self._cases.load(fields)
         for case in self._cases:
@@ -266,7 +267,7 @@ class Ledger:
         """Return the fields that may have changed since the last call; an empty one is to be
         deleted.
         """
-        self.status = with_waiting(self.status, self._cases, now)
+        self.status = with_waiting(self.status, list(self._cases), now, beats=self._beats)
         found = self._cases.changes()
         found |= {OFFSET + model.encode(): self.offsets[model] for model in self._read}
         flying = self.flight is not None and not self.flight.is_beat

@@ -1,6 +1,6 @@
 """How a route does: the changes of its status. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
@@ -40,11 +40,18 @@ def after_burial(status: RouteStatus, model: str, reason: str, now: int) -> Rout
     return replace(status, refused=status.refused + 1, failure=failure)
 
 
-def with_waiting(status: RouteStatus, cases: Iterable[Case], now: int) -> RouteStatus:
-    """Return the status with what waits."""
+def with_waiting(
+    status: RouteStatus, cases: Collection[Case], now: int, *, beats: bool
+) -> RouteStatus:
+    """Return the status with what waits. A failure is over when nothing waits any more, unless
+    something was refused, or the target is reminded of what stands (`beats`).
+    """
     loud = [case.news for case in cases if case.news is not None and case.news.loud]
     stuck = [news.since for news in loud if news.tries or news.due <= now]
-    return replace(status, waiting=len(loud), overdue=min(stuck, default=None))
+    failure = status.failure
+    if failure is not None and not (failure.refused or beats or any(case.news for case in cases)):
+        failure = None
+    return replace(status, waiting=len(loud), overdue=min(stuck, default=None), failure=failure)
 
 
 def _latest(known: tuple[str, ...], models: Iterable[str]) -> tuple[str, ...]:

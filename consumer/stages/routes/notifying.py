@@ -27,7 +27,7 @@ from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.notifying.routing.choosing import Traits
 from driftgauge.consumer.notifying.routing.ledger import Ledger
 from driftgauge.consumer.notifying.routing.matching import takes_model
-from driftgauge.consumer.notifying.targets import build
+from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.consumer.notifying.wording import about
 from driftgauge.consumer.stages.attempts import DEAD_BYTES
 from driftgauge.consumer.stages.checkpoint import Checkpoint

@@ -17,13 +17,14 @@ from driftgauge.producer.commands.doctor import doctor
 from driftgauge.producer.commands.status import status
 from driftgauge.producer.diagnosis.pipeline import api_check
 from driftgauge.producer.diagnosis.sources import Picture, Service
-from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.connections.redis_client import connect, server_ms
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import find_server
 from driftgauge.shared.local.finding import Found
 from driftgauge.shared.local.running import FILE, RunningDeployment
+from driftgauge.shared.policies.agreed import POLICY, Agreed, FileState, Origin, Refusal
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import publish
@@ -194,6 +195,30 @@ def test_a_backlog_without_worker_and_an_old_format_are_found(
     assert code == 1
     assert found["worker"]["state"] == "wrong"
     assert "format 1" in found["stored formats"]["found"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_policy_in_force_and_a_refused_file_are_told(client: redis.Redis, keys: Keys) -> None:
+    """The doctor names the file in force, those that are older, and the line of a refused one."""
+    assert "no worker has a policy file" in checks()[0]["policy"]["found"]
+    now = server_ms(client)
+    mine, older = Origin(now, "ab", "web-1:/p.toml"), Origin(now - 5, "aa", "web-2:/p.toml")
+    agreed = msgspec.json.encode(Agreed(mine, msgspec.Raw(b"{}")))
+    client.hset(keys.policy, POLICY.decode(), agreed)  # type: ignore[arg-type]  # bytes
+    client.hset(keys.policy_files, "w1", msgspec.json.encode(FileState(mine, now)))  # type: ignore[arg-type]
+    told = checks()[0]["policy"]
+    assert told["state"] == "ok"
+    assert told["found"].startswith("web-1:/p.toml, written ")
+    client.hset(keys.policy_files, "w2", msgspec.json.encode(FileState(older, now)))  # type: ignore[arg-type]
+    told = checks()[0]["policy"]
+    assert (told["state"], "older: web-2:/p.toml" in told["found"]) == ("note", True)
+    refused = FileState(older, now, Refusal(7, "no such metric", now))
+    client.hset(keys.policy_files, "w2", msgspec.json.encode(refused))  # type: ignore[arg-type]
+    told = checks()[0]["policy"]
+    assert told["state"] == "wrong"
+    assert "web-2:/p.toml is refused, line 7: no such metric" in told["found"]
+    client.hset(keys.policy, POLICY.decode(), "junk")
+    assert "cannot be read" in checks()[0]["policy"]["found"]
 
 
 def publish_versionless(client: redis.Redis, keys: Keys) -> None:

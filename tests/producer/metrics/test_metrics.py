@@ -19,6 +19,7 @@ from driftgauge.producer.reading.model_state import Backlog, ModelState, Partiti
 from driftgauge.producer.watching.meter import PREDICT, Meter
 from driftgauge.shared.contract.counters import Counters, LabelCounts, VersionTraffic
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.notifications.status import STATUS, RouteFailure, RouteStatus
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.metrics.text import MEDIA_TYPES, Exposition
 from driftgauge.shared.settings import Settings
@@ -284,3 +285,32 @@ async def test_the_rules_name_metrics_that_exist(
 
 def _words(expression: str) -> list[str]:
     return "".join(char if char.isalnum() or char == "_" else " " for char in expression).split()
+
+
+@pytest.mark.usefixtures("linear")
+async def test_the_routes_of_notifications(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """How many messages each route sent, and whether it fails; what cannot be read is left out."""
+    failure = RouteFailure(since=1, at=2, reason="away")
+    status = RouteStatus(
+        sent=3, retried=2, waiting=1, overdue=1_000, last_sent=5_000, failure=failure
+    )
+    client.sadd(keys.routes, "on-call", "new", "torn")
+    client.hset(keys.route("on-call"), STATUS, msgspec.json.encode(status))
+    client.hset(keys.route("torn"), STATUS, b"{")
+    async with serving(settings) as http:
+        metrics = await scrape(http)
+    sent = metrics["driftgauge_notifications"].samples
+    assert {(one.labels["route"], one.labels["outcome"]): one.value for one in sent} == {
+        ("on-call", "sent"): 3,
+        ("on-call", "refused"): 0,
+        ("on-call", "retried"): 2,
+        **{("new", outcome): 0 for outcome in ("sent", "refused", "retried")},
+    }
+    assert value(metrics, "driftgauge_notifications_waiting", route="on-call") == 1
+    assert value(metrics, "driftgauge_notifications_failing", route="on-call") == 1
+    assert value(metrics, "driftgauge_notifications_failing", route="new") == 0
+    assert value(metrics, "driftgauge_notifications_overdue_seconds", route="on-call") > 1e6
+    success = metrics["driftgauge_notification_success_timestamp_seconds"].samples
+    assert [(one.labels["route"], one.value) for one in success] == [("on-call", 5.0)]

@@ -28,6 +28,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.losses import Holdings, Hole
+from driftgauge.shared.policies.agreed import FileState, Origin, Refusal
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
@@ -165,6 +166,39 @@ async def test_a_worker_that_fails_is_shown_everywhere(
         assert "OSError: no space left" in page
         health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
         assert health["followers"]["reports"]["fault"]["tries"] == 4
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_refused_policy_file_is_a_reason(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """While a worker refuses its changed policy file /readyz says so, with line and reason; the API
+    goes on serving, and what a dead worker told is forgotten.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05})
+
+    async def reasons(http: Any) -> list[str]:
+        told = await http.get("/readyz")
+        assert told.status_code == 200
+        found: list[str] = told.json()["reasons"]
+        return [one for one in found if "policy" in one]
+
+    async with serving(changed) as http:
+        now = time.time_ns() // 1_000_000
+        state = FileState(
+            Origin(now, "ab", "web-1:/p.toml"), now, Refusal(3, "is <b>loud</b>", now)
+        )
+        client.hset(keys.policy_files, "w", msgspec.json.encode(state))  # type: ignore[arg-type]
+        await until(lambda: reasons(http))
+        (words,) = await reasons(http)
+        assert "web-1:/p.toml is refused, line 3: is <b>loud</b>. The one before goes on" in words
+        old = msgspec.structs.replace(state, told=now - 600_000)
+        client.hset(keys.policy_files, "w", msgspec.json.encode(old))  # type: ignore[arg-type]
+
+        async def over() -> bool:
+            return not await reasons(http)
+
+        await until(over)
 
 
 @pytest.mark.usefixtures("linear")

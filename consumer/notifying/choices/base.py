@@ -6,9 +6,15 @@ those of many webhooks are, is given by `url_env` or `url_file` instead of `url`
 asks `secrets.secret_of`.
 """
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 import msgspec
+
+Address = Annotated[
+    str, msgspec.Meta(pattern=r"^https?://[^/?#\s@]{1,253}(/[^?#\s]{0,500})?$", max_length=800)
+]
+"""Address of a service: http or https, and no secret."""
 
 
 class TargetChoice(
@@ -41,59 +47,16 @@ class TargetChoice(
 
         Examples
         --------
-        >>> Webhook(url_env="HOOK").given("url")
+        >>> class Hook(TargetChoice):
+        ...     url_env: str = ""
+        >>> Hook(url_env="HOOK").given("url")
         ['url_env']
         """
         fields = (f"{name}{form}" for form in ("", "_env", "_file"))
         return [field for field in fields if getattr(self, field, "")]
 
-
-class Webhook(TargetChoice, tag="webhook", frozen=True, kw_only=True):
-    """A POST of the incident as CloudEvents JSON, signed by Standard Webhooks if it has a secret.
-
-    Parameters
-    ----------
-    url, url_env, url_file
-        The http or https address.
-    secret_env, secret_file
-        Key of the signature: `whsec_` and Base64.
-    """
-
-    groups: ClassVar[bool] = False
-    needs: ClassVar[tuple[str, ...]] = ("url",)
-    may_have: ClassVar[tuple[str, ...]] = ("secret",)
-
-    url: str = ""
-    url_env: str = ""
-    url_file: str = ""
-    secret_env: str = ""
-    secret_file: str = ""
-
-
-class Alertmanager(TargetChoice, tag="alertmanager", frozen=True, kw_only=True):
-    """An alert of Alertmanager for each incident.
-
-    Parameters
-    ----------
-    url, url_env, url_file
-        Address of Alertmanager, without `/api/v2/alerts`.
-    token_env, token_file
-        A bearer token, if a proxy before it asks for one.
-    labels
-        Further labels of each alert, by which Alertmanager routes it.
-    """
-
-    groups: ClassVar[bool] = False
-    needs: ClassVar[tuple[str, ...]] = ("url",)
-    may_have: ClassVar[tuple[str, ...]] = ("token",)
-
-    url: str = ""
-    url_env: str = ""
-    url_file: str = ""
-    token_env: str = ""
-    token_file: str = ""
-    labels: dict[str, str] = {}
-
-
-Choice = Webhook | Alertmanager
-"""All kinds; a new one is added here, and in `targets.build`."""
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with fields that have the right form each: the field, and the reason
+        as the rest of a sentence.
+        """
+        yield from ()

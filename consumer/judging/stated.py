@@ -1,0 +1,103 @@
+"""What the policy file states of a model, and where in the log that was taken up."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.shared.policies.agreed import Origin
+
+MINUTE_MS: Final = 60_000
+POLICIES_REMEMBERED: Final = 50
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Settings of one model in the file; None keeps the setting as it is."""
+
+    policy: Literal["standard", "classic"] | None = None
+    false_alarms_per_month: Positive | None = None
+    psi_warning: Positive | None = None
+    psi_critical: Positive | None = None
+    cooldown_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    renotify_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    thresholds: list[Threshold] = []
+
+    def apply(self, policy: JudgingPolicy) -> JudgingPolicy:
+        """Return a policy with what is said here in place of its own."""
+        changes = {
+            "kind": self.policy,
+            "false_alarms_per_month": self.false_alarms_per_month,
+            "psi_warning": self.psi_warning,
+            "psi_critical": self.psi_critical,
+            "cooldown_ms": _ms(self.cooldown_minutes),
+            "renotify_ms": _ms(self.renotify_minutes),
+            "renotify_max_ms": _ms(self.renotify_max_minutes),
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        limits = tuple(_joined(policy.thresholds, self.thresholds))
+        return replace(policy, thresholds=limits, **given)  # type: ignore[arg-type]  # by their names
+
+    def under(self, own: "ModelPolicy") -> "ModelPolicy":
+        """Return what a model's own table says, and this one where that says nothing."""
+        values = {
+            name: ours if theirs is None else theirs
+            for name in self.__struct_fields__
+            if name != "thresholds"
+            for ours, theirs in ((getattr(self, name), getattr(own, name)),)
+        }
+        return ModelPolicy(**values, thresholds=list(_joined(self.thresholds, own.thresholds)))
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What a policy file states of a model, and which file."""
+
+    said: ModelPolicy
+    origin: Origin
+
+
+class PolicyChange(msgspec.Struct, frozen=True):
+    """A policy of a model, with the place of the log from which on it is in force.
+
+    Parameters
+    ----------
+    number
+        Number of the change, from 1.
+    said
+        What the file states of the model.
+    origin
+        The file.
+    time
+        Logical time (ms) at which it was taken up.
+    judged
+        Number of panes that were judged before.
+    offsets
+        For each partition the id of the last entry of its panes that was read before.
+    """
+
+    number: int
+    said: ModelPolicy
+    origin: Origin
+    time: int
+    judged: int = 0
+    offsets: dict[int, str] = {}
+
+    def yields_to(self, proposal: Proposal) -> bool:
+        """Return whether a proposal is to be taken up in place of this policy: that of a newer file
+        that states something else.
+        """
+        return proposal.origin.order > self.origin.order and proposal.said != self.said
+
+
+def _joined(known: Iterable[Threshold], own: list[Threshold]) -> Iterator[Threshold]:
+    """Yield the limits that are known, and the own ones in place of those on the same."""
+    said = {(one.metric, one.feature) for one in own}
+    yield from (one for one in known if (one.metric, one.feature) not in said)
+    yield from own
+
+
+def _ms(minutes: float | None) -> int | None:
+    return None if minutes is None else round(minutes * MINUTE_MS)

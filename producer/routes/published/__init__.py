@@ -1,0 +1,1 @@
+"""What the API publishes of its messages: their forms, and where they are."""

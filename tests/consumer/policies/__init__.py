@@ -1,0 +1,1 @@
+"""The policy file in a worker."""

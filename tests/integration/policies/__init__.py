@@ -1,0 +1,1 @@
+"""Policies that change while workers run."""
