@@ -5,6 +5,7 @@
 # make fuzz   sends odd requests to every route, an hour long
 # make test-api   sends schemathesis's requests to every route of the API, and holds the answers against its document
 # make test-chaos   kills, stops and cuts off the processes at random, for some seconds
+# make test-boards   lets Prometheus scrape a deployment, and asks it for everything that boards and rules ask; build/boards has pictures
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
 DEMO_ARGS ?=
@@ -27,7 +28,7 @@ define install
 	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 endef
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-chaos test-long docs fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-boards test-chaos test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -49,6 +50,9 @@ test-api: $(READY_TEST)
 
 test-chaos: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/chaos/test_chaos.py -k random_instants
+
+test-boards: $(READY_TEST)
+	$(VENV)/bin/python -m pytest -m long -n 0 tests/deploy
 
 test-long: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)

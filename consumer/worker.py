@@ -6,41 +6,35 @@ their turns. Any number of workers may run: leases decide who owns what.
 """
 
 import logging
-import math
 import signal
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import redis
 
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
-from driftgauge.consumer.counting.policy import CountingPolicy
-from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.metrics.standing import Standing
 from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.policies.agreement import Policies
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.leases import Leases
+from driftgauge.consumer.running.making import Stages
+from driftgauge.consumer.running.memory import Memory
 from driftgauge.consumer.running.roster import Pool, Roster
 from driftgauge.consumer.running.tally import Tally
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
-from driftgauge.consumer.stages.acting import ACTING, Acting, Carrier
-from driftgauge.consumer.stages.counting import CountingStage
-from driftgauge.consumer.stages.follower import Follower
-from driftgauge.consumer.stages.judging import JudgingStage
+from driftgauge.consumer.stages.acting import ACTING
 from driftgauge.consumer.stages.proposing import Proposer
-from driftgauge.consumer.stages.reporting import Reports
-from driftgauge.consumer.stages.routes.notifying import Notifying
 from driftgauge.consumer.stages.sharing import Conditional, Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
-from driftgauge.consumer.stages.versions import PublishedVersions, shapes
+from driftgauge.consumer.stages.versions import shapes
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
-from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
@@ -94,7 +88,6 @@ class Worker:
         self._unshared = Unshared("", settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
         self._connection = Connection()
-        self._evicts: str | None = None
         self._models: set[str] = set()
         self._followed: list[str] = []
         self._routes: dict[str, Route] = {}
@@ -102,6 +95,10 @@ class Worker:
         self._unreadable: set[str] = set()
         self._shared = 0
         self._roster = Roster()
+        self._memory = Memory(self._roster, settings.max_memory_share)
+        self._stages = Stages(
+            settings, self._client, self._policies, self.stop, is_cluster=self._nodes.is_cluster
+        )
         self._leases = Leases(self._roster, settings.lease_ms)
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
@@ -127,7 +124,7 @@ class Worker:
                 now = self.round_at = time.monotonic()
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
-                    self._guarded(lambda: self._check_memory(keys))
+                    self._guarded(lambda: self._memory.check(self._servers(keys)))
                     self._guarded(lambda: self._look_around(keys))
                 if now - beaten >= self.sharing.beat_s:
                     beaten = now
@@ -185,41 +182,14 @@ class Worker:
                 log.error("Redis answered %s; trying again", error)  # noqa: TRY400  it says all
             self._nodes.forget()  # the primary may be another server by now
 
-    def _check_memory(self, keys: Keys) -> None:
-        """Check that Redis evicts no keys, and make room in a server that is nearly full.
-
-        Raises
-        ------
-        ConfigurationError
-            If it may evict, at the first check; later it is logged once.
-        """
-        for client in {self._client(keys.workers), *self._nodes.servers()}:
-            try:
-                memory: Any = client.info("memory")
-            except redis.exceptions.NoPermissionError:
-                memory = {}
-            limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
-            policy = str(memory.get("maxmemory_policy", ""))
-            if not policy and self._evicts is None:
-                log.warning(
-                    "Redis does not tell its maxmemory-policy. See to it that it is noeviction"
-                )
-            self._check_eviction(eviction(limit, policy))
-            if limit and used > self.settings.max_memory_share * limit:
-                self._roster.make_room(client)
-
-    def _check_eviction(self, found: str) -> None:
-        if found and self._evicts is None:
-            raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
-        if found and found != self._evicts:
-            log.error("Redis %s", EVICTION_ADVICE.format(found))
-        self._evicts = found
-
     def _beat(self, keys: Keys) -> None:
         """Show that we are alive; that is a write, so it also shows whether Redis takes any."""
         asked_at = time.monotonic()
         self.sharing.beat(self._client(keys.workers), self._shared)
         self._connection.wrote(asked_at)
+
+    def _servers(self, keys: Keys) -> set[redis.Redis]:
+        return {self._client(keys.workers), *self._nodes.servers()}
 
     def _client(self, key: str) -> redis.Redis:
         """Return the client of a key's server, which all threads share."""
@@ -269,18 +239,18 @@ class Worker:
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
         self._models.add(model)
         for partition in range(partitions):
-            make = partial(self._counting, keys, model, partition, partitions)
+            make = partial(self._stages.counting, keys, model, partition, partitions)
             self._add(Tally("counting", model), f"{model}.{partition}", make, COUNTING)
-        make = partial(self._judging, keys, model, partitions)
+        make = partial(self._stages.judging, keys, model, partitions)
         self._judges.append(self._add(Tally("judging", model), model, make, COUNTING))
         self._proposer.add(model)
         for kind in ACTING:
             carrier = kind.carrier(self.settings, model)
             if carrier is not None:
-                make = partial(self._acting, keys, model, kind, carrier)
+                make = partial(self._stages.acting, keys, model, kind, carrier)
                 self._add(Tally(kind.name, model), model, make, HOOKS)
         if self.settings.reports_kept:
-            report = partial(self._reporting, keys, model, partitions)
+            report = partial(self._stages.reporting, keys, model, partitions)
             self._add(Tally("reporting", model), model, report, REPORTING, self._unshared)
 
     def _follow_routes(self) -> None:
@@ -291,13 +261,17 @@ class Worker:
         for name, route in self._routes.items():
             if name not in self._notifiers:
                 wanted = Conditional(self.sharing, partial(self._routes_have, name))
-                make = partial(self._notifying, name)
+                route_of = partial(self._route, name)
+                make = partial(self._stages.notifying, name, route_of, self._followed)
                 stage = self._add(Tally("notifying"), name, make, NOTIFYING, wanted)
                 self._notifiers[name] = stage
             elif before.get(name) != route:
                 self._reload(self._notifiers[name], "The route changed.")
         for name in before.keys() - self._routes.keys():
             self._reload(self._notifiers[name], "The route is gone.")
+
+    def _route(self, name: str) -> Route | None:
+        return self._routes.get(name)
 
     def _routes_have(self, name: str) -> bool:
         return name in self._routes
@@ -307,53 +281,6 @@ class Worker:
         if duty.owned:
             duty.doubt = why
             self._roster.wake(duty)
-
-    def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
-        versions = None
-        if self._nodes.is_cluster:
-            versions = PublishedVersions(self._client(keys.versions(model)), keys, model)
-        policy = counting_policy(self.settings, partition, partitions)
-        client = self._client(keys.count(model, partition))
-        return CountingStage(client, self.settings, model, policy, keys=keys, published=versions)
-
-    def _judging(self, keys: Keys, model: str, partitions: int) -> Stage:
-        readers = None
-        if self._nodes.is_cluster:
-            readers = [self._client(keys.panes(model, place)) for place in range(partitions)]
-        return JudgingStage(
-            self._client(keys.judge(model)),
-            self.settings,
-            model,
-            partitions,
-            judging_policy(self.settings, partitions),
-            proposed=partial(self._policies.of, model),
-            keys=keys,
-            readers=readers,
-        )
-
-    def _acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
-        client = self._client(keys.incidents(model))
-        sink = kind(client, self.settings, model, carrier, self.stop)
-        return Follower(client, self.settings, keys, model, keys.incidents(model), sink)
-
-    def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
-        logs = [self._client(keys.count(model, place)) for place in range(partitions)]
-        client = self._client(keys.snapshots(model))
-        sink = Reports(client, self.settings, model, keys=keys, logs=logs)
-        return Follower(client, self.settings, keys, model, keys.snapshots(model), sink)
-
-    def _notifying(self, name: str) -> Stage:
-        return Notifying(
-            name,
-            self._client,
-            self.settings,
-            partial(self._route, name),
-            self._followed,
-            is_cluster=self._nodes.is_cluster,
-        )
-
-    def _route(self, name: str) -> Route | None:
-        return self._routes.get(name)
 
     def _add(
         self,
@@ -415,44 +342,3 @@ def _check_detectors(names: tuple[str, ...]) -> None:
         raise ConfigurationError(
             f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(known)}."
         )
-
-
-def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:
-    """Return the settings that counting uses."""
-    return CountingPolicy(
-        partition=partition,
-        partitions=partitions,
-        pane_events=settings.pane_events,
-        pane_seconds=settings.pane_seconds,
-        expected_events_per_day=settings.expected_events_per_day,
-        false_alarms_per_month=settings.false_alarms_per_month,
-        retire_ms=settings.spool_max_age_hours * 3_600_000,
-        client_ids_max=settings.client_ids_max,
-        label_wait_days=math.ceil(settings.label_wait_hours / 24),
-        label_pending_max=settings.label_pending_max,
-        detectors=settings.detectors,
-    )
-
-
-def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
-    """Return the settings that judging uses."""
-    return JudgingPolicy(
-        partitions=partitions,
-        pane_events=settings.pane_events,
-        pane_seconds=settings.pane_seconds,
-        window_events=settings.window_events,
-        window_days=settings.window_days,
-        min_window_rows=settings.min_window_rows,
-        min_reference_rows=settings.min_reference_rows,
-        expected_events_per_day=settings.expected_events_per_day,
-        false_alarms_per_month=settings.false_alarms_per_month,
-        performance_drop=settings.performance_drop,
-        labelled_rows=settings.labelled_rows,
-        labelled_days=settings.labelled_days,
-        min_labelled_rows=settings.min_labelled_rows,
-        snapshot_seconds=settings.snapshot_seconds,
-        snapshot_events=settings.snapshot_events,
-        cooldown_ms=settings.cooldown_seconds * 1000,
-        renotify_ms=settings.renotify_seconds * 1000,
-        renotify_max_ms=settings.renotify_max_seconds * 1000,
-    )

@@ -42,6 +42,7 @@ SECTIONS: Final = {
     },
     "Operate": {
         "doctor": "producer.commands.doctor",
+        "notify": "consumer.commands.routes.notify",
         "keys": "producer.commands.keys",
         "schemas": "producer.commands.schemas",
     },

@@ -173,6 +173,7 @@ def build(settings: Settings) -> Parts:
         refused_labels=refused_labels,
         clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
+        scraper=connect_async(settings.redis_url, socket_timeout=None, max_connections=2),
         subscriptions=followed("alert"),
         incidents=followed("incident"),
         pipeline=pipeline,
@@ -242,6 +243,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.watchdog.close()
         await parts.publisher.close()
         await parts.reader.aclose()
+        await parts.scraper.aclose()
         await parts.subscriptions.close()
         await parts.incidents.close()
 

@@ -32,6 +32,9 @@ class Parts:
     ----------
     reader
         Client of the reading routes.
+    scraper
+        Client of /metrics, without a timeout for each answer: a timer for each of a thousand
+        models' answers takes more than reading it.
     subscriptions, incidents
         The streams of alerts and of incidents that clients follow.
     pipeline
@@ -61,6 +64,7 @@ class Parts:
     refused_labels: Refusals
     clients: Clients
     reader: redis.asyncio.Redis
+    scraper: redis.asyncio.Redis
     subscriptions: Subscriptions
     incidents: Subscriptions
     pipeline: Pipeline

@@ -87,7 +87,7 @@ def backtest(
         raise click.UsageError("Columns, pace, version and format of a file belong to --data.")
     settings = located_settings()
     from driftgauge.consumer.policies.file import read_file
-    from driftgauge.consumer.worker import judging_policy
+    from driftgauge.consumer.running.settled import judging_policy
 
     judged = judging_policy(settings, 1)
     path = settings.policy_file
@@ -170,7 +170,7 @@ def _of_file(
     """Count a file's rows, and judge them."""
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.offline.backtesting import counted, log_of
-    from driftgauge.consumer.worker import counting_policy
+    from driftgauge.consumer.running.settled import counting_policy
     from driftgauge.shared.registry.opening import registry_of
 
     registry = registry_of(settings)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from driftgauge.consumer.notifying.routes import Place, Route
 from driftgauge.consumer.notifying.secrets import Missing, check_secrets
-from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.shared.errors import ConfigurationError, PolicyRefused
 from driftgauge.shared.policies.lines import line_of
 
@@ -25,6 +24,13 @@ def require(routes: Sequence[Route], text: bytes, name: str) -> None:
         If a secret is missing or cannot be used, or a package is missing; the message says which
         route, at which line.
     """
+    if routes:
+        _require(routes, text, name)
+
+
+def _require(routes: Sequence[Route], text: bytes, name: str) -> None:
+    from driftgauge.consumer.notifying.targets.building import build  # it loads an HTTP client
+
     for number, route in enumerate(routes):
         place: Place = ("routes", number)
         try:

@@ -16,7 +16,7 @@ from driftgauge.shared.contract.counters import (
     VersionTraffic,
 )
 from driftgauge.shared.contract.notifications.status import RouteStatus
-from driftgauge.shared.metrics.text import Exposition, labels
+from driftgauge.shared.metrics.text import Exposition, known, labels
 
 OUTCOMES: Final = ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused")
 """Fields of LabelCounts that count labels by what became of them."""
@@ -67,7 +67,7 @@ def _add_partition(
     text.add("driftgauge_lag_seconds", backlog.seconds, given)
     text.add("driftgauge_oldest_uncounted_seconds", model.age_s(partition), given)
     text.add("driftgauge_owner_present", partition.owned, given)
-    text.known("driftgauge_judging_lag_panes", partition.panes_behind, given)
+    text.add_if("driftgauge_judging_lag_panes", partition.panes_behind, given)
     text.add("driftgauge_judging_waiting_panes", partition.waiting, given)
     if counters.exchanges != ExchangeCounts():
         _add_exchanges(text, counters.exchanges, given)
@@ -112,30 +112,31 @@ def _add_exchanges(text: Exposition, counts: ExchangeCounts, given: str) -> None
     text.add("driftgauge_exchanges_waiting", counts.waiting, given)
     for outcome, halves in asdict(counts).items():
         if outcome != "waiting":
-            named = f"{given},{labels(outcome=outcome)}"
+            named = f"{given},{known(outcome=outcome)}"
             text.add("driftgauge_exchanges_total", halves, named)
 
 
 def _add_labels(text: Exposition, counts: LabelCounts, given: str) -> None:
     for outcome in OUTCOMES:
-        named = f"{given},{labels(outcome=outcome)}"
+        named = f"{given},{known(outcome=outcome)}"
         text.add("driftgauge_labels_total", getattr(counts, outcome), named)
     without: Mapping[str, int] = {"unlabelled": counts.unlabelled, "full": counts.full}
     for reason, number in without.items():
-        named = f"{given},{labels(reason=reason)}"
+        named = f"{given},{known(reason=reason)}"
         text.add("driftgauge_predictions_without_label_total", number, named)
     for kind, number in {"prediction": counts.waiting, "label": counts.early}.items():
-        text.add("driftgauge_labels_waiting", number, f"{given},{labels(kind=kind)}")
+        text.add("driftgauge_labels_waiting", number, f"{given},{known(kind=kind)}")
     for pane, number in {"closed": counts.untold, "open": counts.untold_open}.items():
-        text.add("driftgauge_labels_untold", number, f"{given},{labels(pane=pane)}")
+        text.add("driftgauge_labels_untold", number, f"{given},{known(pane=pane)}")
 
 
 def add_incidents(text: Exposition, model: str, found: Mapping[tuple[str, str], int]) -> None:
     """Add the open incidents of a model by severity and kind; the pairs without any are 0."""
     counted = Counter(found)
+    of = labels(model=model)
     for severity in ("warning", "critical"):
         for kind in ("model", "operation"):
-            given = labels(model=model, severity=severity, kind=kind)
+            given = f"{of},{known(severity=severity, kind=kind)}"
             text.add("driftgauge_incidents_open", counted[severity, kind], given)
 
 
@@ -147,7 +148,7 @@ def add_route(text: Exposition, route: str, status: RouteStatus, now_ms: int) ->
         ("refused", status.refused),
         ("retried", status.retried),
     ):
-        named = f"{given},{labels(outcome=outcome)}"
+        named = f"{given},{known(outcome=outcome)}"
         text.add("driftgauge_notifications_total", number, named)
     overdue_ms = 0 if status.overdue is None else max(0, now_ms - status.overdue)
     text.add("driftgauge_notifications_waiting", status.waiting, given)

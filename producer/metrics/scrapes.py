@@ -22,16 +22,17 @@ from driftgauge.producer.metrics.table import PIPELINE, WINDOWS
 from driftgauge.producer.metrics.windows import Judged, add_severity, add_windows
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.watching.watchdog import rules_in
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.notifications.status import STATUS, RouteStatus
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.metrics.figures import Figures
-from driftgauge.shared.metrics.text import Exposition, Format, labels, whole
+from driftgauge.shared.metrics.text import Exposition, Format, known, labels, whole
 from driftgauge.shared.unpacking import UNREADABLE
 
-TIMEOUT_S: Final = 5.0
+TIMEOUT_S: Final = 8.0
 """Well below Prometheus's scrape timeout of 10 s."""
 AT_ONCE: Final = 100
 """Models of one round trip: requests wait while their answers are read."""
@@ -87,6 +88,7 @@ class Scrapes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._pipeline = Pipeline(parts.scraper, parts.keys)
         self._reading = asyncio.Lock()
         self._text = Exposition({})
         self._until = 0.0
@@ -116,8 +118,8 @@ class Scrapes:
         parts = self._parts
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                names = await parts.pipeline.models()
-                states = await parts.pipeline.read(names, current=True)
+                names = await self._pipeline.models()
+                states = await self._pipeline.read(names, current=True)
                 answers = [one async for one in _answers(parts, names)]
                 now_ms, routes = await _routes(parts)
         except (*UNAVAILABLE, TimeoutError):
@@ -149,7 +151,7 @@ async def _answers(parts: Parts, models: Sequence[str]) -> Any:
     """
     for start in range(0, len(models), AT_ONCE):
         part = models[start : start + AT_ONCE]
-        pipe = parts.reader.pipeline(transaction=False)
+        pipe = parts.scraper.pipeline(transaction=False)
         for model in part:
             _ask(pipe, parts.keys, model)
         replies = await pipe.execute(raise_on_error=False)
@@ -168,9 +170,9 @@ async def _routes(parts: Parts) -> tuple[int, list[tuple[str, RouteStatus]]]:
     """Read Redis's clock (ms), and how the routes of notifications do; one whose status cannot be
     read is left out.
     """
-    names: Any = await parts.reader.smembers(parts.keys.routes)
+    names: Any = await parts.scraper.smembers(parts.keys.routes)
     told = sorted(name.decode(errors="replace") for name in names)[:MOST_ROUTES]
-    pipe = parts.reader.pipeline(transaction=False)
+    pipe = parts.scraper.pipeline(transaction=False)
     pipe.time()
     for name in told:
         pipe.hget(parts.keys.route(name), STATUS)
@@ -229,7 +231,7 @@ def exposed(found: Found, most_features: int, most_segments: int) -> Exposition:
         add_severity(text, model, [*severities.get(model, ()), *open_ones])
     add_windows(text, found.windows, most_features, most_segments)
     for model, rule, fires in found.blind:
-        text.add("driftgauge_blind", fires, labels(model=model, rule=rule))
+        text.add("driftgauge_blind", fires, f"{labels(model=model)},{known(rule=rule)}")
     for route, status in found.routes:
         add_route(text, route, status, found.now_ms)
     return text

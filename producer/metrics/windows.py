@@ -19,7 +19,7 @@ from driftgauge.shared.metrics.figures import (
     PerformanceFigures,
     SegmentFigures,
 )
-from driftgauge.shared.metrics.text import Exposition, labels
+from driftgauge.shared.metrics.text import Exposition, known, labels
 
 LEVELS: Final[Mapping[str, int]] = {"ok": 0, "warning": 1, "critical": 2}
 """Severities as numbers; the others are of what cannot be judged."""
@@ -53,7 +53,7 @@ def add_windows(
     for window in windows:
         figures, given = window.figures, window.given
         level = LEVELS.get(figures.severity)
-        text.known("driftgauge_version_severity", level, given)
+        text.add_if("driftgauge_version_severity", level, given)
         text.add("driftgauge_version_judged", level is not None, given)
         text.add("driftgauge_window_rows", figures.rows, given)
         text.add("driftgauge_window_end_timestamp_seconds", figures.end / 1000, given)
@@ -93,20 +93,20 @@ def worst(
 
 def _add_feature(text: Exposition, feature: FeatureFigures, of: str) -> None:
     given = f"{of},{labels(feature=feature.name)}"
-    text.known("driftgauge_feature_psi", feature.psi, given)
+    text.add_if("driftgauge_feature_psi", feature.psi, given)
     for severity, threshold in (("warning", feature.warning), ("critical", feature.critical)):
-        named = f"{given},{labels(severity=severity)}"
-        text.known("driftgauge_feature_psi_threshold", threshold, named)
-    text.known("driftgauge_feature_ks", feature.ks, given)
-    text.known("driftgauge_feature_missing_ratio", feature.missing, given)
-    text.known("driftgauge_feature_unseen_ratio", feature.unseen, given)
-    text.known("driftgauge_feature_out_of_range_ratio", feature.out_of_range, given)
-    text.known("driftgauge_feature_severity", LEVELS.get(feature.severity), given)
+        named = f"{given},{known(severity=severity)}"
+        text.add_if("driftgauge_feature_psi_threshold", threshold, named)
+    text.add_if("driftgauge_feature_ks", feature.ks, given)
+    text.add_if("driftgauge_feature_missing_ratio", feature.missing, given)
+    text.add_if("driftgauge_feature_unseen_ratio", feature.unseen, given)
+    text.add_if("driftgauge_feature_out_of_range_ratio", feature.out_of_range, given)
+    text.add_if("driftgauge_feature_severity", LEVELS.get(feature.severity), given)
 
 
 def _add_segment(text: Exposition, segment: SegmentFigures, of: str) -> None:
     given = f"{of},{labels(segment=segment.name)}"
-    text.known("driftgauge_segment_severity", LEVELS.get(segment.severity), given)
+    text.add_if("driftgauge_segment_severity", LEVELS.get(segment.severity), given)
     text.add("driftgauge_segment_rows", segment.rows, given)
     if segment.psi is not None:
         named = f"{given},{labels(feature=segment.feature)}"
@@ -132,16 +132,16 @@ def _add_omitted(
 
 
 def _add_performance(text: Exposition, found: PerformanceFigures, of: str) -> None:
-    text.known("driftgauge_performance_severity", LEVELS.get(found.severity), of)
+    text.add_if("driftgauge_performance_severity", LEVELS.get(found.severity), of)
     text.add("driftgauge_labelled_rows", found.labelled, of)
-    text.known("driftgauge_label_coverage_ratio", found.coverage, of)
+    text.add_if("driftgauge_label_coverage_ratio", found.coverage, of)
     if found.delays_ms:
         delays = {share: ms / 1000 for share, ms in zip(DELAYS, found.delays_ms, strict=False)}
         text.quantiles("driftgauge_label_delay_seconds", delays, of)
     for metric in found.metrics:
         given = f"{of},{labels(metric=metric.name)}"
         _add_metric(text, "driftgauge_performance", metric, given)
-        text.known("driftgauge_performance_baseline", metric.baseline, given)
+        text.add_if("driftgauge_performance_baseline", metric.baseline, given)
     for metric in found.estimated:
         given = f"{of},{labels(metric=metric.name)}"
         _add_metric(text, "driftgauge_performance_estimated", metric, given)
@@ -149,5 +149,5 @@ def _add_performance(text: Exposition, found: PerformanceFigures, of: str) -> No
 
 def _add_metric(text: Exposition, name: str, metric: MetricFigures, given: str) -> None:
     text.add(name, metric.value, given)
-    text.known(f"{name}_lower", metric.low, given)
-    text.known(f"{name}_upper", metric.high, given)
+    text.add_if(f"{name}_lower", metric.low, given)
+    text.add_if(f"{name}_upper", metric.high, given)

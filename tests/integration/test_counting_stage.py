@@ -10,11 +10,11 @@ import redis
 
 from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES
 from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.running.settled import counting_policy
 from driftgauge.consumer.stages import counting as counting_stage
 from driftgauge.consumer.stages import reader
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.stage import raw_reads
-from driftgauge.consumer.worker import counting_policy
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.events import KINDS, Request, Response, encode
 from driftgauge.shared.contract.keys import Keys

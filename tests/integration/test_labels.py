@@ -19,9 +19,9 @@ from sklearn.metrics import mean_absolute_error
 from driftgauge.consumer.counting.entries.client_ids import digest_of
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.running.settled import counting_policy
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.stage import raw_reads
-from driftgauge.consumer.worker import counting_policy
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.events import Label, encode

@@ -27,7 +27,6 @@ from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.notifying.routing.choosing import Traits
 from driftgauge.consumer.notifying.routing.ledger import Ledger
 from driftgauge.consumer.notifying.routing.matching import takes_model
-from driftgauge.consumer.notifying.targets.building import build
 from driftgauge.consumer.notifying.wording import about
 from driftgauge.consumer.stages.attempts import DEAD_BYTES
 from driftgauge.consumer.stages.checkpoint import Checkpoint
@@ -184,6 +183,8 @@ class Notifying(Stage):
             self._sender = None
         self._route = route
         if route is not None and self._sender is None:
+            from driftgauge.consumer.notifying.targets.building import build  # an HTTP client
+
             target = build(route.target)
             self._traits = Traits(target.in_place, target.beat_s)
             self._sender = Sender(self.name, target, self._public_url, self._draw)

@@ -22,9 +22,9 @@ from driftgauge.consumer.judging.rules.policy_file import read_policy
 from driftgauge.consumer.judging.state import policies_of
 from driftgauge.consumer.judging.stated import ModelPolicy, PolicyChange, Proposal
 from driftgauge.consumer.offline.stored_panes import History
+from driftgauge.consumer.running.settled import judging_policy
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
-from driftgauge.consumer.worker import judging_policy
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.keys import Keys

@@ -15,7 +15,7 @@ from driftgauge.consumer.commands.backtest import backtest
 from driftgauge.consumer.judging.backtest import rejudge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.offline.stored_panes import History
-from driftgauge.consumer.worker import judging_policy
+from driftgauge.consumer.running.settled import judging_policy
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.keys import Keys, salts_for
 from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, RollUp, unpack_counts

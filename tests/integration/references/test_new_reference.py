@@ -19,7 +19,7 @@ from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.judging.backtest import rejudge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.offline.stored_panes import History
-from driftgauge.consumer.worker import judging_policy
+from driftgauge.consumer.running.settled import judging_policy
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.keys import Keys

@@ -9,7 +9,6 @@ import httpx
 import msgspec
 import pytest
 import redis
-import yaml
 
 from driftgauge.producer.app import create_app
 from driftgauge.producer.metrics.process import add_requests
@@ -24,13 +23,10 @@ from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.metrics.text import MEDIA_TYPES, Exposition
 from driftgauge.shared.settings import Settings
 from tests.exposition import Metrics, parse, read
-from tests.places import ROOT
 from tests.producer.conftest import GOOD, running, serving, until
 from tests.producer.pipeline import Written
 
 pytestmark = pytest.mark.anyio
-
-DEPLOY = ROOT / "deploy" / "prometheus"
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -256,35 +252,6 @@ async def test_metrics_without_redis(settings: Settings, tmp_path: Path) -> None
     assert value(metrics, "driftgauge_events_queued") == 2
     assert value(metrics, "driftgauge_events_dropped_total", reason="spool_full") == 3
     assert "driftgauge_lag_entries" not in metrics
-
-
-@pytest.mark.usefixtures("linear")
-async def test_the_rules_name_metrics_that_exist(
-    settings: Settings, client: redis.Redis, keys: Keys
-) -> None:
-    """The deployed examples are sound YAML, and every metric that an alert rule asks for is one
-    that the API gives.
-    """
-    assert yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
-    groups = yaml.safe_load((DEPLOY / "rules.yml").read_text())["groups"]
-    Written(client, keys).count(events=1, versions={"1.0.0": 1})
-    brief = Brief("linear", "1.0.0", 1, "ok", "", 0, {})
-    client.hset(keys.brief("linear"), "1.0.0", msgspec.json.encode(brief))
-    async with serving(settings) as http:
-        families = await scrape(http)
-    known = {sample.name for family in families.values() for sample in family.samples} | {
-        "driftgauge_events_dropped_total"
-    }
-    for rule in (rule for group in groups for rule in group["rules"]):
-        asked = {word for word in _words(rule["expr"]) if word.startswith("driftgauge_")}
-        assert asked
-        assert asked <= known, rule["alert"]
-        assert rule["labels"]["severity"] in {"warning", "critical"}
-        assert rule["annotations"]["summary"]
-
-
-def _words(expression: str) -> list[str]:
-    return "".join(char if char.isalnum() or char == "_" else " " for char in expression).split()
 
 
 @pytest.mark.usefixtures("linear")

@@ -1,0 +1,103 @@
+"""The stages of a worker, each made from the settings when it gets its lease."""
+
+import threading
+from collections.abc import Callable, Collection
+from functools import partial
+
+import redis
+
+from driftgauge.consumer.notifying.routes import Route
+from driftgauge.consumer.policies.agreement import Policies
+from driftgauge.consumer.running.settled import counting_policy, judging_policy
+from driftgauge.consumer.stages.acting import Acting, Carrier
+from driftgauge.consumer.stages.counting import CountingStage
+from driftgauge.consumer.stages.follower import Follower
+from driftgauge.consumer.stages.judging import JudgingStage
+from driftgauge.consumer.stages.reporting import Reports
+from driftgauge.consumer.stages.routes.notifying import Notifying
+from driftgauge.consumer.stages.stage import Stage
+from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.settings import Settings
+
+
+class Stages:
+    """Makes stages.
+
+    Parameters
+    ----------
+    client
+        Returns the Redis client of a key's server.
+    is_cluster
+        Whether keys lie on several servers.
+    policies
+        What the policy files say.
+    stop
+        The worker's stop event.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Callable[[str], redis.Redis],
+        policies: Policies,
+        stop: threading.Event,
+        *,
+        is_cluster: bool,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._policies = policies
+        self._stop = stop
+        self._is_cluster = is_cluster
+
+    def counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
+        """Return the stage that counts a partition."""
+        versions = None
+        if self._is_cluster:
+            versions = PublishedVersions(self._client(keys.versions(model)), keys, model)
+        policy = counting_policy(self._settings, partition, partitions)
+        client = self._client(keys.count(model, partition))
+        return CountingStage(client, self._settings, model, policy, keys=keys, published=versions)
+
+    def judging(self, keys: Keys, model: str, partitions: int) -> Stage:
+        """Return the stage that judges a model."""
+        readers = None
+        if self._is_cluster:
+            readers = [self._client(keys.panes(model, place)) for place in range(partitions)]
+        return JudgingStage(
+            self._client(keys.judge(model)),
+            self._settings,
+            model,
+            partitions,
+            judging_policy(self._settings, partitions),
+            proposed=partial(self._policies.of, model),
+            keys=keys,
+            readers=readers,
+        )
+
+    def acting(self, keys: Keys, model: str, kind: type[Acting], carrier: Carrier) -> Stage:
+        """Return the stage of a model's hook."""
+        client = self._client(keys.incidents(model))
+        sink = kind(client, self._settings, model, carrier, self._stop)
+        return Follower(client, self._settings, keys, model, keys.incidents(model), sink)
+
+    def reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
+        """Return the stage that writes a model's reports."""
+        logs = [self._client(keys.count(model, place)) for place in range(partitions)]
+        client = self._client(keys.snapshots(model))
+        sink = Reports(client, self._settings, model, keys=keys, logs=logs)
+        return Follower(client, self._settings, keys, model, keys.snapshots(model), sink)
+
+    def notifying(
+        self, name: str, route_of: Callable[[], Route | None], models: Collection[str]
+    ) -> Stage:
+        """Return the stage of a route."""
+        return Notifying(
+            name,
+            self._client,
+            self._settings,
+            route_of,
+            models,
+            is_cluster=self._is_cluster,
+        )

@@ -1,0 +1,1 @@
+"""What runs Driftgauge beside other services: boards and rules."""

@@ -1,0 +1,1 @@
+"""The board of one model: its drift by feature, its performance, segments and traffic."""

@@ -1,0 +1,1 @@
+"""What is deployed beside Driftgauge: boards for Grafana, rules for Prometheus."""
