@@ -55,6 +55,7 @@ PAGES: Final = {
     "drift": "/dashboard/drift",
     "feature": "/dashboard/drift?feature=phase_log_odds",
     "performance": "/dashboard/performance",
+    "notifications": "/dashboard/notifications",
     "alerts": "/dashboard/alerts",
     "models": "/dashboard/models",
     "batch": "/dashboard/batch",

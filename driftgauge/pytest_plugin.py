@@ -48,7 +48,8 @@ def assert_no_drift(request: pytest.FixtureRequest) -> Callable[..., Any]:
         try:
             return driftgauge.assert_no_drift(reference, current, **how)
         except AssertionError as error:
-            pytest.fail(str(error), pytrace=False)
+            said = str(error)
+        pytest.fail(said, pytrace=False)  # outside of the except, which would be told as well
 
     return compared
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -13,8 +13,9 @@ from driftgauge.producer import failures
 from driftgauge.producer.access.control import Access, Guarded, require_declarations
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
-from driftgauge.producer.dashboard import incidents as incident_pages
 from driftgauge.producer.dashboard import routes as dashboard
+from driftgauge.producer.dashboard.told import incidents as incident_pages
+from driftgauge.producer.dashboard.told import notifications as notification_pages
 from driftgauge.producer.describing.document import describe, new_app
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
@@ -23,6 +24,7 @@ from driftgauge.producer.http.slashes import SlashRedirect
 from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
 from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.metrics.scrapes import Scrapes
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
@@ -40,7 +42,7 @@ from driftgauge.producer.routes import (
     references,
     versions,
 )
-from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
+from driftgauge.producer.routes.judged import alerts, drift, incidents, notifications, reports
 from driftgauge.producer.routes.logged import cloudevents, events, labels, publishers
 from driftgauge.producer.routes.published import schemas
 from driftgauge.producer.scoring.batch import Batches
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
 MAX_READERS = 64
 MAX_SUBSCRIBER_READS = 8
 """Most connections to Redis of all subscribers together."""
+METRICS_S: Final = 30.0
+"""Longest time (s) that reading all metrics may take, for a collector."""
 REFERENCES_S: Final = 10.0
 """Seconds between looks whether Redis still has the accepted references."""
 
@@ -76,6 +80,7 @@ logger = logging.getLogger("driftgauge.producer")
 ROUTERS = (
     pages.router,
     incident_pages.router,
+    notification_pages.router,
     predict.router,
     batch.router,
     open_inference.router,
@@ -92,6 +97,7 @@ ROUTERS = (
     reports.router,
     alerts.router,
     incidents.router,
+    notifications.router,
     health.router,
     metrics.router,
     schemas.router,
@@ -115,9 +121,13 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with running(parts):
-            yield
-        if telemetry is not None:
-            await asyncio.to_thread(telemetry.close)
+            if telemetry is not None:
+                telemetry.push(_metrics(Scrapes(parts)))
+            try:
+                yield
+            finally:
+                if telemetry is not None:
+                    await asyncio.to_thread(telemetry.close)
 
     app = new_app(
         lifespan=lifespan,
@@ -246,6 +256,16 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         await parts.scraper.aclose()
         await parts.subscriptions.close()
         await parts.incidents.close()
+
+
+def _metrics(scrapes: Scrapes) -> Callable[[], bytes]:
+    """Return what reads all metrics from another thread."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> bytes:
+        return asyncio.run_coroutine_threadsafe(scrapes.body("text"), loop).result(METRICS_S)
+
+    return read
 
 
 async def _restore_references(parts: Parts) -> None:

@@ -57,7 +57,8 @@ def prepare_structs() -> int:
 
 
 def _subclasses(one: type) -> Iterator[type]:
-    for known in one.__subclasses__():
+    below: list[type] = one.__subclasses__()
+    for known in below:
         yield known
         yield from _subclasses(known)
 

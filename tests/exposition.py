@@ -42,6 +42,17 @@ def read(text: Exposition) -> Metrics:
     return plain
 
 
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    """Return the value of the one sample that has a name and these labels."""
+    (found,) = [
+        one
+        for family in metrics.values()
+        for one in family.samples
+        if one.name == name and labels.items() <= one.labels.items()
+    ]
+    return float(found.value)
+
+
 def check_by_promtool(text: bytes) -> None:
     """Let Prometheus's own linter check names, kinds, help and samples of a text."""
     promtool = shutil.which("promtool")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from tests.places import ROOT
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "driftgauge.pytest_plugin", "-p", "no:cacheprovider")
+INSTALLED = any(entry_points(group="pytest11", name="driftgauge"))
+"""Whether pytest finds the plugin by itself: the environment was made since there is one."""
+PLUGIN = ("-p", "driftgauge" if INSTALLED else "driftgauge.pytest_plugin", "-p", "no:cacheprovider")
 BEFORE = pd.DataFrame({"x": np.random.default_rng(0).normal(size=2000), "plan": ["a", "b"] * 1000})
 AFTER = BEFORE.assign(x=BEFORE.x + 1)
 SUITE = """
@@ -57,6 +60,7 @@ def test_a_test_fails_with_the_table(pytester: pytest.Pytester) -> None:
     )
     result.stdout.fnmatch_lines(["Report: */build/drift/*-2.html"])
     assert "asserting.py" not in result.stdout.str()
+    assert "During handling" not in result.stdout.str()
     names = sorted(path.name for path in (pytester.path / "build/drift").iterdir())
     assert [name.partition(".py_")[2] for name in names] == [
         "test_moved_a_.._b_-1.html",

@@ -34,6 +34,8 @@ def worker(host: str | None, port: int | None, *, insecure: bool) -> None:
     telemetry = begin(os.environ, "driftgauge-worker")
     running = Worker(settings, None if telemetry is None else telemetry.tracing)
     told = open_port(settings, running.standing, insecure=insecure)
+    if telemetry is not None:
+        telemetry.push(lambda: running.standing().exposed().written("text").encode())
     running.stop_on_signals()
     # events are acyclic: at the default, collecting costs a third of the decoding
     gc.set_threshold(100_000, 20, 100)

@@ -30,6 +30,8 @@ from driftgauge.consumer.notifying.targets.base import Later, Refused
 WITHIN_S: Final = 30.0
 """Longest time (s) of a request, from the connection to the end of the answer."""
 CONNECT_S: Final = 10.0
+MOST_TRIED: Final = 3
+"""Most addresses of a host that are tried, one after the other."""
 MOST_ANSWER: Final = 65_536
 AGAIN: Final = frozenset({408, 425, 429})
 """HTTP status codes below 500 after which another attempt is made."""
@@ -185,7 +187,7 @@ class _Checked(httpcore.SyncBackend):
             addresses = resolved(host, port)
         except OSError:
             raise httpcore.ConnectError("its name cannot be resolved") from None
-        for address in addresses:
+        for address in addresses[:MOST_TRIED]:
             try:
                 stream = super().connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

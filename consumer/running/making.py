@@ -15,6 +15,7 @@ from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.reporting import Reports
 from driftgauge.consumer.stages.routes.notifying import Notifying
+from driftgauge.consumer.stages.routes.pictures import Pictures
 from driftgauge.consumer.stages.stage import Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.contract.keys import Keys
@@ -50,6 +51,7 @@ class Stages:
         self._policies = policies
         self._stop = stop
         self._is_cluster = is_cluster
+        self._pictures = Pictures(client, Keys(settings.key_prefix))
 
     def counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         """Return the stage that counts a partition."""
@@ -100,4 +102,5 @@ class Stages:
             route_of,
             models,
             is_cluster=self._is_cluster,
+            draw=self._pictures.draw,
         )

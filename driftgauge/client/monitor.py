@@ -23,6 +23,7 @@ from driftgauge.client.memory import Memory
 from driftgauge.client.sender import Lane, Sender
 from driftgauge.client.spool import Spool
 from driftgauge.client.stats import Stats
+from driftgauge.client.tracing import traceparent as current_span
 from driftgauge.client.unit import EVENT, LABEL, MOST
 
 LONGEST_KIND: Final = 64
@@ -131,6 +132,7 @@ class Monitor:
         id: object = None,  # noqa: A002  the word of the API
         time: object = None,
         latency_ms: float | None = None,
+        traceparent: str | None = None,
     ) -> str:
         """Log a prediction.
 
@@ -148,6 +150,9 @@ class Monitor:
             When it was made: a `datetime`, Unix milliseconds, or ISO 8601; now if not told.
         latency_ms
             How long it took, in milliseconds.
+        traceparent
+            The span in which it was made (W3C trace context); if not told, the current span of
+            OpenTelemetry, if the application traces itself and the trace is kept.
 
         Returns
         -------
@@ -160,6 +165,7 @@ class Monitor:
                 "prediction": prediction,
                 "probabilities": probabilities,
                 "latency_ms": latency_ms,
+                "traceparent": current_span() if traceparent is None else traceparent,
             },
             id,
             time,

@@ -11,14 +11,13 @@ from driftgauge.producer.dashboard.model_page import current_windows
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
 from driftgauge.producer.reading.history import NAME, EventFilter, readable
-from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.producer.watching.watchdog import firing_alerts
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
 from driftgauge.shared.rules import rule_of
-from driftgauge.shared.rules.monitor import BLIND
 
 PAGE: Final = 50
 TRACE: Final = re.compile("[0-9a-f]{32}")
@@ -95,27 +94,27 @@ async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str])
     """Return the watchdog's firing alerts: the state comes from its own hash, the words from the
     alert stream.
     """
-    firing = {
-        (model, BLIND.of(rule))
-        for model, rule, fires in await firing_rules(client, keys, models)
-        if fires
-    }
+    firing = await firing_alerts(client, keys, models)
     found: list[OpenAlert] = []
     for model in sorted({model for model, _ in firing}):
         stream = {model: keys.alerts(model)}
         events, _ = await history.page(client, stream, EventFilter("firing"), SEARCHED, None)
         latest = {
-            alert.rule: alert
+            name: alert
             for alert in reversed(readable(events, Alert))
-            if (model, alert.rule) in firing
+            if (model, name := _fingerprint(alert)) in firing
         }
         found += [OpenAlert(model, "", _active(alert)) for alert in latest.values()]
     return found
 
 
+def _fingerprint(alert: Alert) -> str:
+    return fingerprint(alert.model, alert.version, alert.feature, alert.rule, alert.segment)
+
+
 def _active(alert: Alert) -> ActiveAlert:
     return ActiveAlert(
-        fingerprint(alert.model, alert.version, alert.feature, alert.rule, alert.segment),
+        _fingerprint(alert),
         alert.feature,
         alert.rule,
         alert.severity,

@@ -20,8 +20,12 @@ from driftgauge.producer.dashboard.views.drift import (
     row_of,
 )
 from driftgauge.producer.dashboard.views.series import StatisticSeries, series_of
+from driftgauge.producer.dashboard.views.standings import sorted_incidents
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading.history import readable
+from driftgauge.producer.reading.incidents import open_incidents
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.contract.snapshot_parts import WindowSummary
 from driftgauge.shared.reporting.lines import over_time
@@ -140,6 +144,7 @@ async def drift_shown(
         "versions": windows.versions,
         "version": now.version if now else "",
         "asked_version": version,
+        "incidents": [] if now is None else await _about(parts, now),
         "statistic": view.statistic if view else PSI,
         "asked": asked,
         "page_number": view.page if view and view.page > 1 else None,
@@ -147,6 +152,16 @@ async def drift_shown(
         if view is None or series is None or feature is None
         else _detail(view, series, feature),
     }
+
+
+async def _about(parts: Parts, now: Snapshot) -> list[Incident]:
+    """Return the open incidents of the model that are about the version, the worst first."""
+    found = await open_incidents(parts.reader, parts.keys, [now.model])
+    return [
+        one
+        for one in sorted_incidents(readable(found, Incident))
+        if one.kind == "model" and any(alert.version == now.version for alert in one.alerts)
+    ]
 
 
 async def _series(parts: Parts, now: Snapshot, statistic: str) -> StatisticSeries:

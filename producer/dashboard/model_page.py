@@ -75,6 +75,11 @@ class ModelCard:
         return min((found, *told, *("critical" for _ in self.blind)), key=rank)
 
     @property
+    def is_explained(self) -> bool:
+        """Whether an incident tells of the window's findings, so that its verdict need not."""
+        return any(one.kind == "model" for one in self.incidents)
+
+    @property
     def firing(self) -> list[ActiveAlert]:
         """Firing alerts of its current window, the most severe first."""
         alerts = (

@@ -95,12 +95,11 @@ class Scrapes:
 
     async def body(self, form: Format) -> bytes:
         """Return all metrics: the process's own as of now, the pipeline's as of a moment ago."""
-        own = of_process(self._parts)
         async with self._reading:
             if monotonic() >= self._until:
                 await self._renew()
             pipeline = self._text
-        return await asyncio.to_thread(_joined, own, pipeline, form)
+        return await asyncio.to_thread(_joined, self._parts, pipeline, form)
 
     async def _renew(self) -> None:
         begun_s = thread_time()
@@ -237,5 +236,5 @@ def exposed(found: Found, most_features: int, most_segments: int) -> Exposition:
     return text
 
 
-def _joined(own: Exposition, pipeline: Exposition, form: Format) -> bytes:
-    return whole([own.written(form), pipeline.written(form)], form)
+def _joined(parts: Parts, pipeline: Exposition, form: Format) -> bytes:
+    return whole([of_process(parts).written(form), pipeline.written(form)], form)

@@ -162,7 +162,8 @@ def reasons(parts: Parts) -> list[str]:
             for model in sorted(refusals.models)
             if refusals.is_bad(model, limit)
         ]
-    found += [*map(_said, _unwatched(parts)), *parts.watchdog.refused_policies]
+    watchdog = parts.watchdog
+    found += [*map(_said, _unwatched(parts)), *watchdog.refused_policies, *watchdog.silent_routes]
     return [*found, *parts.supervisor.reasons]
 
 

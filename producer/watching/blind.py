@@ -16,6 +16,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
     blind.unpaired       warning    logged requests or answers stay without their other half
+    blind.notification   critical   a route of notifications does not get through (notification.py)
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: work
 that fails is not called unowned or slow too, a partition without a worker is not called slow too,
@@ -26,7 +27,7 @@ alert as it is. Every time is Redis's; after a jump back, what lies in the futur
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from driftgauge.producer.watching import exchanges, losses
+from driftgauge.producer.watching import exchanges, losses, notification
 from driftgauge.producer.watching.observation import (
     HOUR_MS,
     Activity,
@@ -46,11 +47,13 @@ from driftgauge.shared.connections.refusals import EVICTION_ADVICE
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.fault import TRIES
+from driftgauge.shared.contract.notifications.status import NOTIFICATION_RULE, ROUTE_SEGMENT
 from driftgauge.shared.contract.refused import LEAST_SHARE, RefusedHour
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.rules.monitor import BLIND
 
 NO_VERSION: Final = "-"
+NOTIFICATION: Final = BLIND.member(NOTIFICATION_RULE)
 SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "stage_fails": "critical",
     "no_worker": "critical",
@@ -67,6 +70,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "labels_stopped": "warning",
     "labels_full": "warning",
     "unpaired": "warning",
+    "notification": "critical",
 }
 LATE_IN_A_ROW: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
@@ -96,7 +100,11 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
     """
     for work in works(observed.state):
         remember(memory, work, observed)
-    found = (_move(memory, observed, rule, read(memory, observed)) for rule, read in RULES.items())
+    found = [_move(memory, observed, rule, read(memory, observed)) for rule, read in RULES.items()]
+    found += [
+        _move_route(memory, observed, route, assessed)
+        for route, assessed in list(notification.assessments(memory, observed))
+    ]
     return [alert for alert in found if alert is not None]
 
 
@@ -460,9 +468,23 @@ def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment
     return None
 
 
-def fingerprint_of(model: str, rule: str) -> str:
+def _move_route(
+    memory: Memory, observed: Observation, route: str, assessed: Assessment
+) -> Alert | None:
+    """Begin or end the alert of a route of notifications by its assessment."""
+    segment = f"{ROUTE_SEGMENT}{route}"
+    if assessed.bad and route not in memory.routes:
+        memory.routes[route] = observed.now
+        return _alert(observed, NOTIFICATION, assessed, "firing", observed.now, segment)
+    if assessed.bad is False and route in memory.routes:
+        started = memory.routes.pop(route)
+        return _alert(observed, NOTIFICATION, assessed, "resolved", started, segment)
+    return None
+
+
+def fingerprint_of(model: str, rule: str, segment: str = "") -> str:
     """Return the fingerprint of a rule's alert of a model."""
-    return fingerprint(model, NO_VERSION, "", BLIND.of(rule))
+    return fingerprint(model, NO_VERSION, "", BLIND.of(rule), segment)
 
 
 def _alert(
@@ -471,6 +493,7 @@ def _alert(
     assessed: Assessment,
     state: Literal["firing", "resolved"],
     started: int,
+    segment: str = "",
 ) -> Alert:
     model, name = observed.state.model, BLIND.of(rule)
     evidence = AlertEvidence(
@@ -485,7 +508,7 @@ def _alert(
         window_end=observed.now,
     )
     return Alert(
-        fingerprint=fingerprint_of(model, rule),
+        fingerprint=fingerprint_of(model, rule, segment),
         model=model,
         version=NO_VERSION,
         feature="",
@@ -498,6 +521,7 @@ def _alert(
         updated=observed.now,
         ended=observed.now if state == "resolved" else None,
         snapshot="",
+        segment=segment,
     )
 
 
@@ -518,3 +542,5 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "labels_full": labels_full,
     "unpaired": exchanges.unpaired,
 }
+"""What each rule reads. That of the routes is not among them: it has an alert for each route."""
+NAMES: Final = (*RULES, NOTIFICATION)

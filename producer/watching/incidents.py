@@ -33,6 +33,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "labels_stopped": "Look at what sends the labels.",
     "labels_full": "Send labels earlier, or raise the bound of waiting predictions.",
     "unpaired": "Look at the model server: do its predictions fail, and does its logger keep up?",
+    "notification": "Look at the route on the page Notifications, and send a message by "
+    "`driftgauge notify test ROUTE`.",
 }
 """What to do, by rule."""
 _SENTENCE: Final = re.compile(r"(?<=[.?!]) (?=[A-Z])")
@@ -55,6 +57,7 @@ def incident_of(alert: Alert) -> Incident | None:
         alert.started,
         alert.started,
         ended=alert.ended,
+        segment=alert.segment,
     )
     when = since(alert.started if alert.ended is None else alert.ended)
     return Incident(
@@ -70,7 +73,13 @@ def incident_of(alert: Alert) -> Incident | None:
         headline=clip(f"{when}: {_first_sentence(alert.summary)}", HEADLINE_LENGTH),
         action="check_service",
         advice=ADVICE[BLIND.member(alert.rule)],
-        cause=IncidentCause("monitor", alert.fingerprint, rule=alert.rule, effect=alert.summary),
+        cause=IncidentCause(
+            "monitor",
+            alert.fingerprint,
+            rule=alert.rule,
+            segment=alert.segment,
+            effect=alert.summary,
+        ),
         since=alert.started,
         earliest=alert.started,
         latest=alert.started,

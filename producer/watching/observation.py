@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.notifications import NotificationRoute
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.fault import TRIES, StageFault
 from driftgauge.shared.losses import Setback
@@ -117,6 +118,8 @@ class Memory(msgspec.Struct):
         What the worker fails on, in words, while it is told of.
     told
         Summary of each firing rule, as of the last observation that found it bad.
+    routes
+        Time (ms) at which the alert of each route of notifications began that fails.
     """
 
     parts: dict[str, Part] = {}
@@ -133,6 +136,7 @@ class Memory(msgspec.Struct):
     paired: list[tuple[int, int]] = []
     failing: str = ""
     told: dict[str, str] = {}
+    routes: dict[str, int] = {}
     activity: Activity | None = None
 
 
@@ -156,6 +160,10 @@ class Observation(msgspec.Struct, frozen=True):
         Who acknowledged the alert of a rule since the last observation.
     evicts
         Policy by which Redis may evict keys; empty if it evicts none.
+    routes
+        The routes of notifications.
+    is_first
+        Whether the model is the first of all, by its name.
     """
 
     state: ModelState
@@ -165,6 +173,8 @@ class Observation(msgspec.Struct, frozen=True):
     setbacks: list[Setback] = []
     acknowledged: dict[str, Acknowledge] = {}
     evicts: str = ""
+    routes: list[NotificationRoute] = []
+    is_first: bool = False
 
     @property
     def now(self) -> int:

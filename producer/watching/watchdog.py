@@ -33,11 +33,13 @@ import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.notifications import NotificationRoute, routes
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.incidents import incident_of
+from driftgauge.producer.watching.notification import assess
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.producer.watching.workers import DEAD_AFTER_LEASES, Workers
 from driftgauge.shared.connections.incidents import queue_incident
@@ -47,6 +49,7 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.notifications.status import ROUTE_SEGMENT
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.losses import Held, Holdings, Setback
@@ -125,6 +128,8 @@ class Watchdog:
         Whether a worker lives, as of the last look.
     refused_policies
         Which policy files workers refuse, and why, in sentences.
+    silent_routes
+        Which routes of notifications do not get through, and why, in sentences.
     """
 
     def __init__(
@@ -143,6 +148,7 @@ class Watchdog:
         self.blinding: dict[str, list[str]] = {}
         self.looked = False
         self.refused_policies: list[str] = []
+        self.silent_routes: list[str] = []
         self.workers = Workers(DEAD_AFTER_LEASES * settings.lease_ms / 1000)
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
@@ -163,6 +169,8 @@ class Watchdog:
         self._told: dict[str, dict[str, int]] = {}
         self._known: set[str] = set()
         self._evicts = ""
+        self._routes: list[NotificationRoute] = []
+        self._first = ""
         self._pause_s = settings.watchdog_seconds
         self._state: Supervised | None = None
         self._task: asyncio.Task[None] | None = None
@@ -213,6 +221,11 @@ class Watchdog:
             self.workers.look(await self._hash(self._keys.workers), time.monotonic())
             self.refused_policies = refused_in(await self._hash(self._keys.policy_files), now)
             models = sorted({*await self._pipeline.models(), *self._compared})
+            self._first = next(iter(models), "")
+            self._routes = await routes(self._client, self._keys)
+            self.silent_routes = [
+                found.summary for one in self._routes if (found := assess(one, now)).bad
+            ]
         for tell in (self._tell_dropped, self._tell_hanging, self._tell_refused, self._tell_held):
             async with asyncio.timeout(TIMEOUT_S):
                 await tell(now)
@@ -384,6 +397,8 @@ class Watchdog:
             [*self._setbacks(state), *_told_setbacks(fields)],
             _acknowledged(fields),
             self._evicts,
+            self._routes,
+            state.model == self._first,
         )
         alerts = blind.judge(memory, observed)
         self._note(state.model, memory)
@@ -510,8 +525,27 @@ async def firing_rules(
 
 def rules_in(memory: bytes | None) -> list[tuple[str, bool]]:
     """Return each rule, and whether it fires, by the memory of a model."""
-    firing = _memory(memory).firing
-    return [(rule, rule in firing) for rule in blind.RULES]
+    found = _memory(memory)
+    firing = {*found.firing, *([blind.NOTIFICATION] if found.routes else [])}
+    return [(rule, rule in firing) for rule in blind.NAMES]
+
+
+async def firing_alerts(
+    client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Return (model, fingerprint) of every alert of the watchdog that fires."""
+    pipe = client.pipeline(transaction=False)
+    for model in models:
+        pipe.hget(keys.watchdog(model), "memory")
+    found = set()
+    for model, packed in zip(models, await pipe.execute(), strict=True):
+        memory = _memory(packed)
+        found |= {(model, blind.fingerprint_of(model, rule)) for rule in memory.firing}
+        found |= {
+            (model, blind.fingerprint_of(model, blind.NOTIFICATION, f"{ROUTE_SEGMENT}{route}"))
+            for route in memory.routes
+        }
+    return found
 
 
 def _memory(packed: bytes | None) -> Memory:

@@ -1,11 +1,12 @@
 """Metrics by OTLP: what `/metrics` shows, sent to a collector every minute
 (`OTEL_METRIC_EXPORT_INTERVAL`, ms).
 
-There is one list of metrics, that of Prometheus; here its families take the form of OpenTelemetry,
-so that none can be missing in one of the two.
+There is one list of metrics, that of Prometheus; here its text takes the form of OpenTelemetry, so
+that none can be missing in one of the two.
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -30,6 +31,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import Metric as Family
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 INTERVAL: Final = "OTEL_METRIC_EXPORT_INTERVAL"
@@ -38,7 +40,8 @@ UNITS: Final[Mapping[str, str]] = {"seconds": "s", "bytes": "By", "ratio": "1"}
 """Units of OpenTelemetry by how the names of Prometheus end."""
 CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
 
-Collect = Callable[[], Iterable[Family]]
+Collect = Callable[[], bytes]
+"""Returns the metrics as they stand, in the text format of Prometheus."""
 
 log = logging.getLogger("driftgauge.telemetry")
 
@@ -49,7 +52,7 @@ class Pushing:
     Parameters
     ----------
     collect
-        Function that returns the families as they stand.
+        Function that returns them; called in this thread.
     """
 
     def __init__(self, resource: Resource, collect: Collect) -> None:
@@ -77,7 +80,8 @@ class Pushing:
     def _send(self) -> None:
         """Send once; what fails is told at the first time, and sent anew the next time."""
         try:
-            found = [*converted(self._collect(), self._begun_ns, time.time_ns())]
+            families = text_string_to_metric_families(self._collect().decode())
+            found = [*converted(families, self._begun_ns, time.time_ns())]
             sent = self._exporter.export(self._whole(found))
             fault = "" if sent is MetricExportResult.SUCCESS else "it was not taken"
         except Exception as error:  # noqa: BLE001  the next one tries again
@@ -118,7 +122,7 @@ def converted(families: Iterable[Family], begun_ns: int, now_ns: int) -> Iterato
         numbers = [
             NumberDataPoint(dict(one.labels), begun_ns if counts else 0, now_ns, float(one.value))
             for one in family.samples
-            if not one.name.endswith("_created")
+            if not math.isnan(one.value)
         ]
         data = Sum(numbers, CUMULATIVE, is_monotonic=True) if counts else Gauge(numbers)
         yield Metric(family.name, family.documentation, unit, data)

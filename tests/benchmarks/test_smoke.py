@@ -27,7 +27,10 @@ PICTURES = "benchmarks.screenshots"
 LONG = (
     {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds"}
     | {f"benchmarks.detection{name}" for name in ("", ".incidents", ".notifications", ".ordered")}
-    | {f"benchmarks.{name}" for name in ("serving", "outage", "report", "many", "fuzzing")}
+    | {
+        f"benchmarks.{name}"
+        for name in ("serving", "outage", "report", "many", "fuzzing", "tracing")
+    }
 )
 """Those that start several processes, draw many pages or judge years: run with the long tests."""
 EXPECTED = {
@@ -47,6 +50,7 @@ EXPECTED = {
     "benchmarks.many": ("many", {"cores", "connections", "p99 s"}),
     "benchmarks.outage": ("outage", {"per_s", "of_before"}),
     "benchmarks.report": ("report", {"features"}),
+    "benchmarks.tracing": ("tracing", {"of", "way", "of without"}),
     "benchmarks.serving": ("serving", {"requests_per_s", "times_naive"}),
 }
 """Result file and columns of each benchmark that writes one."""

@@ -26,11 +26,10 @@ def required(program: str) -> str:
     """Return the path of a program of Debian's package; without it the test is skipped, but in CI
     it fails.
     """
-    found = shutil.which(program)
-    if found is None:
-        said = f"{program} is not installed (apt-get install prometheus)"
-        assert os.environ.get("CI") != "true", f"CI must run this test: {said}"
-        pytest.skip(said)
+    found = shutil.which(program) or ""
+    if not found:
+        told = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        told(f"NO TEST OF BOARDS AND RULES: {program} is not on PATH (apt-get install prometheus)")
     return found
 
 
@@ -45,8 +44,8 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class Prometheus:
-    """A context in which a Prometheus scrapes the given addresses each second and evaluates the
-    deployed rules.
+    """A context in which a Prometheus scrapes the given addresses every two seconds and evaluates
+    the deployed rules.
 
     Parameters
     ----------
@@ -92,7 +91,7 @@ class Prometheus:
 
     def _configured(self, targets: dict[str, list[str]]) -> Path:
         config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        config["global"] = {"scrape_interval": "2s", "evaluation_interval": "2s"}
         config["rule_files"] = [str(DEPLOYED / name) for name in config["rule_files"]]
         assert {job["job_name"] for job in config["scrape_configs"]} == set(targets)
         for job in config["scrape_configs"]:

@@ -169,3 +169,18 @@ def test_every_metric_and_label_is_one(asked: Asked) -> None:
     every = set[str]().union(*(labels[name] for name, _ in asked.selectors))
     assert asked.grouped <= every | SCRAPED
     assert asked.labels <= every | SCRAPED
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "max(driftgauge_lag)",
+        'max(driftgauge_lag_entries{modell="x"})',
+        "max by (version) (driftgauge_lag_entries)",
+        "vector(0)",
+    ],
+)
+def test_a_misspelt_name_is_seen(expression: str) -> None:
+    """The check can fail: for a metric, a matcher, a grouping, and a query that asks nothing."""
+    with pytest.raises(AssertionError):
+        test_every_metric_and_label_is_one(Asked("planted", expression))

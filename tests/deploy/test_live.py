@@ -13,7 +13,7 @@ import pytest
 from tests.deploy.asked import Asked, boards, of_boards, of_rules
 from tests.deploy.bank import MODEL, Bank
 from tests.deploy.drawing import draw
-from tests.deploy.prometheus import Prometheus
+from tests.deploy.prometheus import Prometheus, required
 from tests.places import ROOT
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -22,8 +22,8 @@ CALM = 9
 """Posts before the drift."""
 DRIFT = 1.0
 """Its size in standard deviations."""
-SHORT = {"__rate_interval": "10s", "__range": "5m"}
-"""What Grafana fills in, for a scrape each second."""
+SHORT = {"__rate_interval": "20s", "__range": "5m"}
+"""What Grafana fills in, for a scrape every two seconds."""
 ALL = {"model": MODEL, "version": ".*", "feature": ".*", "metric": "accuracy", **SHORT}
 ONE = {**ALL, "version": "1.0.0", "feature": "(income|region)"}
 PICTURES = ROOT / "build" / "boards"
@@ -126,6 +126,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     """Let a model drift until all boards have data, make the faults, and draw the boards before the
     last one, in which nothing is scraped.
     """
+    required("prometheus")
     folders = [tmp_path_factory.mktemp(name) for name in ("bank", "prometheus")]
     with Bank(folders[0]) as bank, Prometheus(folders[1], bank.targets) as prometheus:
         found = Seen(bank, prometheus)

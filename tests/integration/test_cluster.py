@@ -21,6 +21,8 @@ from driftgauge.shared.contract.keys import Keys, salts_for
 from driftgauge.shared.local import processes
 from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 from tests.consumer.builders import event
+from tests.consumer.notifying.builders import transition
+from tests.consumer.notifying.sink import http_sink
 from tests.integration.plant import (
     MODEL,
     PUBLISHED,
@@ -182,3 +184,35 @@ def test_six_partitions_on_three_masters_are_counted_exactly(cluster: str, tmp_p
     assert "CROSSSLOT" not in "".join(texts)
     for client in (*clients, model):
         client.close()
+
+
+def test_a_route_follows_the_incidents_of_all_slots(cluster: str, tmp_path: Path) -> None:
+    """Models lie on all masters, the route's own state on one of them: each incident is told
+    once.
+    """
+    keys, nodes = Keys("routes"), Nodes(cluster)
+    models = [f"model{number}" for number in range(6)]
+    policy = tmp_path / "policy.toml"
+    for model in models:
+        client = nodes.shared(keys.versions(model))
+        client.hset(keys.versions(model), "1.0.0", PUBLISHED.pack())
+        client.xadd(keys.incidents(model), {"e": transition(model, 1, model=model)})
+        nodes.shared(keys.models).sadd(keys.models, model)
+    assert len({nodes.shared(keys.incidents(model)) for model in models}) == MASTERS
+    with http_sink() as sink:
+        target = f'{{ type = "webhook", url = "{sink.address}" }}'
+        policy.write_text(f'[[routes]]\nname = "one"\ntarget = {target}\n')
+        settings = settings_of(cluster, keys, policy_file=str(policy), lease_ms=5000)
+        worker = worker_process(settings, tmp_path / "worker.log")
+        try:
+            wait_for(lambda: len(sink.received) == len(models), "all")
+            last = models[-1]
+            client = nodes.shared(keys.incidents(last))
+            client.xadd(keys.incidents(last), {"e": transition(last, 2, "resolved", model=last)})
+            wait_for(lambda: f"{last}-2" in sink.keys, "the end of one")
+        finally:
+            code = end(worker)
+        assert sorted(sink.keys) == sorted([*(f"{name}-1" for name in models), f"{last}-2"])
+    assert code == 0
+    assert "CROSSSLOT" not in (tmp_path / "worker.log").read_text()
+    nodes.close()

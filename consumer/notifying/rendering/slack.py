@@ -32,6 +32,8 @@ def as_slack(telling: Telling) -> dict[str, Any]:
     return {
         "text": escaped(f"{header} \N{EN DASH} {telling.headline}"),
         "mrkdwn": False,
+        "parse": "none",  # else a change of a message looks for names and links in it
+        "link_names": False,
         "unfurl_links": False,
         "unfurl_media": False,
         "blocks": [

@@ -31,8 +31,11 @@ def as_card(telling: Telling) -> dict[str, Any]:
             },
             _block([_run(telling.headline)], spacing="Medium"),
             *(
-                _block([_run(f"{title}: ", weight="Bolder"), _run(text)], spacing="Small")
-                for title, text in telling.facts
+                _block(
+                    [_run(f"{title}: ", weight="Bolder"), _run(text)],
+                    spacing="Small" if place else "Medium",
+                )
+                for place, (title, text) in enumerate(telling.facts)
             ),
         ],
     }

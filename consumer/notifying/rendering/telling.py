@@ -87,20 +87,36 @@ class Telling:
 
 def tell(message: Message) -> Telling:
     """Put a message into words."""
+    if message.is_test:
+        return _test(message)
     incident, link = message.incident, message.link
     state, words = _state(message)
     model, headline = shown(incident.model, NAME), shown(incident.headline, SENTENCE)
     severity = incident.severity
     title = f"{model}: {words}" if state == "resolved" else f"{model}: {words} ({severity})"
-    mark = "Test: " if message.is_test else ""
     return Telling(
         state=state,
         mood="over" if incident.state == "resolved" else severity,
-        title=mark + title,
-        headline=mark + headline,
+        title=title,
+        headline=headline,
         facts=(*_facts(incident), *_others(message.others)),
         link=link if _LINK.fullmatch(link) else "",
-        subject=clip(f"{mark}[{severity}] {model}: {headline}", 180),
+        subject=clip(f"[{severity}] {model}: {headline}", 180),
+    )
+
+
+def _test(message: Message) -> Telling:
+    """Say that this is a test, and nothing that could be taken for an incident."""
+    is_over = message.incident.state == "resolved"
+    headline = shown(message.incident.headline, SENTENCE)
+    return Telling(
+        state="resolved" if is_over else "opened",
+        mood="over" if is_over else "warning",
+        title="The test is over" if is_over else "This is a test",
+        headline=headline,
+        facts=(),
+        link=message.link if _LINK.fullmatch(message.link) else "",
+        subject=clip(f"[test] {headline}", 180),
     )
 
 

@@ -20,8 +20,8 @@ def as_text(telling: Telling) -> str:
     <BLANKLINE>
     http://dg/1
     """
-    lines = [telling.headline, "", *(f"{title}: {text}" for title, text in telling.facts)]
-    return "\n".join([*lines, *(["", telling.link] if telling.link else [])])
+    facts = "\n".join(f"{title}: {text}" for title, text in telling.facts)
+    return "\n\n".join(part for part in (telling.headline, facts, telling.link) if part)
 
 
 _SIMILAR: Final = str.maketrans(

@@ -10,8 +10,9 @@ their own, and it reads all streams at once. Theory of operation:
   again, under the same key.
 - A message is sent in a thread. Meanwhile the stage reads on, and its lease is kept like that of
   any idle stage.
-- After a reload a message may still be on its way in the thread of before. Nothing else is sent
-  until that ends. If it is the one that was written down, its outcome counts.
+- After a reload a message may still be on its way in the thread of before, or have an outcome that
+  could not be committed. Nothing else is sent until that ends. If it is the one that was written
+  down, its outcome counts.
 """
 
 import math
@@ -156,9 +157,11 @@ class Notifying(Stage):
 
     def finish(self) -> None:
         """Wait a moment for a message on its way, so that the next owner need not repeat it."""
-        if self._ledger is not None and self._sender is not None:
+        if self._ledger is None or self._sender is None:
+            return
+        until = time.monotonic() + LAST_S
+        while not self._look_after(self._ledger, LOOK_S) and time.monotonic() < until:
             self.hold()
-            self._look_after(self._ledger, LAST_S)
 
     def renewed(self) -> None:
         self._clock.renewed()
@@ -212,13 +215,16 @@ class Notifying(Stage):
         """
         assert self._sender is not None  # noqa: S101  there is a ledger
         flight = self._sender.flight
+        if flight is None:
+            return True
         outcome = self._sender.outcome(wait_s)
         if outcome is None:
-            return flight is None
-        now = server_ms(self.client)
-        if flight is not None and ledger.flight == flight:
+            return False
+        if ledger.flight == flight:
+            now = server_ms(self.client)
             _note(ledger, outcome, now)
-            self._commit(now)
+            self._commit(now)  # if it fails, the outcome is there after the reload
+        self._sender.done()
         return True
 
     def _wait_until(self, due: int | None, now: int) -> None:

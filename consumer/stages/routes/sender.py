@@ -76,7 +76,7 @@ class Sender:
 
     @property
     def flight(self) -> Flight | None:
-        """The message whose outcome was not taken yet; None without one."""
+        """The message that is not done yet; None without one."""
         return self._flight
 
     def start(self, flight: Flight, now: int) -> None:
@@ -88,14 +88,17 @@ class Sender:
         self._thread.start()
 
     def outcome(self, wait_s: float) -> Outcome | None:
-        """Return the outcome of the message, once; None if it is still being sent after a time."""
+        """Return the outcome of the message; None if there is no message, or it is still being sent
+        after a time.
+        """
         if self._thread is None:
             return None
         self._thread.join(wait_s)
-        if self._thread.is_alive():
-            return None
+        return None if self._thread.is_alive() else self._outcome
+
+    def done(self) -> None:
+        """Forget the message: its outcome is committed, or is nobody's business."""
         self._thread = self._flight = None
-        return self._outcome
 
     def close(self) -> None:
         """Release the target, unless it is still in use: then the thread ends with its message."""

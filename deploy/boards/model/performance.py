@@ -31,6 +31,7 @@ PERFORMANCE: Final = Row(
             ],
             link=PERFORMANCE_PAGE,
             bottom=None,
+            width=16,
             height=10,
         ),
         Panel(
@@ -45,7 +46,8 @@ PERFORMANCE: Final = Row(
             kind="state-timeline",
             words=SEVERITIES,
             link=PERFORMANCE_PAGE,
-            height=5,
+            width=8,
+            height=10,
         ),
         Panel(
             title="Predictions with their true value",
@@ -59,7 +61,7 @@ PERFORMANCE: Final = Row(
             ],
             unit="percentunit",
             top=1,
-            height=5,
+            width=8,
         ),
         Panel(
             title="Delay of true values",
@@ -72,6 +74,7 @@ PERFORMANCE: Final = Row(
                 )
             ],
             unit="s",
+            width=8,
         ),
         Panel(
             title="True values that came",
@@ -85,6 +88,7 @@ PERFORMANCE: Final = Row(
                 )
             ],
             unit="cps",
+            width=8,
         ),
     ),
 )

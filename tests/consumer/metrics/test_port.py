@@ -24,7 +24,7 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.local.processes import free_port
 from driftgauge.shared.metrics.text import MEDIA_TYPES
 from driftgauge.shared.settings import Settings
-from tests.exposition import Metrics, check_by_promtool, parse, parse_openmetrics
+from tests.exposition import check_by_promtool, parse, parse_openmetrics, value
 from tests.integration.plant import wait_for
 
 HOSTILE = 'a"b\\ \n} 1\nforged 5\n# EOF'
@@ -81,16 +81,6 @@ def sent(address: tuple[str, int], content: bytes) -> bytes:
         while part := connection.recv(65_536):
             parts.append(part)
         return b"".join(parts)
-
-
-def value(metrics: Metrics, name: str, **labels: str) -> float:
-    (found,) = [
-        one.value
-        for family in metrics.values()
-        for one in family.samples
-        if one.name == name and labels.items() <= one.labels.items()
-    ]
-    return float(found)
 
 
 def test_metrics_in_both_formats() -> None:

@@ -62,13 +62,16 @@ class Service:
 
 
 class SlackService(Service):
-    """Slack's Web API: `messages` are those of the channel as they stand, by timestamp."""
+    """Slack's Web API: `messages` are those of the channel as they stand, by timestamp; `posted` as
+    they were at first.
+    """
 
     token = "xoxb-secret"  # noqa: S105  nobody's
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
         self.messages: dict[str, dict[str, Any]] = {}
+        self.posted: list[dict[str, Any]] = []
         self.replies: list[dict[str, Any]] = []
         self.changes: list[str] = []
         self.files: dict[str, bytes] = {}
@@ -90,6 +93,7 @@ class SlackService(Service):
             return {"channel": "C1", "ts": "1.9"}
         posted = f"1763640060.{len(self.messages):06d}"
         self.messages[posted] = got.json
+        self.posted.append(got.json)
         return {"channel": "C1", "ts": posted, "message": got.json}
 
     def _chat_update(self, got: Got) -> dict[str, Any]:

@@ -162,6 +162,14 @@ def test_a_server_that_lies_is_asked_later(
         post(address, b"{}", {})
 
 
+def test_a_handshake_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends a byte of TLS now and then is left after the time too."""
+    monkeypatch.setattr(posting, "WITHIN_S", 0.5)
+    dripping = endlessly(b"\x16\x03\x03\x40\x00", b"\x00", pause_s=0.05)
+    with server(dripping) as address, pytest.raises(Later, match=r"no answer within 0\.5 s"):
+        post(address.replace("http:", "https:"), b"{}", {})
+
+
 @pytest.mark.parametrize(
     "serve",
     [

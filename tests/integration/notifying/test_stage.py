@@ -1,6 +1,7 @@
 """Notifications: real workers, a real Redis, a sink on this machine."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import msgspec
 import pytest
 import redis
 
+from driftgauge.producer.watching.incidents import incident_of
+from driftgauge.shared.connections.incidents import queue_incident
+from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.notifications.status import STATUS, RouteStatus
 from tests.consumer.notifying.builders import transition
@@ -23,6 +27,8 @@ from tests.integration.plant import (
     worker_thread,
 )
 
+LONG_MS = 5000
+"""A lease that is not lost on a slow machine: whoever loses one sends again."""
 ROUTE = """
 [[routes]]
 name = "{name}"
@@ -69,7 +75,7 @@ def test_incidents_of_all_models_are_told_once(
     """
     publish(client, keys)
     tell(client, keys, transition("a", 1))
-    settings = notified(redis_url, keys, tmp_path, sink, "one", "two")
+    settings = notified(redis_url, keys, tmp_path, sink, "one", "two", lease_ms=LONG_MS)
     with worker_thread(settings), worker_thread(settings):
         wait_for(lambda: len(sink.received) >= 2, "what stood before")
         publish(client, keys, "second")
@@ -146,22 +152,80 @@ def test_a_refused_message_is_a_dead_letter_and_others_go_on(
 def test_a_slow_target_holds_up_nothing(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, sink: Sink
 ) -> None:
-    """While a target takes many leases to answer, the stage keeps its lease and reads on, the other
-    route is served, and the message is sent once.
+    """While a target does not answer, the stage renews its lease and reads on, and the other route
+    is served; then the message was sent once.
     """
     publish(client, keys)
-    sink.answering = lambda found: (
-        wait_for(lambda: "/quick" in {one.path for one in sink.received}, "the other route")
-        and wait_for(lambda: status(client, keys, "slow").waiting == 2, "the stage to have read on")
-        and Reply()
-        if found.path == "/slow" and found.key == "a-1"
-        else Reply()
-    )
+    answered = threading.Event()
+
+    def held(found: Any) -> Reply:
+        if found.path == "/slow":
+            answered.wait(60)
+        return Reply()
+
+    sink.answering = held
     tell(client, keys, transition("a", 1))
-    with worker_thread(notified(redis_url, keys, tmp_path, sink, "slow", "quick")):
+    settings = notified(redis_url, keys, tmp_path, sink, "slow", "quick", lease_ms=LONG_MS // 2)
+    with worker_thread(settings):
         wait_for(lambda: "/slow" in {one.path for one in sink.received}, "the slow one")
         owner = wait_for(lambda: client.get(keys.route_owner("slow")), "the lease")
         tell(client, keys, transition("b", 1))
+        wait_for(lambda: status(client, keys, "quick").sent == 2, "the other route")
+        wait_for(lambda: status(client, keys, "slow").waiting == 2, "the stage to have read on")
+        for _ in range(3):
+            renewed(client, keys.route_owner("slow"))
+        answered.set()
         wait_for(lambda: status(client, keys, "slow").sent == 2, "both")
         assert client.get(keys.route_owner("slow")) == owner
     assert sorted(one.key for one in sink.received if one.path == "/slow") == ["a-1", "b-1"]
+
+
+def renewed(client: redis.Redis, lease: str) -> None:
+    """Wait until a lease was renewed: it lasts longer than a moment ago."""
+    left: list[int] = []
+
+    def longer() -> bool:
+        left.append(int(client.pttl(lease)))
+        return len(left) > 1 and left[-1] > left[-2]
+
+    wait_for(longer, "a renewal")
+
+
+def test_what_the_watchdog_finds_is_told(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, sink: Sink
+) -> None:
+    """Its incidents are in the same streams, without a log behind them."""
+    publish(client, keys)
+    with worker_thread(notified(redis_url, keys, tmp_path, sink, "one")):
+        for state in ("firing", "resolved"):
+            incident = incident_of(monitor_alert(state))
+            assert incident is not None
+            with client.pipeline() as pipe:
+                queue_incident(pipe, keys, incident)
+                pipe.execute()
+            wait_for(lambda: status(client, keys, "one").sent == incident.number, state)  # noqa: B023
+    data = [msgspec.json.decode(one.body)["data"] for one in sink.received]
+    assert [(one["state"], one["cause"]["rule"]) for one in data] == [
+        ("open", "blind.no_worker"),
+        ("resolved", "blind.no_worker"),
+    ]
+
+
+def monitor_alert(state: Any) -> Alert:
+    """Return an alert of the watchdog."""
+    evidence = AlertEvidence("waiting", 5.0, None, None, 0, 0, 0, 0, 0)
+    return Alert(
+        fingerprint="0123456789abcdef",
+        model=MODEL,
+        version="1.0.0",
+        feature="",
+        rule="blind.no_worker",
+        severity="critical",
+        state=state,
+        summary="No worker reads the log.",
+        evidence=evidence,
+        started=1000,
+        updated=1000,
+        ended=2000 if state == "resolved" else None,
+        snapshot="",
+    )

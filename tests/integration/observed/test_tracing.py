@@ -196,6 +196,32 @@ def test_what_is_refused_is_a_trace_too(plant: Plant) -> None:
     assert not [one for one in plant.sink.spans if "livez" in one.name]
 
 
+def test_metrics_are_those_of_prometheus(plant: Plant) -> None:
+    """API and worker send what `/metrics` shows: counters as monotonic sums, histograms with their
+    buckets, each labelled as there.
+    """
+    api, worker = "driftgauge-api", "driftgauge-worker"
+    metrics = plant.sink.metrics
+
+    def sent(service: str, name: str) -> Any:
+        return wait_for(lambda: metrics.get((service, name)), f"{name} of {service}")
+
+    def published() -> bool:
+        (point,) = sent(api, "driftgauge_events_published").sum.data_points
+        return bool(point.as_double >= 6)
+
+    wait_for(published, "the events")
+    assert sent(api, "driftgauge_events_published").sum.is_monotonic
+    assert sent(worker, "driftgauge_worker_models").gauge.data_points[0].as_double == 1
+    latency = sent(api, "driftgauge_predict_duration_seconds")
+    assert latency.unit == "s"
+    point = latency.histogram.data_points[0]
+    assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
+    assert sum(point.bucket_counts) == point.count
+    counted = sent(api, "driftgauge_events_counted").sum.data_points[0]
+    assert {one.key for one in counted.attributes} >= {"model", "version"}
+
+
 def test_nothing_of_a_person_is_sent(plant: Plant) -> None:
     """No id, no value, no query and no address is in what the collector got."""
     _only(plant, "POST /events")

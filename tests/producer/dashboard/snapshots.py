@@ -7,6 +7,7 @@ import redis
 
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.incident import Incident, IncidentCause
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
@@ -64,6 +65,39 @@ def snapshot(created: int, features: list[FeatureReport] | None = None, **more: 
     return Snapshot(
         created=created,
         features=[feature("x")] if features is None else features,
+        **{**given, **more},
+    )
+
+
+def incident(model: str, number: int, severity: Any = "critical", **more: Any) -> Incident:
+    """Make an open incident that began at a time (ms)."""
+    given: dict[str, Any] = {
+        "kind": "model",
+        "state": "open",
+        "number": 1,
+        "change": "opened",
+        "notify": True,
+        "headline": f"Since {number}: x of {model} is too high",
+        "action": "fix_feed",
+        "advice": "Check that sensor.",
+        "cause": IncidentCause("feature", f"{number:016x}", "x", "psi"),
+        "earliest": number,
+        "latest": number,
+        "opened": number,
+        "updated": number,
+        "ended": None,
+        "features": ["x"],
+        "of_features": 1,
+        "effect": "",
+        "alerts": [],
+        "of_alerts": 0,
+    }
+    return Incident(
+        id=f"{number:016x}",
+        model=model,
+        version="1.0.0",
+        severity=severity,
+        since=number,
         **{**given, **more},
     )
 

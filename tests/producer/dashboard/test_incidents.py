@@ -19,9 +19,9 @@ from driftgauge.shared.contract.incident import Incident, IncidentAlert
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
-from tests.producer.dashboard.snapshots import MODEL, Judging, active, alert, snapshot
+from tests.producer.dashboard.snapshots import MODEL, Judging, active, alert, incident, snapshot
 from tests.producer.dashboard.test_pages import BROWSER, Elements, check
-from tests.producer.dashboard.test_standings import Fleet, incident
+from tests.producer.dashboard.test_standings import Fleet
 from tests.producer.routes.test_predict import problem
 
 pytestmark = pytest.mark.anyio

@@ -12,6 +12,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard.rendering import POLICY
 from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.incident import IncidentAlert
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Window
 from driftgauge.shared.reporting.segmented import segment_tables
@@ -23,6 +24,7 @@ from tests.producer.dashboard.snapshots import (
     active,
     alert,
     feature,
+    incident,
     performance,
     snapshot,
 )
@@ -122,6 +124,34 @@ async def test_a_models_own_page(settings: Settings, client: redis.Redis, keys: 
         other = await read(http, "/dashboard/models/linear")
         assert "No labelled prediction yet" in other, "it has none, and is told what to do"
         problem(await http.get("/dashboard/models/no"), 404)
+
+
+@pytest.mark.usefixtures("linear")
+async def test_an_incident_leads_the_pages(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """The model's page and the drift page say what happened and what to do in the incident's words,
+    instead of the window's findings one after the other; a version that it is not about keeps its
+    own verdict, and so does one whose machine alone is at fault.
+    """
+    verdict = "Critical: MAE 5.218, baseline 1.094 (+377.1%); 1 of 2 columns drifted (x)."
+    judging = Judging(client, keys)
+    judging.current(snapshot(2, severity="critical", verdict=verdict))
+    judging.current(snapshot(1, version="0.9.0", verdict="OK: none of 2 columns drifted."))
+    of_version = IncidentAlert("f" * 16, snapshot(2).version, "x", "psi", "critical", "", 1, 1)
+    found = incident(MODEL, 7, alerts=[of_version], of_alerts=1)
+    at_fault = msgspec.structs.replace(found, id="e" * 16, kind="operation", headline="It is slow.")
+    async with running(create_app(settings)) as http:
+        for one, told in ((at_fault, False), (found, True)):
+            client.hset(keys.open_incidents(MODEL), one.id, cloud_event(one))
+            for page in (PAGE, DRIFT):
+                text = await read(http, page)
+                assert (verdict in text) is not told, page
+                assert (f'href="/dashboard/incidents/{found.id}"' in text) is told, page
+                assert (found.headline in text) is told, page
+        other = await read(http, f"{DRIFT}&version=0.9.0")
+        assert "OK: none of 2 columns drifted." in other
+        assert found.headline not in other
 
 
 @pytest.mark.usefixtures("linear")

@@ -14,50 +14,18 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.dashboard import standings
 from driftgauge.producer.dashboard.views.standings import KEYS, PAGE
 from driftgauge.shared.contract.alerts import cloud_event
-from driftgauge.shared.contract.incident import Incident, IncidentCause
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import Refused, Slice
 from driftgauge.shared.contract.snapshot_parts import Brief, MetricBrief
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running, serving, until
+from tests.producer.dashboard.snapshots import incident
 from tests.producer.dashboard.test_pages import BROWSER, Elements, check
 from tests.producer.routes.test_predict import problem
 
 pytestmark = pytest.mark.anyio
 DAY_MS = 86_400_000
-
-
-def incident(model: str, number: int, severity: Any = "critical", **more: Any) -> Incident:
-    """Make an open incident that began at a time (ms)."""
-    given: dict[str, Any] = {
-        "kind": "model",
-        "state": "open",
-        "number": 1,
-        "change": "opened",
-        "notify": True,
-        "headline": f"Since {number}: x of {model} is too high",
-        "action": "fix_feed",
-        "advice": "Check that sensor.",
-        "cause": IncidentCause("feature", f"{number:016x}", "x", "psi"),
-        "earliest": number,
-        "latest": number,
-        "opened": number,
-        "updated": number,
-        "ended": None,
-        "features": ["x"],
-        "of_features": 1,
-        "effect": "",
-        "alerts": [],
-        "of_alerts": 0,
-    }
-    return Incident(
-        id=f"{number:016x}",
-        model=model,
-        version="1.0.0",
-        severity=severity,
-        since=number,
-        **{**given, **more},
-    )
 
 
 class Fleet:

@@ -22,25 +22,11 @@ from driftgauge.shared.contract.notifications.status import STATUS, RouteFailure
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.metrics.text import MEDIA_TYPES, Exposition
 from driftgauge.shared.settings import Settings
-from tests.exposition import Metrics, parse, read
+from tests.exposition import Metrics, parse, read, value
 from tests.producer.conftest import GOOD, running, serving, until
 from tests.producer.pipeline import Written
 
 pytestmark = pytest.mark.anyio
-
-
-def value(metrics: Metrics, name: str, **labels: str) -> float:
-    (found,) = [
-        sample
-        for family in metrics.values()
-        for sample in family.samples
-        if _matches(sample, name, labels)
-    ]
-    return float(found.value)
-
-
-def _matches(sample: Any, name: str, labels: dict[str, str]) -> bool:
-    return sample.name == name and labels.items() <= sample.labels.items()
 
 
 async def scrape(http: httpx.AsyncClient) -> Metrics:

@@ -37,6 +37,8 @@ PATHS = (
     "/dashboard/models",
     "/incidents",
     "/dashboard/incidents",
+    "/notifications",
+    "/dashboard/notifications",
     "/dashboard/models/linear",
     "/",
 )

@@ -16,7 +16,7 @@ ALERT = Alert(
 
 def test_every_rule_says_what_to_do() -> None:
     """No rule is told of without an advice, and none is advised on that there is not."""
-    assert set(ADVICE) == set(blind.RULES)
+    assert set(ADVICE) == set(blind.NAMES)
 
 
 def test_an_alert_is_an_incident_from_its_firing_to_its_end() -> None:

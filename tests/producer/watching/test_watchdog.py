@@ -32,6 +32,7 @@ from driftgauge.shared.policies.agreed import FileState, Origin, Refusal
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
+from tests.exposition import parse, value
 from tests.producer.conftest import (
     GOOD,
     SCHEMA,
@@ -430,10 +431,10 @@ async def test_a_refused_feed_is_told_of(settings: Settings, tmp_path: Path) -> 
         ]
         reasons = (await one.get("/readyz")).json()["reasons"]
         assert "linear: 500 of 500 events of the last hour were refused" in " ".join(reasons)
-        text = (await one.get("/metrics")).text
-        assert 'driftgauge_events_refused_total{model="linear"} 500.0' in text
-        series = 'driftgauge_fields_refused_total{field="x",model="linear",reason="wrong_type"}'
-        assert f"{series} 500.0" in text
+        metrics = parse((await one.get("/metrics")).text)
+        assert value(metrics, "driftgauge_events_refused_total", model="linear") == 500
+        series = {"model": "linear", "field": "x", "reason": "wrong_type"}
+        assert value(metrics, "driftgauge_fields_refused_total", **series) == 500
         page = (await two.get("/dashboard/models/linear", headers={"Accept": "text/html"})).text
         assert "1,000 of 1,000 events of the last hour were refused (x wrong type: 1,000)" in page
 
@@ -459,11 +460,9 @@ async def test_refused_labels_are_told_of(
         health = (await http.get("/health?verbose=true")).json()
         assert (health["status"], health["refused_labels"]) == ("degraded", {"linear": 42})
         assert health["pipeline"]["linear"]["refused_labels"]["last_hour"] == 42
-        text = (await http.get("/metrics")).text
-        assert (
-            'driftgauge_labels_refused_total{field="prediction_id",model="linear",'
-            'reason="malformed"} 1.0' in text
-        )
+        metrics = parse((await http.get("/metrics")).text)
+        series = {"model": "linear", "field": "prediction_id", "reason": "malformed"}
+        assert value(metrics, "driftgauge_labels_refused_total", **series) == 1
 
 
 def test_text_in_one_event_of_500_is_told_of(

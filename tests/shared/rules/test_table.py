@@ -19,7 +19,7 @@ def test_whatever_is_raised_has_a_row() -> None:
     for name in ERROR_DETECTORS:
         assert rule_of(PERFORMANCE.of(name)) is PERFORMANCE
         assert rule_of(IMPROVEMENT.of(name)) is IMPROVEMENT
-    for name in blind.RULES:
+    for name in blind.NAMES:
         assert rule_of(BLIND.of(name)).kind == "monitor"
         assert plain_words(BLIND.of(name)) != BLIND.plain, "each says what is wrong"
 

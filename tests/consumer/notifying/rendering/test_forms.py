@@ -39,7 +39,8 @@ def test_slack_gets_literal_text(form: Any, text: str) -> None:
     """
     sent = form(told(text))
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", sent["text"])
-    assert (sent["mrkdwn"], sent["unfurl_links"], sent["unfurl_media"]) == (False, False, False)
+    off = ("mrkdwn", "link_names", "unfurl_links", "unfurl_media")
+    assert ([sent[name] for name in off], sent["parse"]) == ([False] * 4, "none")
     kinds = {part["type"] for part in parts(sent["blocks"]) if "type" in part}
     assert kinds <= {"header", "plain_text", "rich_text", "rich_text_section", "text", "link"}
     assert [part["url"] for part in parts(sent["blocks"]) if "url" in part] == (

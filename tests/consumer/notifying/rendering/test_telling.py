@@ -54,7 +54,9 @@ def test_tests_repetitions_and_marks_are_told_as_such() -> None:
     """A test is not taken for an incident, a repetition is a reminder, and who has seen it is
     named.
     """
-    assert tell(message(is_test=True)).title == "Test: steel: new incident (critical)"
+    told = tell(message(incident(headline="Test of a by ann."), is_test=True))
+    assert (told.title, told.headline, told.facts) == ("This is a test", "Test of a by ann.", ())
+    assert told.subject == "[test] Test of a by ann."
     assert tell(message(repeat=1)).state == "reminder"
     assert tell(worse()).state == "worse"
     mark = Acknowledgement("ann", "on it", NOON)

@@ -1,6 +1,7 @@
 """What holds of a route whatever comes in, whatever its target does, whenever its worker dies."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from tests.consumer.notifying.routing.world import HOUR, SECOND, World
 
 NAMES = ("a", "b")
 CHANGES = ("opened", "severity", "evidence", "resolved", "reopened")
-KINDS = {
+KINDS: dict[str, Callable[[], World]] = {
     "plain": World,
     "grouped": lambda: World(group_seconds=30),
     "in place": lambda: World(Traits(in_place=True)),

@@ -1,10 +1,5 @@
 """Alertmanager: Debian's own, asked by its own amtool."""
 
-import json
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,60 +12,15 @@ from driftgauge.consumer.notifying.choices import Alertmanager
 from driftgauge.consumer.notifying.message import Message
 from driftgauge.consumer.notifying.targets.alertmanager import alert_of
 from driftgauge.consumer.notifying.targets.building import build
-from driftgauge.shared.local import processes
+from tests.consumer.notifying.alertmanager import RunningAlertmanager, alertmanager
 from tests.consumer.notifying.builders import incident, transition
 from tests.consumer.notifying.sink import http_sink
 
-PROGRAM = "prometheus-alertmanager"
-CONFIGURATION = """
-route: {receiver: sink, group_by: ["..."], group_wait: 0s, group_interval: 1s}
-receivers: [{name: sink, webhook_configs: [{url: "http://127.0.0.1:9/", send_resolved: true}]}]
-"""
-
 
 @pytest.fixture(scope="module")
-def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which(PROGRAM) is None or shutil.which("amtool") is None:
-        told = pytest.fail if "CI" in os.environ else pytest.skip
-        told(f"NO ALERTMANAGER TEST: {PROGRAM} or amtool is not on PATH")
-    folder = tmp_path_factory.mktemp("alertmanager")
-    (folder / "alertmanager.yml").write_text(CONFIGURATION)
-    address = f"127.0.0.1:{free_port()}"
-    options = {
-        "config.file": folder / "alertmanager.yml",
-        "storage.path": folder,
-        "web.listen-address": address,
-        "cluster.listen-address": "",
-    }
-    log = folder / "alertmanager.log"
-    process = processes.start([PROGRAM, *(f"--{name}={v}" for name, v in options.items())], log)
-    try:
-        processes.wait_until(lambda: listens(address), process, "Alertmanager", log)
-        yield f"http://{address}"
-    finally:
-        processes.stop(process)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
-def listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-def alerts(address: str, *matchers: str) -> list[dict[str, Any]]:
-    """Return the active alerts as amtool tells them."""
-    command = ["amtool", f"--alertmanager.url={address}", "-o", "json", "alert", "query"]
-    found = subprocess.run([*command, *matchers], check=True, capture_output=True, timeout=60)
-    told: list[dict[str, Any]] = json.loads(found.stdout)
-    return told
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAlertmanager]:
+    with alertmanager(tmp_path_factory.mktemp("alertmanager")) as found:
+        yield found
 
 
 def message(number: int, change: str = "opened", name: str = "a", **more: Any) -> Message:
@@ -83,13 +33,13 @@ def message(number: int, change: str = "opened", name: str = "a", **more: Any) -
     )
 
 
-def test_an_incident_is_one_alert_that_ends(alertmanager: str) -> None:
+def test_an_incident_is_one_alert_that_ends(server: RunningAlertmanager) -> None:
     """Its opening, its changes and its repetitions are one alert, with the text of the last one; at
     its end it is gone.
     """
-    target = build(Alertmanager(url=alertmanager + "/", labels={"team": "plant"}))
+    target = build(Alertmanager(url=server.address + "/", labels={"team": "plant"}))
     target.send(message(1, severity="warning", headline="It began."), "")
-    (found,) = alerts(alertmanager, "incident=a")
+    (found,) = server.alerts("incident=a")
     assert found["labels"] == {
         "alertname": "DriftgaugeIncident",
         "incident": "a",
@@ -102,20 +52,20 @@ def test_an_incident_is_one_alert_that_ends(alertmanager: str) -> None:
     assert found["generatorURL"] == "https://monitor.example/dashboard/incidents/a"
     target.send(message(2, "severity", headline="It is worse."), "")
     target.send(message(2, "severity", headline="It is worse."), "")
-    (found,) = alerts(alertmanager, "incident=a")
+    (found,) = server.alerts("incident=a")
     assert found["annotations"]["summary"] == "It is worse."
     assert found["annotations"]["severity"] == "critical"
     target.send(message(3, "resolved"), "")
-    assert alerts(alertmanager, "incident=a") == []
+    assert server.alerts("incident=a") == []
 
 
-def test_nasty_names_are_labels_and_nothing_else(alertmanager: str) -> None:
+def test_nasty_names_are_labels_and_nothing_else(server: RunningAlertmanager) -> None:
     """Whatever a stranger named, Alertmanager takes it, and it stays a text."""
-    target = build(Alertmanager(url=alertmanager))
+    target = build(Alertmanager(url=server.address))
     nasty = '{{ printf "x" }} <script>alert(1)</script>\n"\\ü\u202e'
     found = message(1, name="nasty", headline=nasty, advice="", effect="\x00" + "x" * 5000)
     target.send(replace(found, link=""), "")
-    (alert,) = alerts(alertmanager, "incident=nasty")
+    (alert,) = server.alerts("incident=nasty")
     assert alert["annotations"]["summary"].startswith('{{ printf "x" }} <script>')
     assert len(alert["annotations"]["effect"]) == 1000
     assert "description" not in alert["annotations"]

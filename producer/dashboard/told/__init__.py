@@ -1,0 +1,1 @@
+"""Pages of what people are told: incidents, and the routes of notifications."""
