@@ -15,6 +15,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
+from tests.exposition import parse, value
 from tests.producer.conftest import (
     GOOD,
     SCHEMA,
@@ -100,8 +101,9 @@ async def test_a_model_that_hangs_hurts_nobody_else(
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
             assert "gated 1.0.0 has not returned" in ready.json()["reasons"][0]
             assert (await http.get("/health")).json()["hanging"] == {"gated": "1.0.0"}
-            line = 'driftgauge_model_calls_given_up_total{model="gated",version="1.0.0"} 1.0'
-            assert line in (await http.get("/metrics")).text
+            metrics = parse((await http.get("/metrics")).text)
+            name = "driftgauge_model_calls_given_up_total"
+            assert value(metrics, name, model="gated", version="1.0.0") == 1
             gate.open()
 
             async def answers() -> bool:
