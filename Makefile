@@ -96,4 +96,4 @@ $(READY_DOCS): $(READY_TEST)
 	@touch $(READY_DOCS)
 
 clean:
-	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build/boards build/docs .mypy_cache .ruff_cache .pytest_cache

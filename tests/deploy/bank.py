@@ -2,11 +2,8 @@
 segments, true values that come later; and traffic that drifts, and faults, when a test says so.
 """
 
-import signal
-import subprocess
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +22,6 @@ from sklearn.preprocessing import OneHotEncoder
 from driftgauge.consumer.offline.registration import register_version
 from driftgauge.consumer.offline.submission import Submission
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.deployment import Deployment
@@ -173,8 +169,8 @@ class Bank:
             for row, (none, one) in zip(rows, shares, strict=True)
         ]
         for row in rows[:2]:
-            self._send("/predict", {"features": row})
-        self._send("/events", events)
+            self.send("/predict", {"features": row})
+        self.send("/events", events)
         self._label(events, frame[TARGET].tolist())
 
     def _label(self, events: list[dict[str, Any]], values: list[int]) -> None:
@@ -188,73 +184,14 @@ class Bank:
         )
         if len(self._later) > 1:
             labels = self._later.popleft()
-            self._send("/labels", [*labels, labels[0]])
+            self.send("/labels", [*labels, labels[0]])
 
-    def _send(self, path: str, body: object) -> None:
+    def send(self, path: str, body: object) -> None:
+        """Post something of the model to the API."""
         answer = self._http.post(f"{self.deployment.url}{path}", params={"model": MODEL}, json=body)
         assert answer.status_code in {200, 202, 207, 422, 503}, answer.text
-
-    def refuse(self) -> None:
-        """Post events that do not fit the schema."""
-        self._send("/events", [{"features": {"income": "much"}, "prediction": 1}] * 10)
-
-    @contextmanager
-    def spoiled(self) -> Iterator[None]:
-        """Write entries that cannot be read into the log, and one of a publisher whose earlier ones
-        are missing.
-        """
-        log = self.keys.log(MODEL, 0)
-        for _ in range(20):
-            self.client.xadd(log, {"t": "p", "p": "other", "s": "x", "e": "{"})
-        entries: Any = self.client.xrevrange(log, count=1000)
-        (known, *_) = [fields[b"e"] for _, fields in entries if fields.get(b"t") == b"p"]
-        for number in (1, 9):
-            self.client.xadd(log, {"t": "p", "p": "other", "s": number, "e": known})
-        yield
 
     @property
     def keys(self) -> Keys:
         """The names of its keys in Redis."""
         return Keys(self.deployment.settings.key_prefix)
-
-    @contextmanager
-    def unplugged(self) -> Iterator[None]:
-        """Let Redis be away: nobody finds its socket, and every connection is cut."""
-        socket = self.deployment.settings.data_dir / "redis" / "redis.sock"
-        aside = socket.with_suffix(".aside")
-        socket.rename(aside)
-        with connect(f"unix://{aside}") as client:
-            client.client_kill_filter(_type="normal")
-        yield
-        aside.rename(socket)
-
-    @contextmanager
-    def without_worker(self) -> Iterator[None]:
-        """Let the worker stand still."""
-        with _still(self.deployment.worker):
-            yield
-
-    @contextmanager
-    def unreadable(self) -> Iterator[None]:
-        """Let the counts of the model be unreadable."""
-        key, field = self.keys.count(MODEL, 0), counters.FIELD
-        with _still(self.deployment.worker):
-            kept: Any = self.client.hget(key, field)
-            self.client.hset(key, field, "{")
-            yield
-            self.client.hset(key, field, kept)
-
-    @contextmanager
-    def without_api(self) -> Iterator[None]:
-        """Let the API stand still."""
-        with _still(self.deployment.api):
-            yield
-
-
-@contextmanager
-def _still(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)

@@ -4,8 +4,6 @@ gives data by its HTTP API: first of a model that drifts, then of faults that th
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from tests.deploy.asked import Asked, boards, of_boards, of_rules
 from tests.deploy.bank import MODEL, Bank
 from tests.deploy.drawing import draw
+from tests.deploy.faults import FAULTS, refuse
 from tests.deploy.prometheus import Prometheus, required
 from tests.places import ROOT
 
@@ -40,47 +39,8 @@ UNREACHED = (
 """Alerts whose fault takes minutes, or a worker that counts and does not judge. What they ask for
 is asked one by one here, and promtool's tests see them fire.
 """
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something that goes wrong, while it is in force.
-
-    Parameters
-    ----------
-    posts
-        True if events come meanwhile.
-    alerts
-        What it must raise.
-    """
-
-    making: Callable[[Bank], AbstractContextManager[None]]
-    posts: bool
-    alerts: set[str]
-
-
 TOLD = {"DriftgaugeIncidentCritical", "DriftgaugeNotificationsFail"}
 """Alerts of the drift, and of a route whose target is not there."""
-FAULTS = (
-    Fault(
-        Bank.spoiled,
-        posts=True,
-        alerts={
-            "DriftgaugeDeadLetters",
-            "DriftgaugeHalfBlind",
-            "DriftgaugeIncidentWarning",
-            "DriftgaugeMissing",
-        },
-    ),
-    Fault(
-        Bank.unplugged,
-        posts=True,
-        alerts={"DriftgaugeRedisAway", "DriftgaugeSpooling", "DriftgaugeDropped"},
-    ),
-    Fault(Bank.without_worker, posts=True, alerts={"DriftgaugeBlind", "DriftgaugeNoWorker"}),
-    Fault(Bank.unreadable, posts=False, alerts={"DriftgaugePipelineUnreadable"}),
-    Fault(Bank.without_api, posts=False, alerts={"DriftgaugeApiAway"}),
-)
 
 
 class Seen:
@@ -134,7 +94,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             bank.post()
             found.look()
             if number == CALM // 2:
-                bank.refuse()
+                refuse(bank)
         found.until(
             lambda: not found.boards - ONLY_IN_FAULTS and not found.missing(TOLD),
             lambda: bank.post(DRIFT),

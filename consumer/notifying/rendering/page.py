@@ -7,7 +7,6 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftgauge.consumer.notifying.rendering.telling import COLOURS, Telling
-from driftgauge.shared.wording.plain import with_code
 
 PICTURE: Final = "drift"
 """Content id of the picture."""
@@ -33,5 +32,4 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters["with_code"] = with_code
 _PAGE: Final = _ENVIRONMENT.get_template("mail.html.j2")

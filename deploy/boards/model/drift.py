@@ -89,11 +89,15 @@ DRIFT: Final = Row(
             width=8,
         ),
         Panel(
-            title="Features without series",
-            description="Only the worst features over all models have series of their own; so many "
-            "of this model have none. Driftgauge's own pages have all.",
+            title="Without series",
+            description="Only the worst features and segments over all models have series of their "
+            "own; so many of this model have none. Driftgauge's own pages have all.",
             queries=[
-                Query(f"max by (version) (driftgauge_features_omitted{{{VERSION}}})", "{{version}}")
+                Query(
+                    f"max by (version) (driftgauge_{part}_omitted{{{VERSION}}})",
+                    f"{part} ({{{{version}}}})",
+                )
+                for part in ("features", "segments")
             ],
             kind="stat",
             width=24,

@@ -6,6 +6,9 @@ from deploy.boards.board import Row
 from deploy.boards.panels import Panel, Query
 from deploy.boards.pipeline.queries import MODEL, RATE, grown, partitions
 
+UNUSED: Final = "unknown|expired|unfit|refused"
+"""What becomes of a label that joins no prediction."""
+
 COUNTING: Final = Row(
     "From the log to the judgement",
     (
@@ -84,6 +87,20 @@ LOSSES: Final = Row(
                     dashed=True,
                 ),
             ],
+            width=8,
+        ),
+        Panel(
+            title="Waiting for each other",
+            description="Predictions that wait for their true value, and true values whose "
+            "prediction did not come yet.",
+            queries=[
+                Query(
+                    f"sum by (model, kind) (max by (model, partition, kind) "
+                    f"(driftgauge_labels_waiting{{{MODEL}}}))",
+                    "{{model}}: {{kind}}",
+                )
+            ],
+            width=8,
         ),
         Panel(
             title="True values that cannot be used",
@@ -92,8 +109,13 @@ LOSSES: Final = Row(
             queries=[
                 Query(
                     "sum by (model, outcome) (max by (model, partition, outcome) "
-                    f'(rate(driftgauge_labels_total{{{MODEL}, outcome!="joined"}}{RATE})))',
+                    f'(rate(driftgauge_labels_total{{{MODEL}, outcome=~"{UNUSED}"}}{RATE})))',
                     "{{model}}: {{outcome}}",
+                ),
+                Query(
+                    "sum by (model, field, reason) "
+                    f"(rate(driftgauge_labels_refused_total{{{MODEL}}}{RATE}))",
+                    "{{model}}: refused, {{field}} {{reason}}",
                 ),
                 Query(
                     grown("driftgauge_predictions_without_label_total", "reason"),
@@ -101,6 +123,7 @@ LOSSES: Final = Row(
                 ),
             ],
             unit="cps",
+            width=8,
         ),
     ),
 )

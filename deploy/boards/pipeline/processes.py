@@ -75,6 +75,20 @@ API: Final = Row(
             unit="s",
         ),
         Panel(
+            title="Faults of API processes",
+            description="Connections that were ended before a route saw them, model calls that "
+            "did not return in time, and looks of background tasks that failed.",
+            queries=[
+                Query(f"sum(rate({metric}{RATE})) or vector(0)", name)
+                for metric, name in (
+                    ("driftgauge_connections_refused_total", "connections refused"),
+                    ("driftgauge_model_calls_given_up_total", "model calls given up"),
+                    ("driftgauge_task_failures_total", "failures of tasks"),
+                )
+            ],
+            unit="cps",
+        ),
+        Panel(
             title="Memory",
             description="Resident memory of API processes and workers. It does not grow with the "
             "events seen.",

@@ -1,17 +1,26 @@
 """A worker's own metrics, of real work on a real Redis."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import msgspec
+import numpy as np
 import redis
 
+from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.metrics.port import Port, Teller
+from driftgauge.consumer.stages.judging import JudgingStage
+from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.access.listening import listen
+from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import FIELD, PaneEntry, encode
 from driftgauge.shared.metrics.figures import Figures
+from driftgauge.shared.settings import Settings
+from tests.consumer.judging import builders
 from tests.exposition import Metrics, parse
 from tests.integration.plant import (
     MODEL,
@@ -22,6 +31,7 @@ from tests.integration.plant import (
     judged_all,
     publish,
     settings_of,
+    stage_thread,
     wait_for,
     worker_thread,
 )
@@ -68,3 +78,32 @@ def test_what_a_worker_did(client: redis.Redis, redis_url: str, keys: Keys) -> N
     traffic = counters(client, keys).traffic["1.0.0"]
     assert traffic.sources == {"online": 2000}
     assert (sum(traffic.latency), traffic.latency_us) == (2000, 2_000_000)
+
+
+def test_the_figures_of_a_version_end_with_it(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """Judging deletes what /metrics shows of a version when it retires, in the commit that ends its
+    alerts; its latest window stays for the pages.
+    """
+    for name, found in builders.PUBLISHED.items():
+        client.hset(keys.versions(MODEL), name, found.pack())
+    made = builders.Stream(np.random.default_rng(0)).panes(12).panes(10, version="2.0.0")
+    made.panes(1, version="2.0.0", seconds=3600)
+    *first, last = made.entries
+    settings = Settings(**settings_of(redis_url, keys))
+    stage = JudgingStage(raw_reads(connect(redis_url)), settings, MODEL, 1, JudgingPolicy())
+
+    def write(entries: Sequence[tuple[str, PaneEntry]]) -> None:
+        for entry_id, entry in entries:
+            client.xadd(keys.panes(MODEL, 0), {FIELD: encode(entry)}, id=entry_id)
+
+    write(first)
+    with stage_thread(stage, redis_url):
+        wait_for(lambda: judged_all(client, keys), "the first panes to be judged")
+        assert set(client.hkeys(keys.figures(MODEL))) == {b"1.0.0", b"2.0.0"}
+        write([last])
+        wait_for(lambda: judged_all(client, keys), "the last one")
+    assert client.hkeys(keys.figures(MODEL)) == [b"2.0.0"]
+    assert set(client.hkeys(keys.brief(MODEL))) == {b"1.0.0", b"2.0.0"}
+    stage.client.close()
