@@ -118,7 +118,7 @@ class Scrapes:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 names = await self._pipeline.models()
-                states = await self._pipeline.read(names, current=True)
+                states = await self._pipeline.read(names, scraping=True)
                 answers = [one async for one in _answers(parts, names)]
                 now_ms, routes = await _routes(parts)
         except (*UNAVAILABLE, TimeoutError):

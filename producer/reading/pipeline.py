@@ -45,8 +45,9 @@ AT_ONCE: Final = 50
 VERSIONS_TRIED: Final = 3
 """Published versions of a model of which one must be readable."""
 MODEL_ASKED: Final = 5 + len(FOLLOWERS)
+SCRAPE_ASKED: Final = 3
 PARTITION_ASKED: Final = 6
-"""Commands that are sent for a model (one more for its current snapshots), and for a partition."""
+"""Commands that are sent for a model, for one of a scrape, and for a partition."""
 
 _Form = TypeVar("_Form")
 
@@ -97,7 +98,7 @@ class Pipeline:
         return model_names(names)
 
     async def read(
-        self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False
+        self, models: Sequence[str], *, most: int = MOST_ENTRIES, scraping: bool = False
     ) -> list[ModelState]:
         """Return the state of some models; a model without a published version has no partitions
         yet, and one that cannot be read has none and says why.
@@ -107,34 +108,36 @@ class Pipeline:
         most
             Waiting entries that are counted in a log whose lag Redis does not know; beyond it their
             number is `at least`.
-        current
-            Whether to read the current windows in brief for their alerts too.
+        scraping
+            Whether it is for a scrape: it shows the current windows in brief, and not what the
+            followers fail on, nor what the API processes refused and hold.
         """
         states: list[ModelState] = []
         for start in range(0, len(models), AT_ONCE):
             if start:
                 await asyncio.sleep(0)  # requests have their turn
             part = models[start : start + AT_ONCE]
-            states += await self._read(part, most=most, current=current)
+            states += await self._read(part, most=most, scraping=scraping)
         return states
 
-    async def _read(self, models: Sequence[str], *, most: int, current: bool) -> list[ModelState]:
+    async def _read(self, models: Sequence[str], *, most: int, scraping: bool) -> list[ModelState]:
         unreadable = await self._learn(models)
         pipe = self._client.pipeline(transaction=False)
         pipe.time()
         for model in models:
-            self._ask_model(pipe, model, current=current)
+            self._ask_model(pipe, model, scraping=scraping)
         replies = iter(await pipe.execute(raise_on_error=False))
         seconds, micros = _sound(next(replies))
         now_ms = seconds * 1000 + micros // 1000
+        asked = SCRAPE_ASKED if scraping else MODEL_ASKED
         answers = [
             _ModelAnswer.of(
-                list(islice(replies, MODEL_ASKED + current + PARTITION_ASKED * len(counts))),
+                list(islice(replies, asked + PARTITION_ASKED * len(counts))),
                 self._keys_of(model),
                 model,
                 len(counts),
                 unreadable.get(model, ""),
-                current=current,
+                scraping=scraping,
             )
             for model in models
             for counts in (self._counts(model),)
@@ -202,17 +205,18 @@ class Pipeline:
     def _keys_of(self, model: str) -> Keys:
         return self._known.get(model, self._keys)
 
-    def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
+    def _ask_model(self, pipe: Any, model: str, *, scraping: bool) -> None:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
         pipe.hmget(keys.judge(model), "state", "commit", FAULT, SETBACK_FIELD)
-        for follower in FOLLOWERS:
-            pipe.hget(keys.follower(model, follower), FAULT)
-        pipe.hvals(keys.refused(model))
-        pipe.hvals(keys.refused_labels(model))
-        pipe.hvals(keys.held(model))
-        if current:
+        if scraping:
             pipe.hvals(keys.brief(model))
+        else:
+            for follower in FOLLOWERS:
+                pipe.hget(keys.follower(model, follower), FAULT)
+            pipe.hvals(keys.refused(model))
+            pipe.hvals(keys.refused_labels(model))
+            pipe.hvals(keys.held(model))
         for partition, checkpoint in enumerate(self._counts(model)):
             log = keys.log(model, partition)
             pipe.hmget(
@@ -356,21 +360,26 @@ class _ModelAnswer:
         partitions: int,
         unreadable: str,
         *,
-        current: bool,
+        scraping: bool,
     ) -> "_ModelAnswer":
         """Read the replies; one that cannot be read costs its own model alone."""
         if unreadable:
             return cls(unreadable)
         try:
-            return cls._take(iter(replies), keys, model, partitions, current=current)
+            return cls._take(iter(replies), keys, model, partitions, scraping=scraping)
         except (redis.ResponseError, *UNREADABLE) as error:
             return cls(str(error))
 
     @classmethod
     def _take(
-        cls, replies: Iterator[Any], keys: Keys, model: str, partitions: int, *, current: bool
+        cls, replies: Iterator[Any], keys: Keys, model: str, partitions: int, *, scraping: bool
     ) -> "_ModelAnswer":
         owned, (state, commit, fault, setback) = bool(_sound(next(replies))), _sound(next(replies))
+        current = _sound(next(replies)) if scraping else []
+        faults = [] if scraping else [(name, _sound(next(replies))) for name in FOLLOWERS]
+        refused, refused_labels, held = (
+            () if scraping else _sound(next(replies)) for _ in range(3)
+        )
         return cls(
             judging_owned=owned,
             judged=_judged(state),
@@ -378,13 +387,13 @@ class _ModelAnswer:
             setback=_decoded(setback, Setback),
             followers={
                 name: found
-                for name in FOLLOWERS
-                if (found := _decoded(_sound(next(replies)), StageFault)) is not None
+                for name, packed in faults
+                if (found := _decoded(packed, StageFault)) is not None
             },
-            refused=_sound(next(replies)),
-            refused_labels=_sound(next(replies)),
-            held=_sound(next(replies)),
-            current=_sound(next(replies)) if current else [],
+            refused=refused,
+            refused_labels=refused_labels,
+            held=held,
+            current=current,
             judging=(Position(keys.judge(model), "commit", (int(commit or 0), 0)),),
             partitions=[
                 _PartitionAnswer.take(replies, keys, model, place) for place in range(partitions)
