@@ -83,9 +83,9 @@ def test_cuts_change_nothing(name: str, seed: int, cuts: list[int]) -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_one_by_one_changes_nothing(name: str) -> None:
     """The finest cut of all; and what changed in the traffic is found."""
-    cells = drawn(3, 400)
+    cells = drawn(3, 600)
     found, state = run(name, cells, [])
-    assert run(name, cells, range(400)) == (found, state)
+    assert run(name, cells, range(600)) == (found, state)
     assert found
 
 
