@@ -3,6 +3,7 @@ schema does not name.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -17,6 +18,7 @@ import redis
 
 from driftgauge.producer.app import create_app
 from driftgauge.producer.messages.schemas import schema_of
+from driftgauge.producer.messages.streams import STREAMS
 from driftgauge.producer.parts import Parts
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
@@ -206,6 +208,17 @@ def test_cloudevents_in_redis(world: World, name: str) -> None:
         event = msgspec.json.decode(packed, type=dict[str, msgspec.Raw])
         assert msgspec.json.decode(event["dataschema"]) == schema_of(name)["$id"]
         check(name, bytes(event["data"]))
+
+
+def test_every_stream_in_redis_is_published(world: World) -> None:
+    """Whoever writes a further stream names it in producer/messages/streams.py."""
+    forms = [
+        re.compile(re.sub(r"\\{\w+\\}", "[^:]+", re.escape(stream.address))) for stream in STREAMS
+    ]
+    prefix = world.keys.prefix
+    found: list[bytes] = list(world.client.scan_iter(f"{prefix}:*", _type="stream"))
+    assert len(found) >= 8
+    assert [key for key in found if not any(form.fullmatch(key.decode()) for form in forms)] == []
 
 
 def test_commands_and_dead_letters(world: World) -> None:
