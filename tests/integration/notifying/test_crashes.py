@@ -1,7 +1,8 @@
-"""Workers that are killed again and again while they notify."""
+"""Workers that are killed while they notify, and a Redis that is."""
 
 import random
 import signal
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 import redis
 
+from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from tests.consumer.notifying.builders import transition
 from tests.consumer.notifying.sink import Reply, http_sink
-from tests.integration.notifying.test_stage import notified, status, tell
-from tests.integration.plant import end, publish, wait_for, worker_process
+from tests.integration.notifying.test_stage import LONG_MS, notified, status, tell
+from tests.integration.plant import end, publish, wait_for, worker_process, worker_thread
 
 KILLS = 8
 ROUND = 12
@@ -71,6 +74,31 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_little(
     assert repeated <= KILLS
     assert len({(one.key, one.body) for one in received}) == len(times)
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
+
+
+def test_redis_dies_while_a_message_is_on_its_way(keys: Keys, tmp_path: Path) -> None:
+    """The outcome cannot be committed then. When Redis is back with its file the worker still knows
+    it: the message is not sent again, and what comes later is told.
+    """
+    with EmbeddedRedis(tmp_path / "redis") as server, http_sink() as sink:
+        client = connect(server.url)
+        publish(client, keys)
+        answered = threading.Event()
+        sink.answering = lambda _: Reply(200 if answered.wait(60) else 500)
+        settings = notified(server.url, keys, tmp_path, sink, "one", lease_ms=LONG_MS)
+        with worker_thread(settings):
+            tell(client, keys, transition("a", 1))
+            wait_for(lambda: sink.received, "the message")
+            client.close()
+            server.kill()
+            answered.set()
+            server.start()
+            client = connect(server.url)
+            wait_for(lambda: status(client, keys, "one").sent == 1, "the commit")
+            tell(client, keys, transition("a", 2, "resolved"))
+            wait_for(lambda: status(client, keys, "one").sent == 2, "the end")
+        client.close()
+        assert sink.keys == ["a-1", "a-2"]
 
 
 def check_order(opened: list[str], keys: list[str]) -> None:

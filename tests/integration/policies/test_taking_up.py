@@ -156,11 +156,13 @@ def test_a_changed_file_is_taken_up_without_a_restart(
 
 @contextmanager
 def judging(url: str, keys: Keys, proposed: Proposal | None) -> Iterator[JudgingStage]:
-    """Own the judging stage of the model, as a worker does."""
+    """Own the judging stage of the model, as a worker does; nobody renews the lease, so it is a
+    long one.
+    """
     own = raw_reads(connect(url, single_connection_client=True))
     stage = JudgingStage(
         own,
-        Settings(**settings_of(url, keys)),
+        Settings(**settings_of(url, keys, lease_ms=60_000)),
         MODEL,
         1,
         JudgingPolicy(expected_events_per_day=5000),
