@@ -75,7 +75,7 @@ MIXES = (
 )
 
 
-SMOKE = ("--events", "4000", "--repeats", "1", "--mix", "18 numeric")
+SMOKE = ("--events", "1000", "--repeats", "1", "--mix", "18 numeric")
 """Arguments of the smallest run, which CI starts."""
 
 

@@ -57,7 +57,7 @@ BATCH = 256
 Packed = list[tuple[str, bytes]]
 
 
-SMOKE = ("--panes", "60", "--repeats", "1")
+SMOKE = ("--panes", "20", "--repeats", "1")
 """Arguments of the smallest run, which CI starts."""
 
 

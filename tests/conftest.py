@@ -2,7 +2,9 @@
 server.
 """
 
+import gc
 import os
+import sys
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,8 +16,10 @@ from hypothesis import settings
 
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry import trial
+from tests.fork_server import ForkServer
 from tests.places import DATA
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -29,10 +33,13 @@ FIRST = ("chaos", "integration", "browser", "models", "benchmarks", "producer")
 TOGETHER = ("tests/browser/", "tests/models/")
 """Folders whose files share a deployment or trained models: one process runs them."""
 
+OPENING = {"anyio_backend", "redis_server"}
+"""Fixtures of tests that open connections."""
+
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
-settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=35)
+settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("seeded")
 
 
@@ -42,6 +49,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what collection made, which stays to the end, out of the collector's sight."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that leaves a connection or a loop open: else the collector finds it in the
+    middle of another one, which fails now and then.
+    """
+    yield
+    if not OPENING.isdisjoint(getattr(item, "fixturenames", ())):
+        left = _left_open()
+        assert not left, "\n".join(["The test has left open:", *left])
+
+
+def _left_open() -> list[str]:
+    """Collect garbage, and return what could not be ended silently; what is alive stays unlooked at
+    from now on, so that the next time costs what the next test makes.
+    """
+    found: list[str] = []
+
+    def note(unraisable: "sys.UnraisableHookArgs") -> None:
+        found.append(f"{unraisable.exc_value!r} of {unraisable.object!r}")
+
+    before, sys.unraisablehook = sys.unraisablehook, note
+    try:
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+    gc.freeze()
+    return found
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -107,6 +155,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIFTGAUGE_DATA_DIR", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """API and worker processes are forked: tests/fork_server.py."""
+    with ForkServer() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "start", server.start)
+        yield
 
 
 @pytest.fixture(scope="session")

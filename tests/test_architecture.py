@@ -7,6 +7,7 @@ import graphlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,21 @@ def imported(tree: ast.AST) -> Iterator[str]:
                 yield "." * node.level
             elif node.module:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {
+        elif isinstance(node, ast.Call) and _last_name(node.func) in {
             "__import__",
-            "importlib.import_module",
             "import_module",
         }:
             yield ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else "?"
+
+
+def _last_name(function: ast.expr) -> str:
+    """Return the name of a function as it is called, without what it is found in."""
+    return getattr(function, "id", "") or getattr(function, "attr", "")
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def violations(root: Path) -> list[str]:
@@ -121,7 +131,7 @@ def violations(root: Path) -> list[str]:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            tree = ast.parse(path.read_text())
+            tree = parsed(path)
             found += [
                 f"{name}: {fault}"
                 for fault in (*_arrow_faults(name, tree), *_purity_faults(name, tree))
@@ -211,7 +221,7 @@ def circles(root: Path) -> list[str]:
     for name, path in known.items():
         arrows[name] = {
             target
-            for module in imported(ast.parse(path.read_text()))
+            for module in imported(parsed(path))
             if (target := _module_of(module.removeprefix(NAMESPACE), known)) not in {name, ""}
         }
         for target in arrows[name]:
@@ -279,7 +289,7 @@ def test_every_package_has_a_docstring() -> None:
     silent = []
     for path in modules(ROOT).values():
         package = path.parent / "__init__.py"
-        if not package.exists() or ast.get_docstring(ast.parse(package.read_text())) is None:
+        if not package.exists() or ast.get_docstring(parsed(package)) is None:
             silent.append(path.parent.relative_to(ROOT).as_posix())
     assert sorted(set(silent)) == []
 
@@ -314,7 +324,7 @@ def foreign(path: Path) -> list[str]:
     """
     return [
         module
-        for module in imported(ast.parse(path.read_text()))
+        for module in imported(parsed(path))
         if module.split(".")[0] not in {*sys.stdlib_module_names, ADAPTED.get(path.name)}
         and not f"{module}.".startswith(("driftgauge.client.", "driftgauge.shared.framing."))
     ]

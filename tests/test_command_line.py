@@ -126,11 +126,17 @@ def test_every_command_is_where_the_table_says() -> None:
 
 def test_api_and_worker_start_without_the_libraries_of_models() -> None:
     """A process that only watches, or waits for its first window, has loaded none of what reads
-    tables, fits models or draws.
+    tables, fits models or draws; and the API none of what computes statistics.
     """
-    code = "import driftgauge.consumer.worker, driftgauge.producer.server, sys; print(*sys.modules)"
-    loaded = subprocess.run(
+    code = (
+        "import sys, driftgauge.producer.server\nprint(*sys.modules)\n"
+        "import driftgauge.consumer.worker\nprint(*sys.modules)"
+    )
+    lines = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert "driftgauge.producer.app" in loaded
-    assert HEAVY.isdisjoint(loaded)
+    ).stdout.splitlines()
+    api, both = (set(line.split()) for line in lines)
+    assert "driftgauge.producer.app" in api
+    assert "driftgauge.consumer.worker" in both
+    assert HEAVY.isdisjoint(both)
+    assert "scipy" not in api

@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ FOREIGN = {
     *("--appendfsync", "--appendonly", "--dir", "--maxmemory-policy"),  # redis-server
     *("--save", "--unixsocket", "--unixsocketperm"),
     *("--abbrev", "--always", "--dirty"),  # git
-    *("--build", "--data-binary", "--strict"),  # docker, curl, mypy
+    *("--build", "--data-binary", "--profile", "--strict"),  # docker, curl, mypy
     "--driftgauge-reports",  # pytest, of the plugin
 }
 """Options that messages and pages name, and that are of other programs."""
@@ -53,8 +54,13 @@ class Hint(NamedTuple):
     command: str
 
 
-def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield every text of a module, with `FIELD` for what is filled in."""
+@cache
+def texts(path: Path) -> tuple[tuple[int, str], ...]:
+    """Return every text of a module and its line, with `FIELD` for what is filled in."""
+    return tuple(_texts(path))
+
+
+def _texts(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
@@ -71,7 +77,7 @@ def files(places: tuple[str, ...], suffix: str) -> Iterator[Path]:
         yield from [path] if path.is_file() else sorted(path.rglob(f"*{suffix}"))
 
 
-def hints() -> Iterator[Hint]:
+def _hints() -> Iterator[Hint]:
     """Yield the hints of messages and docstrings, of the dashboard's pages, and of the docs."""
     for path in files(CODE, ".py"):
         for line, text in texts(path):
@@ -87,6 +93,11 @@ def hints() -> Iterator[Hint]:
             for line in block.replace("\\\n", " ").splitlines()
         )
         yield from (Hint(place, found[1]) for line in lines if (found := LINE.match(line)))
+
+
+@cache
+def hints() -> list[Hint]:
+    return sorted(set(_hints()))
 
 
 def ticked(place: str, text: str) -> Iterator[Hint]:
@@ -145,14 +156,11 @@ def options(command: click.Command) -> Iterator[str]:
             yield from options(inner)
 
 
-HINTS = sorted(set(hints()))
-
-
 def test_every_hint_is_a_command_with_its_options() -> None:
     """Whoever pastes what a message or page says gets what it says, not a usage error."""
-    faults = {hint: said for hint in HINTS if (said := fault_of(hint.command))}
+    faults = {hint: said for hint in hints() if (said := fault_of(hint.command))}
     assert not faults, "\n".join(f"{hint}: {said}" for hint, said in faults.items())
-    assert len(HINTS) > 100
+    assert len(hints()) > 100
 
 
 def test_every_option_that_is_named_is_one() -> None:

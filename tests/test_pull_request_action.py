@@ -1,4 +1,6 @@
-"""The composite action that checks a pull request: its steps as GitHub's runner would run them."""
+"""The composite action that checks a pull request, its steps run as GitHub's runner would; and our
+own workflow.
+"""
 
 import os
 import re
@@ -114,3 +116,19 @@ def test_drift_fails_and_no_name_is_a_command_or_markup(folder: Path) -> None:
     assert "--timezone" not in ran.log
     assert (folder / "the report.html").stat().st_size > 1000
     assert list(folder.glob("pwned*")) == []
+
+
+def test_our_own_workflow_trusts_nobody() -> None:
+    """Actions of others are named by the commit that was looked at, the token reads alone and is
+    not kept, no job runs for ever, and every Python that the project names is tried.
+    """
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    workflow: dict[str, Any] = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    used = [step for step in job["steps"] if "uses" in step]
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"]) for step in used)
+    assert used[0]["with"]["persist-credentials"] is False
+    assert job["timeout-minutes"] <= 60
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]

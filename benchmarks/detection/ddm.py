@@ -84,7 +84,7 @@ def rows(paths: int) -> list[ResultRow]:
     return found
 
 
-SMOKE = ("--paths", "400")
+SMOKE = ("--paths", "100")
 """Arguments of the smallest run, which CI starts."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import attrgetter
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Prediction, Source
 from driftgauge.shared.contract.pane import Slowest, slowest_of
 from driftgauge.shared.otel.context import trace_of
+
+TRACE: Final = attrgetter("trace")
 
 
 @dataclass(slots=True)
@@ -86,10 +89,9 @@ class Group:
 
 def _traces(predictions: Sequence[Prediction]) -> list[str | None] | None:
     """Return the trace of each prediction; None if no one has any, as most have not."""
-    found = list(map(attrgetter("trace"), predictions))
-    if not any(found):
+    if not any(map(TRACE, predictions)):
         return None
-    return [None if text is None else trace_of(text) for text in found]
+    return [None if one.trace is None else trace_of(one.trace) for one in predictions]
 
 
 def segments_of(groups: Sequence[Group], rows: int) -> list[bytes] | None:

@@ -228,6 +228,7 @@ class Incidents:
             now,
             alert.segment,
             change=change,
+            traces=alert.evidence.traces if alert.evidence is not None else (),
         )
         is_moved = self._is_moved(alert, located)
         kind = _kind(alert, context)

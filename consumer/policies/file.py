@@ -164,7 +164,8 @@ def _content(path: Path) -> bytes:
     try:
         return read_regular(path, MOST_BYTES)
     except OSError as error:
-        raise PolicyRefused(str(path), 0, f"it cannot be read ({error.strerror})") from error
+        reason = f"it cannot be read ({error.strerror}); DRIFTGAUGE_POLICY_FILE names it"
+        raise PolicyRefused(str(path), 0, reason) from error
 
 
 def _origin(path: Path, text: bytes, written: int) -> Origin:

@@ -77,6 +77,8 @@ class Checkpoint:
         self._checksum = Checksum({})
         self.stamps: Stamps | None = None
         """How far the worker has seen its checkpoints; None compares none."""
+        self.is_set_back = False
+        """Whether it was found to have gone back when it was loaded."""
         self.on_commit: Callable[[], None] = lambda: None
         """Function that is called after each commit."""
         self.fault: bytes | None = None
@@ -162,11 +164,13 @@ class Checkpoint:
 
     def _compare(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
         """Write down, once, that the checkpoint went back to an earlier commit, or is gone."""
+        self.is_set_back = False
         if self.stamps is None:
             return
         place = self._number, 0
         seen = self.stamps.behind(self.key, place)
         if seen is not None:
+            self.is_set_back = True
             now = f"commit {self._number}" if exists else ""
             before = f"commit {seen.place[0]}"
             self.note_setback(Setback(self.key, before, now, server_ms(self._client)))

@@ -267,13 +267,16 @@ class CountingStage(Stage):
     def _prepare_log(self, offset: bytes) -> None:
         """Create the consumer group that shows the offset. If the log went back to an older state,
         move its last id beyond the offset. A log that was read and has no group is another one:
-        the former was deleted.
+        the former was deleted. A group that shows an offset where there is no checkpoint tells that
+        the counts were deleted.
         """
         try:
             self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+            if offset == BEGINNING.encode():
+                self._note_lost_counts()
         else:
             if offset != BEGINNING.encode():
                 self.checkpoint.note_setback(
@@ -288,6 +291,25 @@ class CountingStage(Stage):
             self._silent_s = max(0, silent_ms) / 1000
             self._last_event -= self._silent_s
             self._early = random.uniform(0.5, 1.0)  # not with all others that load now
+
+    def _note_lost_counts(self) -> None:
+        """Note that the counts are gone if the log's group shows that it was counted: also where no
+        worker remembers that.
+        """
+        groups: Any = self.client.xinfo_groups(self._log)
+        reached = next(
+            (one["last-delivered-id"] for one in groups if one["name"] == MONITOR_GROUP.encode()),
+            BEGINNING.encode(),
+        )
+        if reached == BEGINNING.encode():
+            return
+        if not self.checkpoint.is_set_back:
+            before = f"entry {reached.decode()} of its log"
+            self.checkpoint.note_setback(
+                Setback(self.checkpoint.key, before, "", server_ms(self.client))
+            )
+        self.checkpoint.require_unchanged()
+        self.client.xgroup_setid(self._log, MONITOR_GROUP, BEGINNING)
 
     @property
     def positions(self) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """The OpenAPI document of the whole API."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -67,17 +68,19 @@ def new_app(**more: Any) -> FastAPI:
 
 def describe(app: FastAPI, endpoints: Iterable[Callable[..., Any]]) -> None:
     """Complete an app's document: the ways in which a key is sent, and the models of all routes.
+    It is made when it is first asked for, and refused (TypeError) if two models have one name.
 
     Parameters
     ----------
     endpoints
         Those of the routes that are in the document.
     """
-    models = [ProblemDocument, *(model for one in endpoints for model in models_of(one))]
-    schemas = components(models)
-    made = app.openapi
+    described, made = list(endpoints), app.openapi
 
+    @cache  # not at the start: most processes are never asked for it
     def openapi() -> dict[str, Any]:
+        models = [ProblemDocument, *(model for one in described for model in models_of(one))]
+        schemas = components(models)
         document = made()
         found = document.setdefault("components", {})
         found["securitySchemes"] = SCHEMES

@@ -84,6 +84,8 @@ class IncidentAlert(msgspec.Struct, frozen=True, omit_defaults=True):
         When it resolved; None while it fires.
     change
         When the column changed; None if that is not known.
+    traces
+        Some traces of its evidence, by their ids; empty if none was traced.
     """
 
     fingerprint: str
@@ -97,6 +99,7 @@ class IncidentAlert(msgspec.Struct, frozen=True, omit_defaults=True):
     segment: str = ""
     ended: Moment | None = None
     change: Change | None = None
+    traces: tuple[str, ...] = ()
 
 
 class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,7 +21,14 @@ from driftgauge.shared.settings import Settings
 
 FILE: Final = "deployment.json"
 LOCK: Final = "deployment.lock"
-SHARED: Final = ("key_prefix", "registry_dir", "registry_url", "reports_dir", "policy_file")
+SHARED: Final = (
+    "key_prefix",
+    "registry_dir",
+    "registry_url",
+    "reports_dir",
+    "policy_file",
+    "public_url",
+)
 """Settings of a deployment that the other commands need, besides the addresses and `keys_file`."""
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  not bound to
 """Addresses that a server listens on, and where this machine reaches it."""

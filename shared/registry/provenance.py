@@ -61,11 +61,21 @@ def library_versions(estimator: Any = None, more: Iterable[str] = ()) -> dict[st
     }
     found = {"python": platform.python_version()}
     for name in sorted(names):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # so the model does not need it
-            continue
+        installed = _version(name)
+        if installed is not None:  # the model does not need the others
+            found[name] = installed
     return found
+
+
+@cache
+def _version(name: str) -> str | None:
+    """Return the version of a library, None if it is not installed: read once, since it takes a ms,
+    and what a process has loaded stays.
+    """
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @cache

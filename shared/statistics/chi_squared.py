@@ -3,7 +3,6 @@ not the truth.
 """
 
 import numpy as np
-from scipy import special
 
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.snapshot import Statistic
@@ -26,6 +25,8 @@ def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:
     >>> freedom, round(p, 5)
     (5, 0.89853)
     """
+    from scipy import special  # slow to import, and the API needs none of it
+
     table = np.array((reference, window), dtype=float)
     table = table[:, table.sum(axis=0) > 0]
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()

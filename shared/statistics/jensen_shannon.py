@@ -5,7 +5,6 @@ distributions from their mean.
 import math
 
 import numpy as np
-from scipy import special
 
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.snapshot import Statistic
@@ -32,6 +31,8 @@ def distance(reference: Ints, window: Ints, base: float = 2.0) -> float:
     >>> distance(np.array([1, 0]), np.array([0, 1]))
     1.0
     """
+    from scipy import special  # slow to import, and the API needs none of it
+
     p, q = reference / reference.sum(), window / window.sum()
     middle = (p + q) / 2
     divergence = float(np.sum(special.rel_entr(p, middle) + special.rel_entr(q, middle))) / (

@@ -6,7 +6,6 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy import special
 
 from driftgauge.shared.contract.snapshot import Statistic
 from driftgauge.shared.statistics.base import statistic, undefined
@@ -25,6 +24,8 @@ def kolmogorov_smirnov(counts: ColumnCounts) -> Statistic:
     """
     if note := without_values(counts):
         return undefined("ks", note)
+    from scipy import special  # slow to import, and the API needs none of it
+
     n, m = counts.side.values, counts.values
     value = float(np.abs(counts.side.cumulative / n - np.cumsum(counts.window[:-1]) / m).max())
     scale = math.sqrt(n * m / (n + m))

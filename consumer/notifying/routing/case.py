@@ -6,6 +6,8 @@ Theory of operation
   incident or has told it before. It waits until it is sent. The next news takes its place: of
   an incident only the newest is worth telling.
 - That it is over is news only if it was told. Else what waits is dropped, and the case with it.
+- An incident that people were notified of, and that the route did not take then, is news when it
+  meets the route's conditions: an alert of the rule has joined it, or it recommends the action.
 - While the incident is silenced, or all its alerts are, news waits: until the next transition that
   is not, or the end of the silence. An incident that no longer meets the route's conditions before
   it was told is not told.
@@ -69,7 +71,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     seen
         Number of the newest transition that was read.
     event
-        That transition, while the incident is open.
+        That transition, while the incident is open and the route takes it.
     told
         Number of the newest transition that was sent; 0 for none.
     receipt
@@ -79,6 +81,8 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     is_open, is_marked
         Whether the incident is open, and whether somebody acknowledged or silenced it: then it is
         not told again.
+    is_missed
+        Whether people were notified of it while the route did not take it.
     repeats, repeat_at
         How often it was told again, and when it is to be told again next; 0 for never.
     updated
@@ -96,6 +100,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     sent: int = 0
     is_open: bool = True
     is_marked: bool = False
+    is_missed: bool = False
     repeats: int = 0
     repeat_at: int = 0
     updated: int = 0
@@ -123,8 +128,14 @@ def moved(
     """
     told = case.told > 0 or in_flight
     is_open = incident.state == "open"
-    if not told and not (is_open and taken):
+    if not told and not is_open:
         return None
+    if not told and not taken:
+        missed = case.is_missed or incident.notify or case.news is not None
+        return Case(case.id, case.model, incident.number, is_missed=missed, updated=now)
+    if case.is_missed and not incident.muted:
+        incident = msgspec.structs.replace(incident, notify=True)
+        case = msgspec.structs.replace(case, is_missed=False)
     news = _news(case, incident, event, now, in_place=in_place and told)
     changed = msgspec.structs.replace(
         case,

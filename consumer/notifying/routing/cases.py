@@ -59,13 +59,20 @@ class Cases:
 
     def surplus(self, flying: Container[str]) -> Case | None:
         """Return the case to forget if there are too many, but none that is being told: of those
-        that are over the oldest, then of those with nothing to tell, then of those that wait.
+        that are over the oldest, then of those that were not told, then of those that were, then of
+        those that wait.
         """
         if len(self._cases) <= MOST:
             return None
         return min(
             (case for case in self._cases.values() if case.id not in flying),
-            key=lambda case: (case.news is not None, case.is_open, case.updated, case.id),
+            key=lambda case: (
+                case.news is not None,
+                case.is_open,
+                case.told > 0,
+                case.updated,
+                case.id,
+            ),
         )
 
     def changes(self) -> dict[bytes, bytes]:

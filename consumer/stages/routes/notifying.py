@@ -44,6 +44,8 @@ QUICK_S: Final = 0.05
 """Time (s) for which a turn waits for the target, which mostly answers within it."""
 LOOK_S: Final = 0.1
 """Time (s) after which a message is looked after that takes longer."""
+CATCH_UP_S: Final = 60.0
+"""Longest time (s) for which nothing is sent because there is more and more to read."""
 LAST_S: Final = 3.0
 """Time (s) for which a worker that stops waits for a message on its way."""
 
@@ -101,6 +103,7 @@ class Notifying(Stage):
         self._followed: dict[str, str] = {}
         self._ledger: Ledger | None = None
         self._known_models = 0
+        self._read_to_end = 0.0
         self._due_at = math.inf
 
     # -- what the stage is asked -------------------------------------------------------------------
@@ -132,6 +135,7 @@ class Notifying(Stage):
             last = lasts[self._keys.incidents(model)].encode()
             self._ledger.begin(model, min(offset, last, key=EntryId.parse))
         self._followed, self._known_models = {}, 0
+        self._read_to_end = time.monotonic()
         self._client_of(self._keys.routes).sadd(self._keys.routes, self._route_name)
         self._clock.reset()
         self._commit(server_ms(self.client), about_it=True)
@@ -151,7 +155,10 @@ class Notifying(Stage):
                 ledger.read(model, entry_id, content.get(b"e", b""), now)
         if found:
             self._commit(now)
-        sent = False if more else self._send(ledger, now)
+        if not more:
+            self._read_to_end = time.monotonic()
+        catching_up = time.monotonic() - self._read_to_end < CATCH_UP_S
+        sent = False if more and catching_up else self._send(ledger, now)
         self.hold()
         return more or sent
 

@@ -16,10 +16,12 @@ from driftgauge.consumer.notifying.message import Message
 from driftgauge.consumer.notifying.routing.flight import Flight, incident_in
 from driftgauge.consumer.notifying.targets.base import Later, Refused, Target
 from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.wording.visible import visible
 
 log = logging.getLogger("driftgauge.notifying")
 
 PAGE: Final = "/dashboard/incidents/"
+LONGEST_REASON: Final = 300
 Draw = Callable[[Incident], bytes | None]
 """A function that draws the picture of an incident as PNG; None if there is none. It is called in
 the thread of the sender, and must be bounded in time.
@@ -116,9 +118,9 @@ class Sender:
                 message = replace(message, picture=self._picture(message.incident))
             return Outcome(self._target.send(message, flight.receipt))
         except Refused as error:
-            return Outcome(reason=error.reason, is_final=True)
+            return Outcome(reason=_bounded(error.reason), is_final=True)
         except Later as error:
-            return Outcome(reason=error.reason, after_s=error.after_s)
+            return Outcome(reason=_bounded(error.reason), after_s=error.after_s)
         except Exception as error:  # noqa: BLE001  a fault of the target's code is tried again
             self._complain("a message could not be sent", error)
             return Outcome(reason=f"a fault of Driftgauge ({type(error).__name__}); see the log")
@@ -135,6 +137,11 @@ class Sender:
         """Log a fault with its place, without its message, which may quote a secret."""
         place = "".join(traceback.format_tb(error.__traceback__)[-3:])
         log.error("%s: %s (%s)\n%s", self._name, what, type(error).__name__, place)
+
+
+def _bounded(reason: str) -> str:
+    """Return a reason, of which a server may have said a part, in a length that can be kept."""
+    return visible(reason[:LONGEST_REASON])
 
 
 def message_of(flight: Flight, public_url: str, now: int) -> Message:

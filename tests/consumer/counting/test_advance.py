@@ -89,7 +89,7 @@ def random_log(seed: int, length: int = 220) -> Log:
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(seeds, st.lists(st.integers(1, 219), max_size=6))
 def test_cuts_change_nothing(seed: int, cuts: list[int]) -> None:
     """advance(a + b) is advance(a), a checkpoint, advance(b): outputs and packed state are the same

@@ -305,7 +305,7 @@ def capped(cap: int) -> CountingPolicy:
     return replace(POLICY, label_pending_max=cap)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(seeds, st.lists(st.integers(1, 239), max_size=8), caps, st.sampled_from([2, 2000]))
 def test_cuts_change_nothing(seed: int, cuts: list[int], cap: int, rows: int) -> None:
     """advance(a + b) is advance(a), a commit, advance(b), with labels too: every byte that was
@@ -339,7 +339,7 @@ def test_entry_by_entry_changes_nothing() -> None:
     assert all(total[name] > 2 for name in often), total
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seeds, caps)
 def test_the_join_is_that_of_the_oracle(seed: int, cap: int) -> None:
     """The deltas of a pane add up to the sums over exactly the rows that were joined, with the

@@ -43,7 +43,7 @@ def log_of(server: list[tuple[int, int]], api: list[tuple[int, int]]) -> list[En
     return log
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(jumps, jumps, st.lists(st.integers(1, 143), max_size=4))
 def test_jumping_clocks_change_no_count(
     server: list[tuple[int, int]], api: list[tuple[int, int]], cuts: list[int]
@@ -65,7 +65,7 @@ def test_jumping_clocks_change_no_count(
     assert jumped == count(log, VERSIONS, POLICY)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(jumps, jumps)
 def test_jumping_clocks_reorder_nothing(
     server: list[tuple[int, int]], api: list[tuple[int, int]]
@@ -90,7 +90,7 @@ def test_jumping_clocks_reorder_nothing(
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(jumps, jumps)
 def test_jumping_clocks_stall_no_pane(
     server: list[tuple[int, int]], api: list[tuple[int, int]]

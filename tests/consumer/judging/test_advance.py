@@ -342,11 +342,16 @@ def test_an_alert_names_the_slowest_traces_of_its_window() -> None:
         found = block("1.0.0", made.random, 250, shift=1.0)
         slow = ((float(place % 5), f"trace{place}"),)
         made.pane({"1.0.0": msgspec.structs.replace(found, slowest=slow)})
-    fired = [one for one in judge(made.entries).alerts if one.state == "firing"]
+    judged = judge(made.entries)
+    fired = [one for one in judged.alerts if one.state == "firing"]
     assert fired
     last = fired[-1].evidence.traces
     assert last[0] == "trace4"
     assert len(last) <= 3
+    evidence = {one.fingerprint: one.evidence.traces for one in fired}
+    told = {one.fingerprint: one.traces for incident in judged.incidents for one in incident.alerts}
+    assert told
+    assert all(found == evidence[name] for name, found in told.items())
 
 
 def test_missing_values_are_critical() -> None:

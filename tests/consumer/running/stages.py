@@ -96,7 +96,7 @@ class Crew:
             self.stop.set()
             self.roster.end(10)
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
             self.nodes.close()
 
     def _keep(self) -> None:

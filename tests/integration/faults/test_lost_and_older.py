@@ -193,6 +193,32 @@ def test_deleted_keys_are_told(
         assert client.hget(count, "counters") is None
 
 
+def test_deleted_counts_are_told_by_whoever_comes_next(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """Counts that were deleted while no worker lived are counted anew, and told once, by a worker
+    that never saw them before.
+    """
+    publish(client, keys)
+    log, count = keys.log(MODEL, 0), keys.count(MODEL, 0)
+    append(client, log, events(3, 400, START), with_ids=False)
+    with worker_thread(settings_of(redis_url, keys, data_dir=str(tmp_path / "one"))):
+        wait_for(lambda: arrived(client, keys) == 400, "the events")
+    rollups = [keys.rollups(MODEL, 0, span) for span in ("hour", "day")]
+    client.delete(count, keys.panes(MODEL, 0), *rollups)
+    api = Api(settings_of(redis_url, keys), tmp_path / "api")
+    with worker_thread(settings_of(redis_url, keys, data_dir=str(tmp_path / "two"))):
+        wait_for(lambda: arrived(client, keys) == 400, "the events, counted anew")
+        assert api.look(times=2) == ["blind.rolled_back firing"]
+    (alert,) = api.alerts()
+    assert f"{count} is gone (it was at entry" in alert.summary
+    told = client.hget(count, "setback")
+    with worker_thread(settings_of(redis_url, keys, data_dir=str(tmp_path / "three"))):
+        append(client, log, events(4, 100, START, first=401), with_ids=False)
+        wait_for(lambda: arrived(client, keys) == 500, "more events")
+    assert client.hget(count, "setback") in {told, None}
+
+
 def test_an_emptied_server_is_told(server: EmbeddedRedis, keys: Keys, tmp_path: Path) -> None:
     """After FLUSHALL, of which not even the names of the models are left, an API process that has
     watched a model tells what is gone.

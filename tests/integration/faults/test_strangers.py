@@ -30,8 +30,11 @@ from tests.integration.plant import (
 )
 
 DEEP = b"[" * 100_000
-BOMB = gzip.compress(b" " * (200 << 20), compresslevel=1)
-"""200 MB in 1 MB."""
+
+
+def bomb() -> bytes:
+    """Pack 200 MB in 1 MB."""
+    return gzip.compress(b" " * (200 << 20), compresslevel=1)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +61,7 @@ def test_versions_and_names_of_strangers_hinder_no_other_model(
     a key of another type: each costs its own model at most, and the log names it.
     """
     versions = {
-        "a-bomb": BOMB,
+        "a-bomb": bomb(),
         "deep": gzip.compress(b'{"manifest":' + DEEP),
         "many": with_manifest(partitions=2**62),
         "salts": with_manifest(partitions=3, salts=["1", "2"]),

@@ -27,9 +27,10 @@ from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, salts_for
 from driftgauge.shared.errors import OwnershipLost
 from driftgauge.shared.policies.agreed import Origin
+from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import (
     MODEL,
@@ -80,10 +81,12 @@ def bare(alert: Alert) -> Alert:
 
 
 def traffic(client: redis.Redis, keys: Keys, part: int) -> None:
-    """Append a third of the events, of which the last two thirds drift."""
+    """Append a third of the events, of which the last two thirds drift. Redis makes the ids, since
+    the worker may have appended a tick meanwhile.
+    """
     size = EVENTS // 3
     found = events(1, EVENTS, START_MS, shift_from=size)
-    append(client, keys.log(MODEL, 0), found[size * part : size * (part + 1)], with_ids=True)
+    append(client, keys.log(MODEL, 0), found[size * part : size * (part + 1)], with_ids=False)
 
 
 def caught_up(client: redis.Redis, keys: Keys, parts: int) -> None:
@@ -153,11 +156,13 @@ def test_a_changed_file_is_taken_up_without_a_restart(
 
 @contextmanager
 def judging(url: str, keys: Keys, proposed: Proposal | None) -> Iterator[JudgingStage]:
-    """Own the judging stage of the model, as a worker does."""
+    """Own the judging stage of the model, as a worker does; nobody renews the lease, so it is a
+    long one.
+    """
     own = raw_reads(connect(url, single_connection_client=True))
     stage = JudgingStage(
         own,
-        Settings(**settings_of(url, keys)),
+        Settings(**settings_of(url, keys, lease_ms=60_000)),
         MODEL,
         1,
         JudgingPolicy(expected_events_per_day=5000),
@@ -239,6 +244,52 @@ def test_a_policy_is_taken_up_where_nothing_comes(
         )
 
 
+@pytest.mark.long
+def test_several_partitions_take_a_policy_up_at_one_place(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """With partitions out of step, where panes wait for each other and alarms do not, a backtest
+    with the recorded policies takes the recorded decisions in their order.
+    """
+    salts = salts_for(MODEL, 3)
+    manifest = new_manifest(MODEL, "1.0.0", "regression", partitions=3, salts=salts)
+    packed = PublishedVersion(manifest, PUBLISHED.schema, PUBLISHED.reference).pack()
+    client.hset(keys.versions(MODEL), "1.0.0", packed)  # type: ignore[arg-type]  # bytes
+    client.sadd(keys.models, MODEL)
+    salted, path = keys.salted(salts), tmp_path / "policy.toml"
+    path.write_text(LIMIT)
+    settings = settings_of(redis_url, keys, policy_file=str(path))
+    history = History(redis_url, keys, manifest)
+
+    def counted(events_in_all: int) -> bool:
+        offsets = history.judge().progress.offsets
+        ends: list[Any] = [client.xrevrange(salted.panes(MODEL, one), count=1) for one in range(3)]
+        fields = [client.hget(salted.count(MODEL, one), "counters") for one in range(3)]
+        found = sum(msgspec.json.decode(one)["events"] for one in fields if one)  # type: ignore[arg-type]
+        return found == events_in_all and all(
+            last and offsets.get(place) == last[0][0].decode() for place, last in enumerate(ends)
+        )
+
+    with worker_thread(settings):
+        for part, text in enumerate((LIMIT, CLASSIC, LIMIT, "")):
+            write(path, f"{text}# {part}\n")
+            for partition in range(3):  # the first ones run ahead of the last one
+                found = events(10 * partition, 4000, START_MS, shift_from=1500)
+                own = found[1000 * part : 1000 * (part + 1)]
+                append(client, salted.log(MODEL, partition), own, with_ids=False)
+            said = read_policy(text.encode(), "text").of(MODEL)
+            wait_for(partial(_in_force, client, keys, said), "the change")
+        wait_for(lambda: counted(12_000), "12,000 events of three partitions")
+    assert [one.number for one in changes(client, keys)] == [1, 2, 3, 4]
+    versions = {"1.0.0": JudgedVersion(PUBLISHED.schema, PUBLISHED.reference)}
+    policy = judging_policy(Settings(**settings), 1)
+    placed = history.with_policies(0, history.judge())
+    judged = rejudge(placed, MODEL, versions, [], policy)
+    found_again = [bare(alert) for _, (moved,) in judged for alert in moved.alerts]
+    lived = [bare(one) for one in recorded(client, keys)]
+    assert found_again[: len(lived)] == lived
+
+
 def _in_force(client: redis.Redis, keys: Keys, said: ModelPolicy) -> bool:
     found = changes(client, keys)
     return bool(found) and found[-1].said == said
@@ -265,7 +316,8 @@ def test_kill_9_around_changes(
     found = events(1, EVENTS, START_MS, shift_from=EVENTS // 3)
     try:
         for step in range(12):
-            append(client, keys.log(MODEL, 0), found[size * step : size * (step + 1)])
+            part = found[size * step : size * (step + 1)]
+            append(client, keys.log(MODEL, 0), part, with_ids=False)
             if step % 3 == 2:
                 host, number = step % 2, step // 3
                 write(paths[host], f"{texts[number]}# {number}\n")

@@ -181,7 +181,7 @@ async def test_a_stalled_redis_slows_one_wait_only(settings: Settings, tmp_path:
     answered from the disk.
     """
     with EmbeddedRedis(tmp_path / "redis") as server:
-        changed = {"redis_url": server.url, "ack_timeout_ms": 200}
+        changed = {"redis_url": server.url, "ack_timeout_ms": 3000}
         async with serving(settings.model_copy(update=changed)) as http:
             loop = asyncio.get_running_loop()
 
@@ -195,7 +195,7 @@ async def test_a_stalled_redis_slows_one_wait_only(settings: Settings, tmp_path:
                 assert await ask(http) == "queued"
                 await until(lambda: answered("spooled"))
                 assert [await ask(http) for _ in range(20)] == ["spooled"] * 20
-                assert loop.time() - started < 2
+                assert loop.time() - started < 30  # each alone would have waited for 3 s
             finally:
                 os.kill(server.pid, signal.SIGCONT)
             await until(lambda: answered("published"))

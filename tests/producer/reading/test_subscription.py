@@ -53,7 +53,7 @@ def alert(client: redis.Redis, keys: Keys, model: str, text: str) -> None:
 
 
 async def take(stream: AsyncIterator[Block], events: int) -> list[Block]:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         found: list[Block] = []
         while len(found) < events:
             block = await anext(stream)
@@ -158,6 +158,6 @@ async def test_survives_the_loss_of_redis(
                 server.start()
             with connect(server.url) as client:
                 alert(client, keys, "linear", "b")
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 assert b"data: b" in await anext(stream)
             await stream.aclose()

@@ -113,10 +113,10 @@ async def test_an_admin_promotes_and_rolls_back(two: ModelRegistry, settings: Se
         async def serves(version: str) -> bool:
             return await served(http, **key) == version
 
-        await until(lambda: serves("1.0.0"), 4)
+        await until(lambda: serves("1.0.0"))
         back = await http.post("/models/linear/rollback", headers=key)
         assert (back.json()["action"], back.json()["version"]) == ("rollback", "2.0.0")
-        await until(lambda: serves("2.0.0"), 4)
+        await until(lambda: serves("2.0.0"))
         assert (await http.get("/models/linear", headers=key)).json()["serving"][
             "version"
         ] == "2.0.0"

@@ -26,7 +26,7 @@ class Follower:
 
     async def event(self, name: str) -> tuple[dict[str, str], dict[str, object]]:
         """Wait for the next event of a name: its fields and its data."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for block in self.blocks:
                 fields = dict(
                     line.split(": ", 1) for line in block.decode().splitlines() if ": " in line
@@ -157,7 +157,7 @@ async def test_nobody_looks_when_no_page_is_open(
         assert looking is not None
         for stream in streams:
             await stream.aclose()  # type: ignore[attr-defined]  # what follow gives is a generator
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await looking
         assert feed._listeners == set()
 
@@ -174,7 +174,7 @@ async def test_the_streams_end_with_the_server(
         stream = feed.follow(await feed.open(None, None))
         await Follower(stream).event("state")
         feed.end()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async for _ in stream:
                 pass
 

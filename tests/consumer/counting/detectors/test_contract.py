@@ -70,7 +70,7 @@ def run(name: str, cells: np.ndarray, cuts: Sequence[int]) -> tuple[list[Detecti
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 50), cuts=st.lists(st.integers(1, EVENTS - 1), max_size=30))
 def test_cuts_change_nothing(name: str, seed: int, cuts: list[int]) -> None:
     """However the log is cut, through checkpoints: the same alarms, in order, and the same bytes of

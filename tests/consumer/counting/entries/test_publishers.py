@@ -181,7 +181,7 @@ def test_retirement_is_exact_under_any_cut(found: list[Sent], cuts: list[int]) -
     assert counters.events + counters.dead + counters.duplicates == len(found)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(sent_with(st.sampled_from([0, 1, LONG]), st.integers(1, 3)), cut_lists)
 def test_forgetting_is_exact_under_any_cut(found: list[Sent], cuts: list[int]) -> None:
     """The same when retired publishers are too many, so that some are forgotten."""

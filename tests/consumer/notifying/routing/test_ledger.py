@@ -9,6 +9,7 @@ from driftgauge.consumer.notifying.routes import Match, Quiet
 from driftgauge.consumer.notifying.routing import cases
 from driftgauge.consumer.notifying.routing.choosing import Traits
 from driftgauge.shared.contract.alert import Acknowledgement, Silence
+from driftgauge.shared.contract.incident import IncidentAlert, IncidentCause
 from driftgauge.shared.contract.notifications.status import STATUS
 from tests.consumer.notifying.builders import transition
 from tests.consumer.notifying.routing.world import HOUR, MINUTE, SECOND, START, World
@@ -160,6 +161,45 @@ def test_what_no_longer_meets_the_conditions_is_not_told() -> None:
     world.fail()
     world.read("a", 2, "cause", action="fix_feed")
     assert world.take_in_time(HOUR) == []
+
+
+DRIFT = IncidentAlert("f", "1.0.0", "x", "psi", "warning", "x drifts", 1000, 1000)
+FALL = IncidentAlert("g", "1.0.0", "", "performance.mae", "warning", "MAE rose", 1000, 1000)
+
+
+def test_what_meets_the_conditions_later_is_told_then() -> None:
+    """People were notified when it opened; the route of the performance hears of it when an alert
+    of the performance joins it, if only as evidence, unless it is silenced; and of its end.
+    """
+    world = World(match=Match(rules=("performance.*",)))
+    drift: Any = {"alerts": [DRIFT], "cause": IncidentCause("feature", "f", rule="psi")}
+    both = drift | {"alerts": [DRIFT, FALL]}
+    world.read("a", 1, **drift)
+    assert world.take() == []
+    world.restart()
+    world.read("a", 2, "evidence", muted=True, **both)
+    assert world.take() == []
+    world.read("a", 3, "evidence", **both)
+    assert world.take() == ["a-3"]
+    assert world.sent[0].is_first
+    world.read("a", 4, "evidence", **both)
+    world.read("a", 5, "resolved", **both)
+    assert world.take() == ["a-5"]
+    world.read("b", 1, notify=False, **drift)  # nobody was notified of it
+    world.read("b", 2, "evidence", **both)
+    assert world.take() == []
+
+
+def test_what_ceases_to_meet_the_conditions_and_meets_them_again() -> None:
+    """It is told when it does, since it never was."""
+    world = World(match=Match(actions=("retrain",)))
+    world.read("a", 1)
+    world.fail()
+    world.read("a", 2, "cause", action="fix_feed")
+    world.read("a", 3, "evidence", action="fix_feed")
+    assert world.take_in_time(HOUR) == []
+    world.read("a", 4, "evidence")
+    assert world.take() == ["a-4"]
 
 
 def test_quiet_hours_hold_back_until_their_end() -> None:

@@ -10,6 +10,7 @@ from driftgauge.consumer.notifying.message import Message
 from driftgauge.consumer.notifying.routes import Match, Route
 from driftgauge.consumer.notifying.targets import building
 from driftgauge.consumer.notifying.targets.base import Later, Target
+from driftgauge.consumer.stages.routes import notifying, streams
 from driftgauge.consumer.stages.routes.notifying import Notifying
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.connections.redis_client import connect
@@ -194,6 +195,19 @@ def test_a_backlog_is_read_before_anything_is_told(
     tell(client, keys, transition("x", 1, model="later"), model="later")
     played.models.append("later")
     played.turns(lambda: played.target.keys == ["i699-1", "x-1"])
+
+
+def test_incidents_without_end_do_not_keep_it_from_sending(
+    client: redis.Redis, keys: Keys, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If there is always more to read, it sends all the same after a time."""
+    monkeypatch.setattr(notifying, "CATCH_UP_S", 0.0)
+    monkeypatch.setattr(streams, "AT_ONCE", 1)
+    for number in range(3):
+        tell(client, keys, transition(f"i{number}", 1))
+    played.own()
+    assert played.stage.turn()
+    wait_for(lambda: played.target.keys == ["i0-1"], "the first one, before the others are read")
 
 
 def test_a_lease_that_was_lost_while_sending_commits_nothing(

@@ -1,0 +1,222 @@
+"""Real API and worker processes in a tenth of the time: a process that has imported both forks
+itself for each one, since importing them takes longer than most tests that need one.
+
+A forked process has its own session, output, environment, signals and exit code, as one that was
+started by `processes.start`; it only finds its modules imported. Linux only, and only for
+`python -m driftgauge …` in an interpreter set up like ours; everything else is started as ever.
+"""
+
+import gc
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from driftgauge.shared.local import processes
+from tests.places import ROOT
+
+MODULES = (
+    "click",
+    "driftgauge.shared.telemetry",
+    "driftgauge.producer.commands.serve",
+    "driftgauge.producer.server",
+    "driftgauge.consumer.commands.worker",
+    "driftgauge.consumer.worker",
+    "joblib",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.lifespan.on",
+    "uvloop",
+    "tests.producer.linear",
+)
+"""What API and worker import, and the models that most tests serve."""
+SET_UP = ("PYTHON", "LANG", "LC_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "LD_")
+"""How the environment variables begin that an interpreter or a library reads once, at its start."""
+MOST = 1 << 18
+"""Most bytes of a request: arguments and environment."""
+START = processes.start
+
+
+class Forked(subprocess.Popen[bytes]):
+    """A process that the server has forked, as its starter knows it."""
+
+    def __init__(self, command: Sequence[str], pid: int, ended: socket.socket) -> None:
+        self._child_created = False  # it is the server that waits for it
+        self.args = command
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdin = self.stdout = self.stderr = None
+        self._ended = ended
+
+    def poll(self) -> int | None:
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = self._look(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def _look(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            self._ended.settimeout(timeout)
+            try:
+                told = self._ended.recv(16)
+            except (BlockingIOError, TimeoutError):
+                return None
+            self._ended.close()
+            assert told, "the fork server has ended"
+            self.returncode = int(told)
+        return self.returncode
+
+
+class ForkServer:
+    """A context in which `start` forks; the server starts at the first use."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._set_up = _set_up(os.environ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None and self._control is not None:
+            self._control.close()  # it ends then, and what it has forked
+            self._process.wait(60)
+
+    def start(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Do what `processes.start` does, and fork where that is the same."""
+        given = os.environ if environment is None else environment
+        ours = [sys.executable, "-m", "driftgauge"]
+        if sys.platform != "linux" or [*command[:3]] != ours or _set_up(given) != self._set_up:
+            return START(command, log, environment)
+        if self._control is None:
+            self._begin()
+        assert self._control is not None
+        here, there = socket.socketpair()
+        with log.open("ab") as output, there:
+            request = json.dumps([*command[3:]]), json.dumps(dict(given))
+            fds = [output.fileno(), there.fileno()]
+            socket.send_fds(self._control, ["\n".join(request).encode()], fds)
+            return Forked(command, int(self._control.recv(16)), here)
+
+    def _begin(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd=ROOT,
+            )
+
+
+def _set_up(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(SET_UP)}
+
+
+# -- the server's process ------------------------------------------------------------------------
+
+
+class Server:
+    """Forks at each request, and tells whoever asked when and how that process ended."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._asked: dict[int, socket.socket] = {}
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+
+    def run(self) -> list[str] | None:
+        """Return None when nobody will ask any more; in a forked process, its arguments."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waker.fileno())
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if self._woken in ready:
+                    self._woken.recv(4096)
+                    self._tell()
+                if self._control in ready:
+                    request, fds, *_ = socket.recv_fds(self._control, MOST, 2)
+                    if not request:
+                        return None
+                    arguments = self._forked(request, *fds)
+                    if arguments is not None:
+                        return arguments
+
+    def _tell(self) -> None:
+        while self._asked:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            with self._asked.pop(pid) as asked, suppress(OSError):  # who asked has gone
+                asked.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+    def _forked(self, request: bytes, output: int, asked: int) -> list[str] | None:
+        parent, pid = os.getpid(), os.fork()
+        if pid:
+            os.close(output)
+            self._asked[pid] = socket.socket(fileno=asked)
+            self._control.send(str(pid).encode())
+            return None
+        os.setsid()
+        _end_with(parent)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        for number in (output, asked):
+            os.close(number)
+        for one in (self._control, self._waker, self._woken, *self._asked.values()):
+            one.close()
+        arguments, environment = map(json.loads, request.decode().split("\n"))
+        os.environ.clear()
+        os.environ.update(environment)
+        time.tzset()
+        return [*arguments]
+
+
+def _end_with(parent: int) -> None:
+    processes.end_with_parent()
+    if os.getppid() != parent:  # it ended in between
+        sys.exit(1)
+
+
+def _main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for name in MODULES:
+        import_module(name)
+    assert len([*Path("/proc/self/task").iterdir()]) == 1, "a process with threads cannot be forked"
+    gc.collect()
+    gc.freeze()  # its pages stay shared
+    arguments = Server(control).run()
+    if arguments is not None:
+        sys.argv = ["driftgauge", *arguments]
+        runpy.run_module("driftgauge", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _main()
