@@ -109,7 +109,14 @@ class Worker:
     def standing(self) -> Standing:
         """Return how it stands now, for its port."""
         fault = self._connection.fault
-        return Standing(self._roster.duties, len(self._models), fault, self._looked, self.round_at)
+        return Standing(
+            self._roster.duties,
+            len(self._models),
+            fault,
+            self._looked,
+            self.round_at,
+            self._policies.refused,
+        )
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""

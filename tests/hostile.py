@@ -18,6 +18,13 @@ from driftgauge.shared.contract.alerts import cloud_event, fingerprint, incident
 from driftgauge.shared.contract.events import Prediction, encode
 from driftgauge.shared.contract.incident import Change, Incident, IncidentAlert, IncidentCause
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.notifications.status import (
+    ABOUT,
+    STATUS,
+    RouteAbout,
+    RouteFailure,
+    RouteStatus,
+)
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     Confusion,
@@ -109,10 +116,24 @@ def write(client: redis.Redis, keys: Keys) -> None:
         client.hset(keys.open_incidents(MODEL), incident.id, cloud_event(incident))
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(f"{MODEL}-{number}", text))})
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(text, text))})
+    for number, text in enumerate(TEXTS):
+        _write_route(client, keys, f"route-{number}", text)
     now = _snapshot(f"{MODEL}-now", ALL)
     client.hset(keys.current(MODEL), "2.0.0", msgspec.json.encode(now))
     client.hset(keys.brief(MODEL), "2.0.0", msgspec.json.encode(Brief.of(now)))
     client.hset(keys.figures(MODEL), "2.0.0", msgspec.json.encode(Figures.of(now, 200, 100)))
+
+
+def _write_route(client: redis.Redis, keys: Keys, name: str, text: str) -> None:
+    """Write a route of notifications whose target and dead letters say a text."""
+    client.sadd(keys.routes, name)
+    failure = RouteFailure(1, 2, text, 1, 1, (text,))
+    fields: Any = {
+        ABOUT: msgspec.json.encode(RouteAbout(text, text, text, text, text)),
+        STATUS: msgspec.json.encode(RouteStatus(failure=failure)),
+    }
+    client.hset(keys.route(name), mapping=fields)
+    client.xadd(keys.route_dead(name), {"key": text, "model": text, "reason": text, "e": text})
 
 
 def name_of(text: str) -> str:

@@ -47,6 +47,8 @@ class Standing:
         Whether it has looked for models since it started.
     round_at
         Begin of the latest round of its main thread, by the monotonic clock (s).
+    policy
+        Why its changed policy file is refused, in a sentence; empty if it is not.
     """
 
     duties: Sequence[Duty]
@@ -54,6 +56,7 @@ class Standing:
     fault: str
     looked: bool
     round_at: float
+    policy: str = ""
 
     @property
     def lives(self) -> bool:
@@ -73,11 +76,14 @@ class Standing:
 
     @property
     def failing(self) -> list[str]:
-        """Which of its stages fail again and again; its log says why."""
+        """Which of its stages fail again and again, and whether its policy file is refused; its log
+        says why.
+        """
         names = sorted(duty.name for duty in self.duties if duty.fails)
         more = [f"and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
         named = [f"{name} fails again and again; the log says why." for name in names]
-        return [*named[:MOST_NAMED], *more]
+        refused = [self.policy] if self.policy else []
+        return [*named[:MOST_NAMED], *more, *refused]
 
     def exposed(self) -> Exposition:
         """Return its metrics."""

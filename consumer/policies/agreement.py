@@ -107,6 +107,13 @@ class Policies:
         return Proposal(file.of(model), origin)
 
     @property
+    def refused(self) -> str:
+        """Why what stands in the own file is not in force, in a sentence; empty if it can be."""
+        if self._own is None:
+            return ""
+        return FileState(self._own.accepted.origin, 0, self._own.refused).words
+
+    @property
     def order(self) -> tuple[int, str]:
         """Which policy is in force: another number for each."""
         return self._order

@@ -29,6 +29,10 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "salt if the model has more than one partition.",
         "examples": ["{steel.0}", "{steel.1.40}"],
     },
+    "route": {
+        "description": "The route's name behind @, in braces, which are part of the key.",
+        "examples": ["{@on-call}"],
+    },
 }
 KEYS: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key with the scope."},

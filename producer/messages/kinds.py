@@ -97,6 +97,20 @@ LETTER: Final = Named(
     )
     | {"description": "The fields of a dead letter; those of the entry itself stand beside them."},
 )
+REFUSED: Final = Named(
+    "RefusedMessage",
+    _object(
+        "key",
+        "model",
+        "reason",
+        "e",
+        key={**TEXT, "description": "Key of the message: the incident and the number in it."},
+        model=TEXT,
+        reason={**TEXT, "description": "Why its target did not take it."},
+        e={**TEXT, "description": "The beginning of the incident's CloudEvent."},
+    )
+    | {"description": "The fields of a message that a route of notifications could not deliver."},
+)
 PAGES: Final = (
     Kind("page-beat", "Why models are not monitored", Named("PageBeat", _object("unmonitored"))),
     Kind(
@@ -149,6 +163,7 @@ KINDS: Final = (
     ),
     Kind("exchange", "A logged request or answer of a model server", EXCHANGE),
     Kind("dead-letter", "What could not be used, and why", LETTER),
+    Kind("refused-message", "A notification that could not be delivered", REFUSED),
     *PAGES,
 )
 """All kinds, in the order in which data flows."""

@@ -10,6 +10,7 @@ KEYS: Final = Keys("{prefix}")
 M: Final = "{model}"
 """A model's tag. In Redis the braces stand there: it is what the keys of a model share."""
 PARTITION: Final = "{partition}"
+ROUTE: Final = "{route}"
 
 LOG: Final = (
     "What happened to a partition, in one order. Fields of an entry: `t` is the type (`p` "
@@ -94,6 +95,12 @@ STREAMS: Final = (
     Stream("alerts", _of_model(KEYS.alerts(M)), f"Alerts. {EVENT}", ("alert-event",)),
     Stream("incidents", _of_model(KEYS.incidents(M)), f"Incidents. {EVENT}", ("incident-event",)),
     Stream("snapshots", _of_model(KEYS.snapshots(M)), f"Snapshots. {EVENT}", ("snapshot-event",)),
+    Stream(
+        "refused-messages",
+        KEYS.route_dead(ROUTE).replace("{@" + ROUTE + "}", ROUTE),
+        "What the target of a route of notifications refused, or did not take for too long.",
+        ("refused-message",),
+    ),
     Stream(
         "followed-alerts",
         "/alerts/stream",

@@ -34,6 +34,8 @@ from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+EXPORTERS: Final = "opentelemetry.exporter"
+"""The loggers of what sends; we tell in their place whether it arrives."""
 INTERVAL: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 INTERVAL_MS: Final = 60_000
 UNITS: Final[Mapping[str, str]] = {"seconds": "s", "bytes": "By", "ratio": "1"}
@@ -59,6 +61,7 @@ class Pushing:
         self._resource = resource
         self._collect = collect
         self._begun_ns = time.time_ns()
+        logging.getLogger(EXPORTERS).setLevel(logging.CRITICAL)
         self._exporter = OTLPMetricExporter()
         self._ended = threading.Event()
         self._failing = False
@@ -87,7 +90,9 @@ class Pushing:
         except Exception as error:  # noqa: BLE001  the next one tries again
             fault = type(error).__name__
         if fault and not self._failing:
-            log.warning("Metrics could not be sent to the collector: %s.", fault)
+            log.warning("Metrics could not be sent to the collector (%s)", fault)
+        elif self._failing and not fault:
+            log.info("The collector takes metrics again")
         self._failing = bool(fault)
 
     def _whole(self, found: list[Metric]) -> MetricsData:

@@ -6,8 +6,9 @@ Nothing global is set: a model, or a library that it brings, may have a set-up o
 
 import logging
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from types import TracebackType
@@ -16,8 +17,8 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -32,7 +33,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 
 from driftgauge.shared.otel.context import Headers, Remote, caller_of, carried
-from driftgauge.shared.otel.metrics import Collect, Pushing
+from driftgauge.shared.otel.metrics import EXPORTERS, Collect, Pushing
 from driftgauge.shared.otel.steps import Fact, Span, current
 from driftgauge.shared.otel.wanted import Wanted
 
@@ -63,7 +64,7 @@ class Telemetry:
         self._closers: list[Callable[[], None]] = []
         if asked.traces:
             provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            provider.add_span_processor(BatchSpanProcessor(Exporter()))
             self.tracing = Tracing(provider.get_tracer("driftgauge"), joins=asked.joins)
             self._closers.append(provider.shutdown)
 
@@ -83,10 +84,41 @@ class Telemetry:
         threads = [threading.Thread(target=one, daemon=True) for one in self._closers]
         for thread in threads:
             thread.start()
+        until = time.monotonic() + CLOSE_S
         for thread in threads:
-            thread.join(CLOSE_S)
+            thread.join(max(0.0, until - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
             log.warning("The last traces or metrics did not reach the collector in time.")
+
+
+class Exporter(SpanExporter):
+    """Sends spans by OTLP, and tells once that they do not arrive, and that they do again: the SDK
+    would tell it at every try.
+    """
+
+    def __init__(self) -> None:
+        logging.getLogger(EXPORTERS).setLevel(logging.CRITICAL)
+        self._sender = OTLPSpanExporter()
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send some spans; those that do not arrive after some tries are lost."""
+        found = self._sender.export(spans)
+        failing = found is not SpanExportResult.SUCCESS
+        if failing and not self._failing:
+            log.warning("Traces could not be sent to the collector; they are lost until it answers")
+        elif self._failing and not failing:
+            log.info("The collector takes traces again")
+        self._failing = failing
+        return found
+
+    def shutdown(self) -> None:
+        """Send no more."""
+        self._sender.shutdown()  # type: ignore[no-untyped-call]  # it has no annotations
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Wait for nothing: what is given is sent before `export` returns."""
+        return self._sender.force_flush(timeout_millis)
 
 
 class Tracing:

@@ -19,6 +19,7 @@ PAGES = (
         f"/dashboard/{name}?model={hostile.MODEL}"
         for name in ("drift", "performance", "incidents", "alerts", "models", "log", "reports")
     ),
+    "/dashboard/notifications",
     f"/dashboard/alerts/{hostile.name_of(hostile.SCRIPT)}",
     f"/dashboard/alerts/{hostile.name_of(hostile.LONG)}",
     f"/dashboard/incidents/{hostile.incident_of(hostile.SCRIPT)}",

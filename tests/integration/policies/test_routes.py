@@ -102,17 +102,19 @@ def test_a_missing_secret_refuses_the_file_by_its_line(
         fields: Any = client.hgetall(keys.policy_files)
         return refused_in(fields, server_ms(client))
 
-    with worker_thread(settings_of(redis_url, keys, policy_file=str(path))):
+    with worker_thread(settings_of(redis_url, keys, policy_file=str(path))) as worker:
         wait_for(lambda: client.smembers(keys.routes) == {b"one"}, "the route")
         more = f'[[routes]]\nname = "two"\n{TARGET.format(variable=variable)}\n'
         write(path, route("one", sink) + more)
         (words,) = wait_for(refused, "the refusal")
         assert f"line 6: the route 'two' names the environment variable {variable}" in words
+        assert worker.standing().failing[-1:] == [words]
         tell(client, keys, "a")
         wait_for(lambda: ("/one", "a-1") in told(sink), "the old route")
         monkeypatch.setenv(variable, f"{sink.address}/two")
         wait_for(lambda: ("/two", "a-1") in told(sink), "the new route")
         wait_for(lambda: not refused(), "the end of the refusal")
+        assert worker.standing().policy == ""
 
 
 def test_an_older_file_serves_no_route_while_the_newest_is_served(

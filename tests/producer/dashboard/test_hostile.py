@@ -30,6 +30,7 @@ PAGES = (
         for page in ("drift", "performance", "incidents", "alerts", "models", "log", "reports")
     ),
     *(f"/dashboard/{page}" for page in ("incidents", "alerts", "models", "batch", "reports")),
+    "/dashboard/notifications",
     *(f"/dashboard/alerts/{hostile.name_of(text)}" for text in hostile.TEXTS),
     *(f"/dashboard/incidents/{hostile.incident_of(text)}" for text in hostile.TEXTS),
     *(f"/reports/{hostile.MODEL}-{number}?format=html" for number in range(len(hostile.TEXTS))),

@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +37,8 @@ class Collector:
     ----------
     status
         What requests are answered with.
+    hangs
+        Set while nothing is answered.
     """
 
     def __init__(self) -> None:
@@ -43,6 +46,7 @@ class Collector:
         self.metrics: dict[tuple[str, str], Any] = {}
         self.raw = b""
         self.status = 200
+        self.hangs = threading.Event()
         self.url = ""
 
     def take(self, path: str, body: bytes) -> None:
@@ -74,6 +78,8 @@ def collector() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            while found.hangs.is_set():
+                time.sleep(0.01)
             if found.status == 200:
                 found.take(self.path, body)
             self.send_response(found.status)
