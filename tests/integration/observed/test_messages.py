@@ -5,7 +5,7 @@ schema does not name.
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import redis
 
+from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.producer.app import create_app
 from driftgauge.producer.messages.schemas import schema_of
 from driftgauge.producer.messages.streams import STREAMS
@@ -67,7 +68,8 @@ def world(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory)
     plant.publish(client, keys)
     start_ms = int(time.time() * 1000) - 200_000
     log = keys.log(plant.MODEL, 0)
-    plant.append(client, log, plant.events(1, 5000, start_ms, shift_from=3000))
+    entries = plant.events(1, 5000, start_ms, shift_from=3000)
+    plant.append(client, log, [_traced(place, *entry) for place, entry in enumerate(entries, 1)])
     client.xadd(log, {"t": "x", "junk": "1"})
     with plant.worker_thread(plant.settings_of(redis_server.url, keys)):
         asyncio.run(_use(made, folder, redis_server.url))
@@ -75,6 +77,14 @@ def world(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory)
         plant.wait_for(lambda: client.xlen(keys.dead(plant.MODEL, 0)), "a dead letter")
     yield made
     client.close()
+
+
+def _traced(place: int, entry_id: bytes, fields: list[bytes]) -> Entry:
+    """Return an entry, each tenth with a trace."""
+    if place % 10:
+        return entry_id, fields
+    carried = b',"trace":"%032x-%016x"}' % (place, place)
+    return entry_id, [*fields[:-1], fields[-1][:-1] + carried]
 
 
 async def _use(made: World, folder: Path, url: str) -> None:
@@ -208,6 +218,25 @@ def test_cloudevents_in_redis(world: World, name: str) -> None:
         event = msgspec.json.decode(packed, type=dict[str, msgspec.Raw])
         assert msgspec.json.decode(event["dataschema"]) == schema_of(name)["$id"]
         check(name, bytes(event["data"]))
+
+
+def test_alerts_and_incidents_lead_to_traces(world: World) -> None:
+    """The evidence of each alert that fires names traces of events in its window, and the incident
+    has them too.
+    """
+    alerts = [msgspec.json.decode(one)["data"] for one in _of(world, world.keys.alerts)]
+    firing = [one for one in alerts if one["state"] == "firing"]
+    assert firing
+    for one in firing:
+        places = [int(trace, 16) for trace in one["evidence"]["traces"]]
+        assert 0 < len(places) <= 3
+        assert all(place % 10 == 0 and place <= 5000 for place in places)
+    incidents = [msgspec.json.decode(one)["data"] for one in _of(world, world.keys.incidents)]
+    assert all(alert["traces"] for one in incidents for alert in one["alerts"])
+
+
+def _of(world: World, stream: Callable[[str], str]) -> list[bytes]:
+    return world.fields(stream(plant.MODEL), b"e")
 
 
 def test_every_stream_in_redis_is_published(world: World) -> None:

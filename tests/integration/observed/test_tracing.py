@@ -137,7 +137,7 @@ def test_the_way_of_a_request_is_one_trace(plant: Plant) -> None:
     }
     carried = f"{TRACE}-{request.span}"
     assert plant.events()[PERSON].trace == carried
-    (turn,) = [one for one in plant.sink.spans if carried in one.links]
+    turn = next(one for one in plant.sink.spans if carried in one.links)
     assert (turn.service, turn.name, turn.kind) == ("driftgauge-worker", "turn", CONSUMER)
     assert turn.facts["driftgauge.stage"] == f"counting {MODEL}.0"
     assert turn.parent == ""
@@ -210,9 +210,13 @@ def test_metrics_are_those_of_prometheus(plant: Plant) -> None:
         (point,) = sent(api, "driftgauge_events_published").sum.data_points
         return bool(point.as_double >= 6)
 
+    def models() -> bool:
+        (point,) = sent(worker, "driftgauge_worker_models").gauge.data_points
+        return bool(point.as_double == 1)
+
     wait_for(published, "the events")
+    wait_for(models, "the model")
     assert sent(api, "driftgauge_events_published").sum.is_monotonic
-    assert sent(worker, "driftgauge_worker_models").gauge.data_points[0].as_double == 1
     latency = sent(api, "driftgauge_predict_duration_seconds")
     assert latency.unit == "s"
     point = latency.histogram.data_points[0]
