@@ -10,7 +10,7 @@ COPY shared shared
 COPY producer producer
 COPY consumer consumer
 COPY models models
-RUN /opt/driftgauge/bin/pip install --no-cache-dir --constraint constraints.txt '.[server,local]'
+RUN /opt/driftgauge/bin/pip install --no-cache-dir --constraint constraints.txt '.[server,local,s3]'
 
 FROM python:3.12-slim
 # LightGBM needs the OpenMP runtime

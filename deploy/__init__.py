@@ -1,1 +1,1 @@
-"""What runs Driftgauge beside other services: boards and rules."""
+"""What runs Driftgauge beside other services: Kubernetes's resources, boards and rules."""

@@ -35,6 +35,8 @@ MOST_TRIED: Final = 3
 MOST_ANSWER: Final = 65_536
 AGAIN: Final = frozenset({408, 425, 429})
 """HTTP status codes below 500 after which another attempt is made."""
+GATEWAYS: Final = frozenset({502, 504})
+"""Those of a proxy that does not know what became of the request."""
 
 logging.getLogger("httpcore").setLevel(logging.WARNING)  # below it would log hosts and headers
 
@@ -84,7 +86,8 @@ def post(address: str, body: bytes, headers: Mapping[str, str], *, method: str =
             _check(answer.status, dict(answer.headers))
             return Answer(answer.status, _read(answer.iter_stream()))
     except _TROUBLE as error:
-        raise Later(backend.words_of(error)) from None  # the cause may quote the address
+        # the cause may quote the address
+        raise Later(backend.words_of(error), maybe_taken=backend.has_sent(error)) from None
     finally:
         backend.end()
 
@@ -123,7 +126,8 @@ def _check(status: int, headers: Mapping[bytes, bytes]) -> None:
     if 200 <= status < 300:
         return
     if status in AGAIN or status >= 500:
-        raise Later(f"status {status}", retry_after(headers, time.time()))
+        after_s = retry_after(headers, time.time())
+        raise Later(f"status {status}", after_s, maybe_taken=status in GATEWAYS)
     if 300 <= status < 400:
         raise Refused(f"status {status}, a redirection, which is not followed", status)
     raise Refused(f"status {status}", status)
@@ -218,6 +222,11 @@ class _Checked(httpcore.SyncBackend):
             self._timer.join()
         if self._cut is not None:
             self._cut.close()
+
+    def has_sent(self, error: Exception) -> bool:
+        """Return whether the request may have come, although an error did."""
+        early = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
+        return self._cut is not None and not early
 
     def words_of(self, error: Exception) -> str:
         """Return what went wrong, without what the error quotes."""

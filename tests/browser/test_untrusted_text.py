@@ -83,10 +83,14 @@ def test_what_was_unfolded_stays_so(wary: Page) -> None:
 @pytest.mark.usefixtures("conspired")
 def test_dialogs_show_untrusted_text_as_text(wary: Page) -> None:
     """The dialogs are filled by a script of ours: what they are about is text."""
-    wary.goto(f"/dashboard/alerts?model={hostile.MODEL}")
-    wary.get_by_role("button", name="Silence").first.click()
-    expect(wary.locator("dialog[open] bdi")).to_contain_text("hostile")
-    assert wary.locator("dialog[open] script, dialog[open] img").count() == 0
+    for page in (
+        f"/dashboard/alerts/{hostile.name_of(hostile.SCRIPT)}",
+        f"/dashboard/incidents/{hostile.incident_of(hostile.SCRIPT)}",
+    ):
+        wary.goto(page)
+        wary.get_by_role("button", name="Silence").first.click()
+        expect(wary.locator("dialog[open] bdi")).to_contain_text("hostile")
+        assert wary.locator("dialog[open] script, dialog[open] img").count() == 0
     assert wary.evaluate("window.ran") == 0
 
 

@@ -5,7 +5,8 @@ Theory of operation
 - A transition of which people are to be notified (`notify`) is *news*, if the route takes the
   incident or has told it before. It waits until it is sent. The next news takes its place: of
   an incident only the newest is worth telling.
-- That it is over is news only if it was told. Else what waits is dropped, and the case with it.
+- That it is over is news only if it was told, or may have been. Else what waits is dropped, and the
+  case with it.
 - An incident that people were notified of, and that the route did not take then, is news when it
   meets the route's conditions: an alert of the rule has joined it, or it recommends the action.
 - While the incident is silenced, or all its alerts are, news waits: until the next transition that
@@ -81,6 +82,9 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     is_open, is_marked
         Whether the incident is open, and whether somebody acknowledged or silenced it: then it is
         not told again.
+    is_maybe
+        Whether something of it may have been told, although that is not known: the answer was lost,
+        or the worker died before it came.
     is_missed
         Whether people were notified of it while the route did not take it.
     repeats, repeat_at
@@ -100,11 +104,17 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     sent: int = 0
     is_open: bool = True
     is_marked: bool = False
+    is_maybe: bool = False
     is_missed: bool = False
     repeats: int = 0
     repeat_at: int = 0
     updated: int = 0
     news: News | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether something of it was told, or may have been."""
+        return self.told > 0 or self.is_maybe
 
 
 def moved(
@@ -126,7 +136,7 @@ def moved(
     in_place
         Whether the target changes its messages in place.
     """
-    told = case.told > 0 or in_flight
+    told = case.is_known or in_flight
     is_open = incident.state == "open"
     if not told and not is_open:
         return None

@@ -52,7 +52,7 @@ class Cases:
 
     def settle(self, case: Case) -> None:
         """Keep a case, unless its incident is over and nothing of it was told."""
-        if case.is_open or case.told:
+        if case.is_open or case.is_known:
             self.put(case)
         else:
             self.drop(case.id)

@@ -96,7 +96,7 @@ class Choosing:
             receipt=lead.receipt if len(parts) == 1 else "",
             repeat=news.repeat,
             silent=not news.loud,
-            is_first=not lead.told,
+            is_first=not lead.is_known,
         )
 
     def _waiting_for_others(self, now: int) -> Iterator[Waiting]:

@@ -87,11 +87,19 @@ class Ledger:
         flight, status = fields.get(FLIGHT), fields.get(STATUS)
         self.flight = msgspec.msgpack.decode(flight, type=Flight) if flight else None
         self.status = msgspec.json.decode(status, type=RouteStatus) if status else RouteStatus()
+        self._doubt(self.flight)
         self._choosing = Choosing(route, traits, self._cases)
         self._pause_until = 0
         self._running = 0
         self._read = set[str]()
         self._written = {name: fields.get(name, b"") for name in (STATUS, FLIGHT)}
+
+    def _doubt(self, flight: Flight | None) -> None:
+        """Note that what a message tells may have been told by it."""
+        for part in () if flight is None else flight.parts:
+            case = self._cases.get(part.id)
+            if case is not None:
+                self._cases.put(replace(case, is_maybe=True))
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -183,7 +191,8 @@ class Ledger:
         """Return a case of which a transition was sent."""
         again = self._route.repeat_minutes and case.is_open and not case.is_marked
         repeat_at = now + round(60_000 * self._route.repeat_minutes) if again else 0
-        told = replace(case, told=max(case.told, part.number), receipt=receipt, sent=now, news=None)
+        number = max(case.told, part.number)
+        told = replace(case, told=number, receipt=receipt, sent=now, news=None, is_maybe=False)
         if not flight.silent:
             told = replace(told, repeats=flight.repeat, repeat_at=repeat_at)
         news = case.news
@@ -196,9 +205,15 @@ class Ledger:
             return replace(told, news=silent)
         return told
 
-    def postponed(self, reason: str, after_s: float | None, now: int) -> None:
-        """The target did not take the message in flight, and may take it later."""
+    def postponed(
+        self, reason: str, after_s: float | None, now: int, *, maybe_taken: bool = False
+    ) -> None:
+        """The target did not take the message in flight, as far as is known, and may take it
+        later.
+        """
         flight = self._landed()
+        if maybe_taken and not flight.is_beat:
+            self._doubt(flight)
         self._running += 1
         wait_s = route_pause_s(self._running) if after_s is None else pause_s("", 1, after_s)
         self._pause_until = now + round(1000 * wait_s)

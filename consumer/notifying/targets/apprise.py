@@ -54,7 +54,7 @@ class AppriseTarget(Target):
                 attach=picture,
             )
         except Exception as error:  # noqa: BLE001  a service's own fault; its words may quote the address
-            raise Later(f"Apprise failed ({type(error).__name__})") from None
+            raise Later(f"Apprise failed ({type(error).__name__})", maybe_taken=True) from None
         if not sent:
-            raise Later("Apprise says that it was not sent")
+            raise Later("Apprise says that it was not sent", maybe_taken=True)  # by one of several
         return ""

@@ -39,12 +39,18 @@ class Later(DriftgaugeError):
     after_s
         Time (s) for which it asks to be left alone; None if it did not say. It is bounded by who
         obeys it.
+    maybe_taken
+        Whether it may have taken the message all the same: the answer was lost. Then the end of the
+        incident is told, although nobody knows whether its beginning was.
     """
 
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, after_s: float | None = None, *, maybe_taken: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after_s = after_s
+        self.maybe_taken = maybe_taken
 
 
 class Target(ABC):

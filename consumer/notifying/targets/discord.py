@@ -67,7 +67,7 @@ class DiscordTarget(Target):
         try:
             posted = msgspec.json.decode(answer.body, type=_Posted).id
         except msgspec.DecodeError:
-            raise Later("its answer is not Discord's") from None
+            raise Later("its answer is not Discord's", maybe_taken=True) from None
         return posted if _ID.fullmatch(posted) else ""
 
     def _send(

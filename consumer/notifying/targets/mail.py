@@ -62,10 +62,14 @@ class MailTarget(Target):
         except ssl.SSLCertVerificationError:
             raise Later("its certificate is not trusted") from None
         except OSError as error:
-            raise Later(f"no connection, or it broke off ({type(error).__name__})") from None
+            raise Later(
+                f"no connection, or it broke off ({type(error).__name__})",
+                maybe_taken=not isinstance(error, ConnectionRefusedError),
+            ) from None
         if later:
             self._remember(message.key, told | (set(waiting) - set(later)))
-            raise Later(f"{len(later)} of {len(choice.receivers)} receivers take no mail now")
+            reason = f"{len(later)} of {len(choice.receivers)} receivers take no mail now"
+            raise Later(reason, maybe_taken=len(later) < len(choice.receivers))
         self._told.pop(message.key, None)
         return kept
 
@@ -109,5 +113,5 @@ def _translated(error: smtplib.SMTPException) -> Refused | Later:
         words = f"SMTP says {error.smtp_code}"
         return Refused(words) if error.smtp_code >= 500 else Later(words)
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        return Later("the connection broke off")
+        return Later("the connection broke off", maybe_taken=True)
     return Later(f"SMTP failed ({type(error).__name__})")

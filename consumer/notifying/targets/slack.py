@@ -120,7 +120,7 @@ class SlackTarget(Target):
         try:
             answer = msgspec.json.decode(found.body, type=_Answer)
         except msgspec.DecodeError:
-            raise Later("its answer is not Slack's") from None
+            raise Later("its answer is not Slack's", maybe_taken=True) from None
         if answer.ok:
             return answer
         error = answer.error if answer.error.replace("_", "").isalnum() else "an unknown error"

@@ -286,4 +286,4 @@ def _note(ledger: Ledger, outcome: Outcome, now: int) -> None:
     elif outcome.is_final:
         ledger.refused(outcome.reason, now)
     else:
-        ledger.postponed(outcome.reason, outcome.after_s, now)
+        ledger.postponed(outcome.reason, outcome.after_s, now, maybe_taken=outcome.maybe_taken)

@@ -42,12 +42,15 @@ class Outcome:
         Whether it never will.
     after_s
         For how long it asks to be left alone; None if it did not say.
+    maybe_taken
+        Whether it may have taken the message all the same.
     """
 
     receipt: str | None = None
     reason: str = ""
     is_final: bool = False
     after_s: float | None = None
+    maybe_taken: bool = False
 
 
 def no_picture(incident: Incident) -> None:
@@ -120,10 +123,12 @@ class Sender:
         except Refused as error:
             return Outcome(reason=_bounded(error.reason), is_final=True)
         except Later as error:
-            return Outcome(reason=_bounded(error.reason), after_s=error.after_s)
+            reason = _bounded(error.reason)
+            return Outcome(reason=reason, after_s=error.after_s, maybe_taken=error.maybe_taken)
         except Exception as error:  # noqa: BLE001  a fault of the target's code is tried again
             self._complain("a message could not be sent", error)
-            return Outcome(reason=f"a fault of Driftgauge ({type(error).__name__}); see the log")
+            reason = f"a fault of Driftgauge ({type(error).__name__}); see the log"
+            return Outcome(reason=reason, maybe_taken=True)
 
     def _picture(self, incident: Incident) -> bytes | None:
         """Return the picture; without one the message goes all the same."""

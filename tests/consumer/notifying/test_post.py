@@ -113,6 +113,7 @@ def test_what_may_be_taken_later_is_not_refused(sink: Sink, status: int) -> None
     with pytest.raises(Later, match=f"status {status}") as later:
         post(sink.address, b"", {})
     assert later.value.after_s == 17
+    assert later.value.maybe_taken is (status in {502, 504})
 
 
 @pytest.mark.parametrize(
@@ -158,8 +159,9 @@ def test_a_server_that_lies_is_asked_later(
     within the time and without much memory.
     """
     monkeypatch.setattr(posting, "WITHIN_S", 0.5)
-    with server(serve) as address, pytest.raises(Later, match=re.escape(reason)):
+    with server(serve) as address, pytest.raises(Later, match=re.escape(reason)) as later:
         post(address, b"{}", {})
+    assert later.value.maybe_taken
 
 
 def test_a_handshake_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,8 +197,9 @@ def test_nobody_there_is_asked_later() -> None:
     """A port without a server, and a name that leads nowhere."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    with pytest.raises(Later, match="no connection"):
+    with pytest.raises(Later, match="no connection") as later:
         post(f"http://127.0.0.1:{port}/", b"", {})
+    assert not later.value.maybe_taken
     with pytest.raises(Later, match="no connection"):
         post("http://no-such-host.invalid/", b"", {})
 

@@ -143,6 +143,24 @@ def test_an_end_that_comes_while_the_beginning_is_on_its_way_is_told_if_that_was
     assert world.ledger.status.waiting == 0
 
 
+@pytest.mark.parametrize("crash", [False, True])
+def test_an_end_is_told_if_the_beginning_may_have_been(crash: bool) -> None:  # noqa: FBT001
+    """The answer was lost, or the worker died before it came, and then the target did not take it:
+    it may have taken it the first time, so the end is told; it is not called the first news.
+    """
+    world = World()
+    world.read("a", 1)
+    world.start()
+    if crash:
+        world.restart()
+    world.ledger.postponed("no answer within 30 s", None, world.now, maybe_taken=not crash)
+    world.commit()
+    world.read("a", 2, "resolved")
+    world.restart()
+    assert world.take_in_time(HOUR) == ["a-2"]
+    assert not world.sent[0].is_first
+
+
 def test_an_incident_that_gets_worse_comes_to_the_route_of_the_critical() -> None:
     """Before it is told it must meet the conditions; afterwards its end is told in any case."""
     world = World(match=Match(severity="critical"))

@@ -1,0 +1,1 @@
+"""What runs API and worker on Kubernetes: a base for kustomize, and overlays."""

@@ -1,0 +1,1 @@
+"""What Kubernetes is given, as kubectl and Helm make it of deploy/kubernetes and deploy/helm."""
