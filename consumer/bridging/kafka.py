@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -35,6 +35,7 @@ from driftgauge.shared.contract.events import (
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound, OwnershipLost
 from driftgauge.shared.extras import needs
+from driftgauge.shared.otel.context import caller_of
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import Manifest
@@ -392,6 +393,7 @@ class KafkaBridge:
             f"{source.topic}-{source.partition}-{message.offset()}",
             _text(message.key()),
             moment if known else 0,
+            _trace(message.headers() or ()),
         )
         document = self._decode(content)
         if source.content == "labels":
@@ -465,6 +467,13 @@ class KafkaBridge:
                 sum(source.owned for source in self._sources.values()),
                 len(self._sources),
             )
+
+
+def _trace(headers: Iterable[tuple[str, object]]) -> str | None:
+    """Return the trace that a message's headers name, as an event carries it; None without one."""
+    given = ((name.lower().encode(), one) for name, one in headers if isinstance(one, bytes))
+    found = caller_of(given)
+    return None if found is None else found.carried
 
 
 def _text(key: bytes | str | None) -> str | None:

@@ -43,11 +43,14 @@ class Usable(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a message stood: its own name, its key and its time (Unix ms)."""
+    """Where a message stood: its own name, its key and its time (Unix ms); and the trace that its
+    headers name, as an event carries it.
+    """
 
     name: str
     key: str | None
     time: int
+    trace: str | None = None
 
 
 def predictions_of(
@@ -102,6 +105,7 @@ def predictions_of(
                 client_id=given,
                 probabilities=None if shares is None else [float(share) for share in shares],
                 received=place.time if given else None,
+                trace=place.trace,
             )
         )
     return found

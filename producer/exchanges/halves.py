@@ -10,6 +10,8 @@ from typing import Final, Literal
 from driftgauge.producer.exchanges.cloudevents import CloudEvent
 from driftgauge.shared.contract.events import Request, Response, Value
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.otel.context import parsed
+from driftgauge.shared.otel.steps import carried_now
 from driftgauge.shared.payloads.bodies import Answer, Row, answers_of, rows_of
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
@@ -17,6 +19,7 @@ MOST_ID: Final = 120
 """Longest id of an event: rows get a number behind it."""
 Part = Literal["request", "response"]
 Half = Request | Response
+TRACEPARENT: Final = "traceparent"
 HEADER_LENGTH: Final = "inferenceheadercontentlength"
 """Extension that says how long the JSON before binary tensors is."""
 
@@ -77,7 +80,8 @@ class Reader:
         moment = float(self._now) if event.moment is None else event.moment
         if part == "request":
             rows = rows_of(event.data, self._schema, header)
-            found = [self._request(row, place) for place, row in enumerate(rows)]
+            trace = _trace(event)
+            found = [self._request(row, place, trace) for place, row in enumerate(rows)]
         else:
             answers = answers_of(event.data, self._schema, header)
             found = [self._response(answer, place) for place, answer in enumerate(answers)]
@@ -90,12 +94,12 @@ class Reader:
         return halves, faults
 
     def _request(
-        self, row: Row, place: int
+        self, row: Row, place: int, trace: str | None
     ) -> tuple[Callable[[str, float], Half], list[FieldError]]:
         values, faults = self._schema.positional(row, f"/data/{place}", scored=False)
 
         def make(name: str, moment: float) -> Half:
-            return Request(name, self._version, moment, self._clean(values), self._now)
+            return Request(name, self._version, moment, self._clean(values), self._now, trace)
 
         return make, faults
 
@@ -116,3 +120,11 @@ class Reader:
             )
 
         return make, faults
+
+
+def _trace(event: CloudEvent) -> str | None:
+    """Return the trace of an event: its own (the extension for distributed tracing), else that of
+    the HTTP request.
+    """
+    found = parsed(event.extensions.get(TRACEPARENT, ""))
+    return carried_now() if found is None else found.carried

@@ -136,7 +136,7 @@ class Void(msgspec.Struct, gc=False, frozen=True):
     spans: list[tuple[Number, Number]]
 
 
-class Request(msgspec.Struct, gc=False, frozen=True):
+class Request(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """The half of a prediction that a model was asked, where request and response are logged apart
     (docs/exchanges.md).
 
@@ -148,6 +148,8 @@ class Request(msgspec.Struct, gc=False, frozen=True):
         As those of a `Prediction`.
     received
         Unix time (ms) at which an API took it.
+    trace
+        As that of a `Prediction`.
 
     Examples
     --------
@@ -161,6 +163,7 @@ class Request(msgspec.Struct, gc=False, frozen=True):
     moment: FractionalMs
     features: list[Value]
     received: Milliseconds
+    trace: str | None = None
 
     def answered(self, response: "Response") -> Prediction:
         """Return the prediction that both halves tell of."""
@@ -174,6 +177,7 @@ class Request(msgspec.Struct, gc=False, frozen=True):
             client_id=True,
             probabilities=response.probabilities,
             received=self.received,
+            trace=self.trace,
         )
 
 

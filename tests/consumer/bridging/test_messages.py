@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from driftgauge.consumer.bridging.kafka import _trace
 from driftgauge.consumer.bridging.messages import Place, Usable, label_of, predictions_of
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.errors import BadData
@@ -96,3 +97,13 @@ def test_labels() -> None:
         label_of({"label": "a"}, PLACE, SCHEMA)
     with pytest.raises(BadData, match="label is missing"):
         label_of({"id": "i"}, PLACE, SCHEMA)
+
+
+def test_the_trace_of_a_message_goes_with_it() -> None:
+    """A header `traceparent` is the trace of the predictions; what is none is ignored."""
+    good = f"00-{'a' * 32}-{'b' * 16}-01".encode()
+    assert _trace([("TraceParent", good), ("other", None)]) == f"{'a' * 32}-{'b' * 16}"
+    assert _trace([("traceparent", b"\xff"), ("x", "text")]) is None
+    assert _trace([("traceparent", good), ("traceparent", good)]) is None
+    (found,) = read({"x": 1, "c": "u", "prediction": "a"}, Place("t-0-7", None, 1000, "a-b"))
+    assert found.trace == "a-b"

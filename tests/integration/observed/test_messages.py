@@ -40,8 +40,13 @@ LOGGED = {
     b"r": "reference-change",
 }
 LINEAR = "linear"
-KSERVE = {"ce-source": "s", "ce-specversion": "1.0", "content-type": "application/json"}
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+KSERVE = {
+    "ce-traceparent": TRACE,
+    "ce-source": "s",
+    "ce-specversion": "1.0",
+    "content-type": "application/json",
+}
 
 
 class World:
@@ -199,6 +204,8 @@ def test_entries_of_the_log(world: World) -> None:
             check(LOGGED[fields[b"t"]], fields[b"e"])
             seen.add(fields[b"t"])
     assert seen >= LOGGED.keys() - {b"r"}
+    (asked,) = [fields[b"e"] for _, fields in entries if fields[b"t"] == b"q"]
+    assert msgspec.json.decode(asked)["trace"] == f"{'a' * 32}-{'b' * 16}"
     history = ReferenceHistory().accepted("1.0.0", "ann", "new supplier", created="")
     check("reference-change", encode_change(history.changes[-1]))
 
