@@ -1,67 +1,29 @@
-"""A rollout of the workers, by processes that get what the pods get: arguments, environment, and
-the keys as a Secret is mounted.
+"""A rollout, by processes that get what the pods get: arguments, environment, volume, and the keys
+as a Secret is mounted.
 """
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Self
 
-import httpx
 import pytest
 import redis
 
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
 from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.local import processes
-from tests.deploy.kubernetes.rendered import container, ours, pod, settings
+from driftgauge.shared.registry.registry import ModelRegistry
+from tests.deploy.kubernetes.rendered import ours, pod, settings
+from tests.deploy.kubernetes.running import Pod
 from tests.integration.plant import MODEL, append, arrived, counters, events, publish, wait_for
 
 pytestmark = pytest.mark.long
-FIRST_PORT = 19_300
-LOOPBACK = "127.0.0.1"
 CHUNK = 200
-
-
-class Pod:
-    """A worker's process, from its start to its end."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], stack: ExitStack) -> None:
-        self._port = stack.enter_context(processes.reserved_port(FIRST_PORT, LOOPBACK))
-        self._log = folder / f"{self._port}.log"
-        self._http = stack.enter_context(httpx.Client(timeout=10))
-        ours_alone = {"DRIFTGAUGE_WORKER_HOST": LOOPBACK, "DRIFTGAUGE_WORKER_PORT": str(self._port)}
-        self.process = processes.start(
-            [sys.executable, "-m", "driftgauge", *container(ours("production")[1])["args"]],
-            self._log,
-            {**environment, **ours_alone, "DRIFTGAUGE_DATA_DIR": str(folder / str(self._port))},
-        )
-        stack.callback(processes.stop, self.process)
-
-    def ready(self) -> Self:
-        """Wait until Kubernetes would call it ready."""
-        path = container(ours("production")[1])["readinessProbe"]["httpGet"]["path"]
-        processes.wait_until(lambda: self.answers(path), self.process, "worker", self._log)
-        return self
-
-    def answers(self, path: str, key: str = "") -> bool:
-        """Ask it as the kubelet does, by an address; or as a scraper with its key."""
-        headers = {"Host": "10.1.2.3:8001", **({"Authorization": f"Bearer {key}"} if key else {})}
-        try:
-            return self._http.get(
-                f"http://{LOOPBACK}:{self._port}{path}", headers=headers
-            ).is_success
-        except httpx.TransportError:
-            return False
-
-    def told_to_end(self) -> Callable[[], bool]:
-        """Send SIGTERM as the kubelet does; return what tells whether it has ended."""
-        self.process.terminate()
-        return lambda: self.process.poll() is not None
+AWAY = "redis://127.0.0.1:9/0"
+"""Where no Redis is: the port of `discard`."""
 
 
 @pytest.fixture
@@ -69,8 +31,9 @@ def secret(tmp_path: Path) -> tuple[Path, str]:
     """Mount the keys as Kubernetes does: a link to a link, readable by the group; give a key."""
     (tmp_path / "..2026").mkdir()
     real = tmp_path / "..2026" / "keys.json"
-    key = create_key(real, "prometheus", ("read",), None)
-    real.chmod(pod(ours("production")[1])["volumes"][1]["secret"]["defaultMode"])
+    key = create_key(real, "all", ("read", "predict"), None)
+    (volume,) = [one for one in pod(ours("production")[0])["volumes"] if one["name"] == "keys"]
+    real.chmod(volume["secret"]["defaultMode"])
     (tmp_path / "..data").symlink_to("..2026")
     (tmp_path / "keys.json").symlink_to("..data/keys.json")
     return tmp_path / "keys.json", key
@@ -78,18 +41,16 @@ def secret(tmp_path: Path) -> tuple[Path, str]:
 
 @pytest.fixture
 def environment(redis_url: str, keys: Keys, secret: tuple[Path, str]) -> dict[str, str]:
-    """Return what the ConfigMap and the Secrets give to a worker."""
+    """Return what the ConfigMap and the Secrets give, and a registry of the test."""
     given = {**settings("production"), "DRIFTGAUGE_KEYS_FILE": str(secret[0])}
     del given["DRIFTGAUGE_REGISTRY_URL"]
-    of_secret = {"DRIFTGAUGE_REDIS_URL": redis_url, "DRIFTGAUGE_KEY_PREFIX": keys.prefix}
-    ambient = {n: v for n, v in os.environ.items() if not n.startswith("DRIFTGAUGE_")}
-    return {**ambient, **given, **of_secret}
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as opened:
-        yield opened
+    here = {
+        "DRIFTGAUGE_REDIS_URL": redis_url,
+        "DRIFTGAUGE_KEY_PREFIX": keys.prefix,
+        "DRIFTGAUGE_REGISTRY_DIR": str(secret[0].parent / "registry"),
+    }
+    ambient = {name: text for name, text in os.environ.items() if "DRIFTGAUGE_" not in name}
+    return {**ambient, **given, **here}
 
 
 def chunks(client: redis.Redis, keys: Keys) -> Iterator[int]:
@@ -107,37 +68,66 @@ def all_arrived(client: redis.Redis, keys: Keys, number: int) -> bool:
     return arrived(client, keys) == number
 
 
-def test_a_rollout_loses_nothing(
+def test_a_rollout_of_workers_loses_nothing(
     client: redis.Redis,
     keys: Keys,
     environment: dict[str, str],
     secret: tuple[Path, str],
     tmp_path: Path,
-    stack: ExitStack,
 ) -> None:
     """Old and new worker run side by side while events come, twice; each old one ends by itself
     within its grace, and every event is counted once.
     """
     publish(client, keys)
     source = chunks(client, keys)
-    grace_s = pod(ours("production")[1])["terminationGracePeriodSeconds"]
-    old = Pod(tmp_path, environment, stack).ready()
-    assert old.answers("/metrics", secret[1])
-    assert not old.answers("/metrics")
     published = next(source)
-    wait_for(partial(all_arrived, client, keys, published), "the first events")
-    for _ in range(2):
-        new = Pod(tmp_path, environment, stack).ready()
-        ended = old.told_to_end()
-
-        deadline = time.monotonic() + grace_s
-        while not ended():
-            assert time.monotonic() < deadline, "it would have been killed"
+    _, worker = ours("production")
+    old = Pod(worker, environment, tmp_path / "first", "WORKER_")
+    with old:
+        assert old.answers("/metrics", secret[1])
+        assert not old.answers("/metrics")
+        wait_for(partial(all_arrived, client, keys, published), "the first events")
+        for name in ("second", "third"):
+            new = Pod(worker, environment, tmp_path / name, "WORKER_")
+            with old:
+                old.end()
+                while not old.ended():
+                    published = next(source)
+                    time.sleep(0.05)
+            old = new
             published = next(source)
-            time.sleep(0.05)
-        assert old.process.returncode == 0
-        published = next(source)
-        wait_for(partial(all_arrived, client, keys, published), "the new worker to count")
-        old = new
-    found = counters(client, keys)
+            wait_for(partial(all_arrived, client, keys, published), "the new worker to count")
+    with old:
+        found = counters(client, keys)
     assert (found.events, found.duplicates, found.missing, found.dead) == (published, 0, 0, 0)
+
+
+def test_a_pod_of_the_api_sends_what_the_one_before_it_spooled(
+    client: redis.Redis,
+    keys: Keys,
+    environment: dict[str, str],
+    secret: tuple[Path, str],
+    tmp_path: Path,
+) -> None:
+    """Events that were acknowledged while Redis was away outlive the pod, since its successor of
+    the same name gets the volume.
+    """
+    rows = "\n".join(f"{number % 37},{number % 11}" for number in range(1500))
+    (tmp_path / "rows.csv").write_text(f"a,y\n{rows}\n")
+    registry = ModelRegistry(tmp_path / "registry")
+    submission = Submission("plant", tmp_path / "rows.csv", prediction_column="y")
+    _, made = register_version(registry, submission)
+    registry.promote("plant", made.manifest.version, "production", actor="test")
+    sent = [{"model": "plant", "features": {"a": n}, "prediction": n % 11} for n in range(50)]
+
+    api, _ = ours("production")
+    without = {**environment, "DRIFTGAUGE_REDIS_URL": AWAY}
+    with Pod(api, without, tmp_path / "volume", "") as old:
+        answer = old.http.post("/events", json=sent, headers={"X-API-Key": secret[1]})
+        assert answer.is_success, answer.text
+        assert (answer.json()["accepted"], answer.json()["event"]) == (50, "spooled")
+        old.end()
+        wait_for(old.ended, "the pod to end")
+    log = keys.log("plant", 0)
+    with Pod(api, environment, tmp_path / "volume", ""):
+        wait_for(lambda: client.xlen(log) == 50, "what was spooled")
