@@ -24,11 +24,11 @@ SCHEMES: Final = {
         "description": "The same key, for clients that cannot send a bearer token.",
     },
 }
-OWN_TELEMETRY: Final = dict.fromkeys(
+OWN_TELEMETRY: Final[Any] = dict.fromkeys(
     ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
 )
 """FastAPI's own spans and logs are off: they hold paths, queries and messages of exceptions, which
-may be a person's; ours hold none (producer/watching/tracing.py).
+may be a person's; ours hold none (producer/watching/tracing.py). Older releases have no such spans.
 """
 DESCRIPTION: Final = """
 **Errors** are problem documents (RFC 9457), `application/problem+json`: `detail` says what was
