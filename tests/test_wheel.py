@@ -169,7 +169,10 @@ def test_the_wheel_has_every_file_and_no_link(wheel: Path) -> None:
         text=True,
         check=True,
     ).stdout.splitlines()
-    own = {f"driftgauge/{name}" for name in ("__init__.py", "__main__.py", "py.typed")}
+    own = {
+        f"driftgauge/{name}"
+        for name in ("__init__.py", "__main__.py", "py.typed", "pytest_plugin.py")
+    }
     assert files == own | {f"driftgauge/{name.removeprefix('driftgauge/')}" for name in listed}
     assert kinds <= {0, stat.S_IFREG}
 

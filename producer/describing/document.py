@@ -24,6 +24,12 @@ SCHEMES: Final = {
         "description": "The same key, for clients that cannot send a bearer token.",
     },
 }
+OWN_TELEMETRY: Final[Any] = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
+"""FastAPI's own spans and logs are off: they hold paths, queries and messages of exceptions, which
+may be a person's; ours hold none (producer/watching/tracing.py). Older releases have no such spans.
+"""
 DESCRIPTION: Final = """
 **Errors** are problem documents (RFC 9457), `application/problem+json`: `detail` says what was
 wrong and what to do next, `errors` names every bad field. A browser that asks for a page gets one.
@@ -62,6 +68,7 @@ def new_app(**more: Any) -> FastAPI:
         version=version("driftgauge"),
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
+        telemetry=OWN_TELEMETRY,
         **more,
     )
 
