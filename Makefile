@@ -5,7 +5,7 @@
 # make fuzz   sends odd requests to every route, an hour long
 # make test-api   sends schemathesis's requests to every route of the API, and holds the answers against its document
 # make test-chaos   kills, stops and cuts off the processes at random, for some seconds
-# make test-boards   lets Prometheus scrape a deployment, and asks it for everything that boards and rules ask; build/boards has pictures
+# make test-deploy   tries what is in deploy/: the manifests, and a Prometheus that is asked for all that boards and rules ask; build/boards has pictures
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
 DEMO_ARGS ?=
@@ -19,6 +19,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 READY_TEST := $(VENV)/.ready-test
 READY_DOCS := $(VENV)/.ready-docs
+READY_DEPLOY := $(VENV)/.ready-deploy
 DEMO_EXTRAS := server,local,parquet,plot,tune
 
 # installs our package with some extras, and tells how far it is
@@ -28,7 +29,7 @@ define install
 	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 endef
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-boards test-chaos test-long docs fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-deploy test-chaos test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -51,10 +52,10 @@ test-api: $(READY_TEST)
 test-chaos: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/chaos/test_chaos.py -k random_instants
 
-test-boards: $(READY_TEST)
+test-deploy: $(READY_DEPLOY)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/deploy
 
-test-long: $(READY_TEST)
+test-long: $(READY_DEPLOY)
 	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)
 
 docs: $(READY_DOCS)
@@ -88,12 +89,21 @@ $(READY_TEST): $(READY)
 	@$(call install,test)
 	@touch $(READY_TEST)
 
-# only who makes the site needs what the extra `docs` has
+# installs the packages of an extra alone, which few need
+define more
+$(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")' > $(VENV)/$(1).txt; \
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement $(VENV)/$(1).txt
+endef
+
 $(READY_DOCS): $(READY_TEST)
 	@echo "Installing the packages that make the site …"
-	@$(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > $(VENV)/docs.txt
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement $(VENV)/docs.txt
+	@$(call more,docs)
 	@touch $(READY_DOCS)
+
+$(READY_DEPLOY): $(READY_TEST)
+	@echo "Installing the packages that try the manifests …"
+	@$(call more,deploy)
+	@touch $(READY_DEPLOY)
 
 clean:
 	rm -rf $(VENV) build/boards build/docs .mypy_cache .ruff_cache .pytest_cache

@@ -39,7 +39,13 @@ FOREIGN = {
     *("--appendfsync", "--appendonly", "--dir", "--maxmemory-policy"),  # redis-server
     *("--save", "--unixsocket", "--unixsocketperm"),
     *("--abbrev", "--always", "--dirty"),  # git
-    *("--build", "--data-binary", "--profile", "--strict"),  # docker, curl, mypy
+    *(
+        "--build",
+        "--data-binary",
+        "--namespace",
+        "--profile",
+        "--strict",
+    ),  # docker, curl, kubectl, mypy
     "--driftgauge-reports",  # pytest, of the plugin
 }
 """Options that messages and pages name, and that are of other programs."""

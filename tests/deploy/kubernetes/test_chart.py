@@ -11,6 +11,8 @@ from docs.making.settings import variable
 from driftgauge.shared.settings import Settings
 from tests.deploy.kubernetes.rendered import CHART, WHOLE, helm, of_kind, ours, settings
 
+pytestmark = pytest.mark.long  # they need the extra `deploy`
+
 
 def test_helm_finds_no_fault() -> None:
     """`helm lint` has neither errors nor warnings; that there is no icon is but a word."""

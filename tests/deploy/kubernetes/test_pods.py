@@ -15,6 +15,8 @@ from driftgauge.shared.settings import Settings
 from tests.deploy.kubernetes.rendered import WAYS, container, named, of_kind, ours, pod, settings
 from tests.places import ROOT
 
+pytestmark = pytest.mark.long  # they need the extra `deploy`
+
 every_way = pytest.mark.parametrize("way", WAYS)
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: Any = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

@@ -26,6 +26,8 @@ from tests.deploy.kubernetes.rendered import (
 )
 from tests.places import ROOT
 
+pytestmark = pytest.mark.long  # they need the extra `deploy`
+
 OLDEST, NEWEST = "1.30", "1.37"
 OPERATOR = "monitoring.coreos.com/v1"
 KINDS = {"Deployment", "StatefulSet"}

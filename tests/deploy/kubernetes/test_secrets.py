@@ -12,6 +12,8 @@ from driftgauge.shared.access.key_file import read_keys
 from tests.deploy.kubernetes.rendered import KUBERNETES, PATIENCE_S, container, named, ours, pod
 from tests.places import ROOT
 
+pytestmark = pytest.mark.long  # they need the extra `deploy`
+
 KUBECTL = """#!/bin/sh
 echo "$*" >>"$TOLD/arguments"
 name=$6

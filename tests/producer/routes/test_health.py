@@ -142,4 +142,4 @@ async def test_what_cannot_be_read_is_named(
     async with serving(settings) as http:
         found = await verbose(http)
         assert keys.count("linear", 0) in found["pipeline"]["linear"]["unreadable"]
-        assert "driftgauge_pipeline_readable 0.0" in (await http.get("/metrics")).text
+        assert "driftgauge_pipeline_readable 0\n" in (await http.get("/metrics")).text
