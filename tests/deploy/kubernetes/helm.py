@@ -8,26 +8,29 @@ import json
 import sys
 from typing import Any
 
-import helm_python
-
 from tests.places import ROOT
 
 CHART = ROOT / "deploy" / "helm" / "driftgauge"
 
 
-def rendered(chart: helm_python.Chart, values: dict[str, Any], release: str) -> dict[str, Any]:
+def rendered(chart: Any, values: dict[str, Any], release: str, refusal: type[Exception]) -> Any:
     """Return the files by their names, or `refused` with the reason."""
     try:
         chart.validate_schema(values)
         return {"files": chart.render(values, name=release, namespace="monitoring")}
-    except helm_python.HelmError as error:
+    except refusal as error:
         return {"refused": str(error)}
 
 
 def main() -> None:
+    import helm_python  # this module is imported where it is not installed
+
     cases = json.load(sys.stdin)
     with helm_python.Chart.load(str(CHART)) as chart:
-        answers = [rendered(chart, case["values"], case["release"]) for case in cases]
+        answers = [
+            rendered(chart, case["values"], case["release"], helm_python.HelmError)
+            for case in cases
+        ]
     json.dump({"answers": answers, "lint": helm_python.lint(str(CHART))}, sys.stdout)
 
 
