@@ -4,6 +4,7 @@
 # make docs   makes a site of the pages in docs/, in build/docs; a warning, a dead link or a gap is an error
 # make fuzz   sends odd requests to every route, an hour long
 # make test-api   sends schemathesis's requests to every route of the API, and holds the answers against its document
+# make test-models   trains the demo models, and lets later rows pass their gates
 # make test-chaos   kills, stops and cuts off the processes at random, for some seconds
 # make test-deploy   tries what is in deploy/: the manifests, and a Prometheus that is asked for all that boards and rules ask; build/boards has pictures
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
@@ -11,8 +12,8 @@ PYTHON ?= python3
 DEMO_ARGS ?=
 FUZZ_ARGS ?= --minutes 60
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
-# three processes on two cores, since many tests wait for others' processes; tests/conftest.py says which tests stay together
-TEST_ARGS ?= -n 3
+# four processes on two cores, since many tests wait for others' processes; tests/conftest.py says which tests stay together
+TEST_ARGS ?= -n 4
 # hundreds of processes are started, and without bytecode each would compile all modules again
 unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
@@ -29,7 +30,7 @@ define install
 	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 endef
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-deploy test-chaos test-long docs fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-deploy test-chaos test-models test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -48,6 +49,9 @@ test: $(READY_TEST)
 
 test-api: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/producer/describing
+
+test-models: $(READY_TEST)
+	$(VENV)/bin/python -m pytest -m long -n 0 tests/models/common
 
 test-chaos: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/chaos/test_chaos.py -k random_instants

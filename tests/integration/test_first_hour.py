@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Final
 import httpx
 import pytest
 
+from driftgauge.shared.local.processes import reserved_port
 from tests.places import ROOT
 
 PAGE: Final = (ROOT / "docs" / "first-hour.md").read_text()
@@ -21,13 +21,8 @@ BLOCK: Final = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTAL
 ENDLESS: Final = ("driftgauge up", "python -m uvicorn")
 """Commands that run until Ctrl-C, in terminals of their own."""
 PATIENCE_S: Final = 120
+FIRST_PORT: Final = 19_700
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2 * PATIENCE_S)]
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def until(found: Callable[[], bool]) -> None:
@@ -44,7 +39,8 @@ class Reader:
     """
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.ports = {"8000": free_port(), "8001": free_port()}
+        ports = (reserved_port(FIRST_PORT, "127.0.0.1") for _ in range(2))
+        self.ports = dict(zip(("8000", "8001"), map(stack.enter_context, ports), strict=True))
         self.seen: dict[str, str] = {}
         self._folder, self._stack = folder, stack
         self._environment = {

@@ -18,6 +18,7 @@ import pytest
 from driftgauge.shared.local import processes
 
 PROGRAM: Final = "prometheus-alertmanager"
+FIRST_PORT: Final = 19_300
 CONFIGURATION: Final = """
 route: {receiver: sink, group_by: ["..."], group_wait: 0s, group_interval: 1s}
 receivers: [{name: sink, webhook_configs: [{url: "http://127.0.0.1:9/", send_resolved: true}]}]
@@ -47,7 +48,11 @@ def alertmanager(folder: Path) -> Iterator[RunningAlertmanager]:
         told = pytest.fail if "CI" in os.environ else pytest.skip
         told(f"NO ALERTMANAGER TEST: {PROGRAM} or amtool is not on PATH")
     (folder / "alertmanager.yml").write_text(CONFIGURATION)
-    address = f"127.0.0.1:{_free_port()}"
+    with processes.reserved_port(FIRST_PORT, "127.0.0.1") as port:
+        yield from _run(folder, f"127.0.0.1:{port}")
+
+
+def _run(folder: Path, address: str) -> Iterator[RunningAlertmanager]:
     options = {
         "config.file": folder / "alertmanager.yml",
         "storage.path": folder / "alerts",
@@ -61,11 +66,6 @@ def alertmanager(folder: Path) -> Iterator[RunningAlertmanager]:
         yield RunningAlertmanager(f"http://{address}")
     finally:
         processes.stop(process)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def _listens(address: str) -> bool:

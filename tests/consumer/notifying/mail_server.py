@@ -1,6 +1,5 @@
 """A real mail server for tests (aiosmtpd): with TLS, with STARTTLS and a login, or plain."""
 
-import socket
 import ssl
 from collections import deque
 from collections.abc import Iterator
@@ -21,7 +20,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from driftgauge.shared.local.processes import reserved_port
+
 USER, PASSWORD = "driftgauge", "open sesame"
+FIRST_PORT = 19_500
 
 
 @dataclass
@@ -86,9 +88,6 @@ def mailing(
     Its certificate is in `folder/ca.pem`.
     """
     box, context = Mailbox(), server_context(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        box.port = free.getsockname()[1]
     more: dict[str, Any] = {}
     if security == "starttls":
         more = {
@@ -99,12 +98,13 @@ def mailing(
         }
     elif security == "tls":
         more = {"ssl_context": context}
-    server = Controller(box, hostname="127.0.0.1", port=box.port, **more)
-    server.start()
-    try:
-        yield box
-    finally:
-        server.stop()
+    with reserved_port(FIRST_PORT, "127.0.0.1") as box.port:
+        server = Controller(box, hostname="127.0.0.1", port=box.port, **more)
+        server.start()
+        try:
+            yield box
+        finally:
+            server.stop()
 
 
 def server_context(folder: Path) -> ssl.SSLContext:

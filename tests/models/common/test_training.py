@@ -88,6 +88,7 @@ def test_the_manifest_says_how_it_was_made(model: DemoModel, registry: ModelRegi
     assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?)?", manifest.git_revision)
 
 
+@pytest.mark.long
 @every_model
 def test_later_rows_pass_the_gates_too(model: DemoModel, registry: ModelRegistry) -> None:
     """The bounds hold on rows that were not even held out, and so does the time of one row."""
@@ -145,7 +146,7 @@ def test_the_command_trains_a_file_and_tells_where_it_went(tmp_path: Path) -> No
     assert re.fullmatch("[0-9a-f]{64}", manifest.data_digest)
 
 
-@pytest.mark.parametrize("rows", [100, 800])
+@pytest.mark.parametrize("rows", [100, pytest.param(800, marks=pytest.mark.long)])
 def test_the_command_ends_with_the_code_of_what_is_wrong(rows: int, tmp_path: Path) -> None:
     """Too few rows to train on are bad data; too few for a reference fail the gates, and the
     version is in no stage.
