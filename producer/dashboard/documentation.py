@@ -6,6 +6,7 @@ session, and would show nothing without a network. Both write style into their p
 policy has to allow; scripts come from files only.
 """
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -30,7 +31,8 @@ def router(parts: Parts) -> APIRouter:
     @needs("read", "predict")
     async def openapi(request: Request) -> Response:
         """Return the API's description in OpenAPI, with examples for a served model."""
-        document = request.app.openapi()
+        # the first time it is made, which takes a tenth of a second
+        document = await asyncio.to_thread(request.app.openapi)
         served = examples.chosen(parts.serving.production, parts.settings.default_model)
         if served is not None:
             document = examples.with_examples(document, examples.examples(served))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import version
+from threading import Lock
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -82,10 +83,14 @@ def describe(app: FastAPI, endpoints: Iterable[Callable[..., Any]]) -> None:
     endpoints
         Those of the routes that are in the document.
     """
-    described, made = list(endpoints), app.openapi
+    described, made, making = list(endpoints), app.openapi, Lock()
+
+    def openapi() -> dict[str, Any]:
+        with making:  # threads may ask for it
+            return made_once()
 
     @cache  # not at the start: most processes are never asked for it
-    def openapi() -> dict[str, Any]:
+    def made_once() -> dict[str, Any]:
         models = [ProblemDocument, *(model for one in described for model in models_of(one))]
         schemas = components(models)
         document = made()

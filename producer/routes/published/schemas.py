@@ -1,5 +1,6 @@
 """GET /asyncapi.json and /schemas: what the messages in streams, events and webhooks look like."""
 
+import asyncio
 from typing import Annotated, Final
 
 import msgspec
@@ -31,7 +32,8 @@ def router(parts: Parts) -> APIRouter:  # noqa: ARG001  each router takes them
         """Describe every stream in Redis, what can be followed and what is posted to webhooks, as
         an AsyncAPI document.
         """
-        return Response(msgspec.json.encode(document()), media_type=JSON)
+        found = await asyncio.to_thread(document)  # the first time it is made
+        return Response(msgspec.json.encode(found), media_type=JSON)
 
     @routes.get("/schemas")
     @needs("read", "predict")
