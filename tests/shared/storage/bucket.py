@@ -1,9 +1,11 @@
 """A bucket of moto's server, on this machine."""
 
 import os
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ def bucket() -> Iterator[str]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    _one_at_a_time(server)
     try:
         _, port = server.get_host_and_port()
         address = f"http://127.0.0.1:{port}"
@@ -33,3 +36,16 @@ def bucket() -> Iterator[str]:
             yield f"s3://{NAME}"
     finally:
         server.stop()
+
+
+def _one_at_a_time(server: Any) -> None:
+    """Let the server answer one request after the other: it checks the condition of a write and
+    writes in two steps, between which another thread may write; S3 does both in one.
+    """
+    inner, lock = server._server.app, threading.Lock()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        with lock:
+            return [b"".join(inner(environ, start_response))]
+
+    server._server.app = app
