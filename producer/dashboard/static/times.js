@@ -27,7 +27,7 @@ function two(number) {
 function zone(moment) {
   const minutes = utc ? 0 : -moment.getTimezoneOffset();
   const [size, sign] = [Math.abs(minutes), minutes < 0 ? MINUS : "+"];
-  return utc ? "UTC" : `UTC${sign}${two(Math.trunc(size / 60))}:${two(size % 60)}`;
+  return utc || size === 0 ? "UTC" : `UTC${sign}${two(Math.trunc(size / 60))}:${two(size % 60)}`;
 }
 
 function clock(moment) {
