@@ -6,6 +6,7 @@
 # make test-api   sends schemathesis's requests to every route of the API, and holds the answers against its document
 # make test-models   trains the demo models, and lets later rows pass their gates
 # make test-chaos   kills, stops and cuts off the processes at random, for some seconds
+# make test-benchmarks   starts those benchmarks at their smallest size that take longer; make test starts the others
 # make test-deploy   tries what is in deploy/: the manifests, and a Prometheus that is asked for all that boards and rules ask; build/boards has pictures
 # make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
@@ -30,7 +31,7 @@ define install
 	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 endef
 
-.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-deploy test-chaos test-models test-long docs fuzz lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-api test-benchmarks test-deploy test-chaos test-models test-long docs fuzz lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -49,6 +50,9 @@ test: $(READY_TEST)
 
 test-api: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/producer/describing
+
+test-benchmarks: $(READY_TEST)
+	$(VENV)/bin/python -m pytest -m long -n 2 tests/benchmarks/test_smoke.py
 
 test-models: $(READY_TEST)
 	$(VENV)/bin/python -m pytest -m long -n 0 tests/models/common

@@ -9,6 +9,7 @@ packed. With panes of an hour every one of them is reported. The labels come a d
 judges the same entries without reports.
 """
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -73,6 +74,7 @@ def main(panes: int, repeats: int, data: Path) -> None:
     """Measure, print a table, write benchmarks/results/judging.json."""
     if not (data / "steel.csv").is_file():
         raise click.ClickException(f"The real data are not there: {data}. Put steel.csv into it.")
+    gc.freeze()  # as a worker does
     rows: list[ResultRow] = []
     for labels in (False, True):
         version, log = labelled_log(data / "steel.csv", labels=labels)

@@ -25,6 +25,8 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.pane import Block, Pane, pack_counts
 from driftgauge.shared.contract.snapshot import (
+    FairnessReport,
+    GroupRate,
     MetricReport,
     SegmentDrift,
     SegmentFeature,
@@ -32,6 +34,7 @@ from driftgauge.shared.contract.snapshot import (
     Segments,
     Snapshot,
 )
+from driftgauge.shared.performance import MEASURES
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of, infer
 from driftgauge.shared.reference.profile import ReferenceProfile
@@ -178,8 +181,8 @@ def _pane(profile: ReferenceProfile, values: list, number: int) -> Pane:  # type
 
 
 def segmented(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot with as many segments as there can be, each with labels and columns that
-    drift.
+    """Return the snapshot with as many segments as there can be, each with labels, columns that
+    drift, and the rates of fairness.
     """
     metric = MetricReport("accuracy", 0.812345, 0.787654, 0.834567, 0.0, 1234, 0.856789, -0.0512)
     f1 = msgspec.structs.replace(metric, name="f1_macro")
@@ -187,6 +190,8 @@ def segmented(snapshot: Snapshot) -> Snapshot:
         SegmentDrift(one.name, 0.312345 / at, 0.212345)
         for at, one in enumerate(snapshot.features[:5], 1)
     ]
+    rates = [GroupRate(name, 0.312345, 0.298765, 1234) for name in MEASURES["equalised_odds"].rates]
+    rates.append(GroupRate("selection_rate", 0.412345, 0.398765, 1234))
     features = []
     for feature in snapshot.features[-MOST_SEGMENT_FEATURES:]:
         names = [*(f"type {at}" for at in range(TOP_VALUES)), OTHER]
@@ -203,15 +208,28 @@ def segmented(snapshot: Snapshot) -> Snapshot:
                 1234 - at,
                 [metric, f1],
                 -0.0021234 * (at % 5 - 2),
+                rates,
             )
             for at, name in enumerate(names)
         ]
+        fairness = [
+            FairnessReport(
+                *(name, 0.812345, 0.712345, 0.912345, 0.856789),
+                *("selection_rate", "type 1", "type 2", 1234),
+            )
+            for name in MEASURES
+        ]
         features.append(
-            SegmentFeature(feature.name, parts, -0.001, f"Accuracy fell in {feature.name}=type 1.")
+            SegmentFeature(
+                feature.name,
+                parts,
+                -0.001,
+                f"Accuracy fell in {feature.name}=type 1.",
+                fairness,
+            )
         )
-    return msgspec.structs.replace(
-        snapshot, segments=Segments("accuracy", 0.812345, 0.856789, features)
-    )
+    found = Segments("accuracy", 0.812345, 0.856789, features, outcome="yes")
+    return msgspec.structs.replace(snapshot, segments=found)
 
 
 def evidently_page(before: pd.DataFrame, after: pd.DataFrame) -> Callable[[], str] | None:

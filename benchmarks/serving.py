@@ -1,10 +1,12 @@
-"""Throughput of POST /predict at 64 connections, beside a naive endpoint and one that does nothing.
+"""Throughput of POST /predict at 64 connections, beside a naive endpoint and one that does nothing;
+its latency alone; and a page of the dashboard meanwhile.
 
 `python -m benchmarks.serving` prints a table and writes benchmarks/results/serving.json. All three
 are endpoints of the same app in the same server process, with the same requests; the load comes
 from this process. The naive endpoint is what one writes first: a pydantic body, one scikit-learn
 call on one row, one awaited XADD. Both it and /predict answer after Redis has acknowledged the
-event.
+event. `CPU us` are the seconds of a core that Linux tells of the server process, by the requests:
+they do not depend on what else the machine does, as the rate does.
 """
 
 import asyncio
@@ -20,9 +22,11 @@ import click
 import msgspec
 import numpy as np
 from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from benchmarks.results import ResultRow, write
+from benchmarks.scale.fleet import Usage
 from driftgauge.models.common.training import register
 from driftgauge.models.steel.train import MODEL, train
 from driftgauge.producer.access.control import for_everybody
@@ -42,14 +46,19 @@ CONNECTIONS = 64
 WARM_UP_S = 1.0
 HOST = "127.0.0.1"
 ENDPOINTS = ("/predict", "/naive", "/nothing")
+PAGE = "/dashboard/models/steel"
+PAGE_PAUSE_S = 0.1
+"""Pause between two requests for a page."""
 
 
 @dataclass(frozen=True)
 class Measured:
     endpoint: str
+    connections: int
     requests_per_s: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float
 
 
 class Body(BaseModel):
@@ -60,9 +69,9 @@ def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str)
     """Add the endpoints that /predict is compared with."""
     client = connect_async(redis_url)
 
-    @app.post("/naive")
+    @app.post("/naive", include_in_schema=False)
     @for_everybody
-    async def naive(body: Body) -> dict[str, Any]:
+    async def naive(body: Body) -> Response:
         started = time.perf_counter()
         row = [body.features[name] for name in schema.names]
         prediction = float(estimator.predict(np.array([row], dtype=np.float64))[0])
@@ -75,9 +84,9 @@ def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str)
             latency_ms=(time.perf_counter() - started) * 1000,
         )
         await client.xadd("naive", {"t": "p", "p": "naive", "s": 1, "e": encode(event)})
-        return {"id": event.id, "prediction": prediction, "event": "published"}
+        return JSONResponse({"id": event.id, "prediction": prediction, "event": "published"})
 
-    @app.post("/nothing")
+    @app.post("/nothing", include_in_schema=False)
     @for_everybody
     async def nothing() -> Response:
         return Response(b"{}", media_type="application/json")
@@ -145,26 +154,57 @@ class Caller(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def load(port: int, endpoint: str, bodies: list[bytes], seconds: float) -> Measured:
-    """Load an endpoint for a while, and measure after a warm-up."""
+async def load(
+    port: int, pid: int, endpoint: str, bodies: list[bytes], seconds: float, connections: int
+) -> list[Measured]:
+    """Load an endpoint for a while, and measure after a warm-up; of /predict at full load, measure
+    a page of the dashboard too.
+    """
     requests = [request(endpoint, body) for body in bodies]
     latencies: list[float] = []
     loop = asyncio.get_running_loop()
     opened = [
         await loop.create_connection(lambda: Caller(requests, latencies), HOST, port)
-        for _ in range(CONNECTIONS)
+        for _ in range(connections)
     ]
     await asyncio.sleep(WARM_UP_S)
     latencies.clear()
-    started = time.perf_counter()
-    await asyncio.sleep(seconds)
-    elapsed = time.perf_counter() - started
-    taken = np.array(latencies) * 1000
+    started, used = time.perf_counter(), Usage.of(pid).cpu_s
+    looks = connections > 1 and endpoint == ENDPOINTS[0]
+    pages = await looked(port, seconds) if looks else []
+    await asyncio.sleep(max(0.0, started + seconds - time.perf_counter()))
+    elapsed, used = time.perf_counter() - started, Usage.of(pid).cpu_s - used
+    done = len(latencies)
+    found = [_measured(endpoint, connections, latencies, elapsed, 1e6 * used / done)]
     for transport, _ in opened:
         transport.close()
     await asyncio.gather(*(caller.done for _, caller in opened))
-    p50, p99 = np.percentile(taken, [50, 99])
-    return Measured(endpoint, len(taken) / elapsed, float(p50), float(p99))
+    if pages:
+        found.append(_measured(f"{PAGE} beside it", 1, pages, elapsed, 0.0))
+    return found
+
+
+def _measured(
+    endpoint: str, connections: int, latencies: list[float], elapsed: float, cpu_us: float
+) -> Measured:
+    p50, p99 = np.percentile(np.array(latencies) * 1000, [50, 99])
+    rate = len(latencies) / elapsed
+    return Measured(endpoint, connections, rate, float(p50), float(p99), cpu_us)
+
+
+async def looked(port: int, seconds: float) -> list[float]:
+    """Ask for a page again and again; return how long each took."""
+    import httpx
+
+    latencies, until = [], time.perf_counter() + seconds
+    async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
+        while time.perf_counter() < until:
+            begun = time.perf_counter()
+            answer = await http.get(PAGE, headers={"Accept": "text/html"}, timeout=60)
+            latencies.append(time.perf_counter() - begun)
+            assert answer.is_success, answer.text
+            await asyncio.sleep(PAGE_PAUSE_S)
+    return latencies
 
 
 def answers(port: int) -> bool:
@@ -197,7 +237,12 @@ def measure(seconds: float, folder: Path) -> list[Measured]:
         api = processes.start(command, log, environment)
         try:
             processes.wait_until(lambda: answers(port), api, "The API", log)
-            return [asyncio.run(load(port, endpoint, bodies, seconds)) for endpoint in ENDPOINTS]
+            loads = [*((endpoint, CONNECTIONS) for endpoint in ENDPOINTS), (ENDPOINTS[0], 1)]
+            return [
+                one
+                for endpoint, connections in loads
+                for one in asyncio.run(load(port, api.pid, endpoint, bodies, seconds, connections))
+            ]
         finally:
             processes.stop(api)
 
@@ -207,9 +252,11 @@ def rows(measured: list[Measured]) -> list[ResultRow]:
     return [
         {
             "endpoint": row.endpoint,
+            "connections": row.connections,
             "requests_per_s": round(row.requests_per_s),
             "p50_ms": round(row.p50_ms, 1),
             "p99_ms": round(row.p99_ms, 1),
+            "CPU us": round(row.cpu_us, 1),
             "times_naive": round(row.requests_per_s / naive, 2),
         }
         for row in measured

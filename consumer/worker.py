@@ -10,9 +10,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import redis
 
@@ -32,9 +33,10 @@ from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.consumer.stages.sharing import Conditional, Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import shapes
-from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.cluster import MOVED
+from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
-from driftgauge.shared.connections.refusals import refusal
+from driftgauge.shared.connections.refusals import ADVICE, refusal
 from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
@@ -46,8 +48,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("driftgauge.worker")
 
+Part = Literal["all", "counting", "judging"]
+"""What a process of a worker does: all, or counting alone, or all but that."""
+
 DISCOVERY_S: Final = 1.0
 WRITER_PATIENCE_S: Final = 5.0
+ARCHIVING: Final = Pool("archiving", 2, daemon=True)
+"""An archive that is slow keeps these alone waiting."""
+QUIET_S: Final = 2.5
+"""Time (s) without a loss after which a cluster is well again: each round asks all its masters."""
 COUNTING: Final = Pool("counting", 4)
 """Counting and judging: they wait for Redis and use the processor in turn."""
 REPORTING: Final = Pool("reporting", 2, daemon=True)
@@ -68,6 +77,10 @@ class Worker:
         Settings of the deployment.
     tracing
         What traces the turns of the stages; None if nothing does.
+    part
+        What this process does of the worker's work.
+    name
+        Name of the worker among all, which both of its processes have; a new one if None.
 
     Raises
     ------
@@ -75,19 +88,27 @@ class Worker:
         If the settings name a detector that does not exist.
     """
 
-    def __init__(self, settings: Settings, tracing: "Tracing | None" = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tracing: "Tracing | None" = None,
+        part: Part = "all",
+        name: str | None = None,
+    ) -> None:
         _check_detectors(settings.detectors)
         self.settings = settings
+        self._counts, self._judges_too = part != "judging", part != "counting"
         self._tracing = tracing
         self.stop = threading.Event()
         keys = Keys(settings.key_prefix)
-        self.sharing = Sharing(keys.workers, settings.lease_ms)
-        self._policies = Policies(settings.policy_file, keys, self.sharing.me.decode())
+        self.sharing = Sharing(keys.workers, settings.lease_ms, name)
+        policy_file = settings.policy_file if self._judges_too else None
+        self._policies = Policies(policy_file, keys, self.sharing.me.decode())
         self._taken_up = self._policies.order
         self._judges: list[Duty] = []
         self._unshared = Unshared("", settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
-        self._connection = Connection()
+        self._connection = Connection(QUIET_S if self._nodes.is_cluster else 0.0)
         self._models: set[str] = set()
         self._followed: list[str] = []
         self._routes: dict[str, Route] = {}
@@ -103,7 +124,7 @@ class Worker:
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
         self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
-        self._looked = False
+        self._looked = self._single = False
         self.round_at = time.monotonic()
 
     def standing(self) -> Standing:
@@ -124,13 +145,15 @@ class Worker:
         keys = Keys(self.settings.key_prefix)
         discovered, beaten = -DISCOVERY_S, -self.sharing.beat_s
         self.round_at = time.monotonic()
-        self._start_writer("proposing", partial(self._proposer.run, self.stop))
+        if self._judges_too:
+            self._start_writer("proposing", partial(self._proposer.run, self.stop))
         waiters = [self._start_waiter(name) for name in ("near", "far")]
         try:
             while not self.stop.is_set():
                 now = self.round_at = time.monotonic()
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
+                    self._guarded(lambda: self._check_kind(keys))
                     self._guarded(lambda: self._memory.check(self._servers(keys)))
                     self._guarded(lambda: self._look_around(keys))
                 if now - beaten >= self.sharing.beat_s:
@@ -144,7 +167,8 @@ class Worker:
             self._roster.end(WRITER_PATIENCE_S)
             self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
-            self._guarded(lambda: self._policies.leave(self._client(keys.policy_files)))
+            if self._judges_too:
+                self._guarded(lambda: self._policies.leave(self._client(keys.policy_files)))
             for thread in waiters:
                 thread.join()
             for thread in self._writers:
@@ -179,8 +203,14 @@ class Worker:
         except UNAVAILABLE as error:
             self._connection.lost(error)
             self._nodes.forget()
-        except MOVED:
+        except MOVED as error:
             self._nodes.forget()
+            if isinstance(error, redis.exceptions.ClusterDownError):
+                self._connection.refused("CLUSTERDOWN", error)
+            elif self._nodes.is_cluster:
+                self._connection.moved(error)
+            else:
+                self._connection.refused("MOVED", error)
         except redis.RedisError as error:
             code = refusal(error)
             if code:
@@ -195,6 +225,23 @@ class Worker:
         self.sharing.beat(self._client(keys.workers), self._shared)
         self._connection.wrote(asked_at)
 
+    def _check_kind(self, keys: Keys) -> bool:
+        """Refuse a node of a cluster as the only server, until it has said once that it is none.
+
+        Raises
+        ------
+        ConfigurationError
+            If it is one: it would have but a part of the keys.
+        """
+        if self._single or self._nodes.is_cluster:
+            return False
+        with suppress(redis.exceptions.NoPermissionError):  # then MOVED says the same
+            told: Any = self._client(keys.workers).info("cluster")
+            if told.get("cluster_enabled"):
+                raise ConfigurationError(f"Redis cannot be used: {ADVICE['MOVED']}.")
+        self._single = True
+        return True
+
     def _servers(self, keys: Keys) -> set[redis.Redis]:
         return {self._client(keys.workers), *self._nodes.servers()}
 
@@ -204,8 +251,13 @@ class Worker:
 
     def _look_around(self, keys: Keys) -> None:
         """Look for another policy, then for new models: these are judged by the newest one from
-        their first pane on.
+        their first pane on. Counting has no policy.
         """
+        if self._judges_too:
+            self._look_at_policies(keys)
+        self._discover(keys)
+
+    def _look_at_policies(self, keys: Keys) -> None:
         self._policies.look(self._client)
         self._follow_routes()
         if self._policies.order != self._taken_up:
@@ -214,7 +266,6 @@ class Worker:
                 if duty.owned:
                     self._roster.wake(duty)
             self._taken_up = self._policies.order
-        self._discover(keys)
 
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
@@ -245,9 +296,24 @@ class Worker:
 
     def _add_model(self, keys: Keys, model: str, partitions: int) -> None:
         self._models.add(model)
-        for partition in range(partitions):
-            make = partial(self._stages.counting, keys, model, partition, partitions)
-            self._add(Tally("counting", model), f"{model}.{partition}", make, COUNTING)
+        if self._counts:
+            for partition in range(partitions):
+                make = partial(self._stages.counting, keys, model, partition, partitions)
+                self._add(Tally("counting", model), f"{model}.{partition}", make, COUNTING)
+        if self._judges_too:
+            self._add_judging(keys, model, partitions)
+
+    def _add_judging(self, keys: Keys, model: str, partitions: int) -> None:
+        """Add all stages of a model that read what counting writes."""
+        if self.settings.archive_url is not None:
+            for partition in range(partitions):
+                tally = Tally("archiving", model)
+                make = partial(self._stages.archiving, keys, model, partition, partitions, tally)
+                self._add(tally, f"{model}.{partition}", make, ARCHIVING)
+                make = partial(self._stages.archiving_panes, keys, model, partition)
+                self._add(Tally("archiving", model), f"{model}.{partition}", make, ARCHIVING)
+            make = partial(self._stages.archiving_incidents, keys, model)
+            self._add(Tally("archiving", model), model, make, ARCHIVING)
         make = partial(self._stages.judging, keys, model, partitions)
         self._judges.append(self._add(Tally("judging", model), model, make, COUNTING))
         self._proposer.add(model)

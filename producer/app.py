@@ -17,6 +17,7 @@ from driftgauge.producer.dashboard import routes as dashboard
 from driftgauge.producer.dashboard.told import incidents as incident_pages
 from driftgauge.producer.dashboard.told import notifications as notification_pages
 from driftgauge.producer.describing.document import describe, new_app
+from driftgauge.producer.exporting.child import Exports
 from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
@@ -28,6 +29,8 @@ from driftgauge.producer.metrics.scrapes import Scrapes
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.reading.predictions.archived import Archived
+from driftgauge.producer.reading.predictions.pages import Predictions
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.routes import (
@@ -48,6 +51,7 @@ from driftgauge.producer.routes.published import schemas
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
+from driftgauge.producer.slicing import page as slice_page
 from driftgauge.producer.supervision import Supervisor, stopped
 from driftgauge.producer.watching.access_log import AccessLog
 from driftgauge.producer.watching.feed import Feed
@@ -56,7 +60,8 @@ from driftgauge.producer.watching.tracing import Traced
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.access.key_ring import POLL_S as KEYS_POLL_S
 from driftgauge.shared.access.key_ring import KeyRing
-from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
+from driftgauge.shared.connections.cluster_client import open_client
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.opening import registry_of
 from driftgauge.shared.registry.reference_publishing import restore
@@ -81,6 +86,7 @@ ROUTERS = (
     pages.router,
     incident_pages.router,
     notification_pages.router,
+    slice_page.router,
     predict.router,
     batch.router,
     open_inference.router,
@@ -164,12 +170,12 @@ def build(settings: Settings) -> Parts:
     )
     scorer = Scorer(settings.score_batch_rows, settings.model_timeout_seconds)
     refusals, refused_labels = Refusals(), Refusals()
-    reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
+    reader = open_client(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
     connections = Connections(room_for(settings.max_connections))
 
     def followed(kind: Kind) -> Subscriptions:
-        client = connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBER_READS + 1)
+        client = open_client(settings.redis_url, max_connections=MAX_SUBSCRIBER_READS + 1)
         most, reads = connections.most_streams, MAX_SUBSCRIBER_READS
         return Subscriptions(client, keys, kind, most=most, most_reads=reads)
 
@@ -183,7 +189,9 @@ def build(settings: Settings) -> Parts:
         refused_labels=refused_labels,
         clients=Clients(lambda model: serving.choose(model).manifest),
         reader=reader,
-        scraper=connect_async(settings.redis_url, socket_timeout=None, max_connections=2),
+        scraper=open_client(settings.redis_url, socket_timeout=None, max_connections=2),
+        exports=Exports(settings),
+        predictions=Predictions(reader, pipeline, archived_of(settings)),
         subscriptions=followed("alert"),
         incidents=followed("incident"),
         pipeline=pipeline,
@@ -222,6 +230,13 @@ def build(settings: Settings) -> Parts:
     return parts
 
 
+def archived_of(settings: Settings) -> Archived | None:
+    """Return the archive that the settings name; None if they name none."""
+    if settings.archive_url is None:
+        return None
+    return Archived(settings.archive_url, int(settings.label_wait_hours * 3_600_000))
+
+
 @asynccontextmanager
 async def running(parts: Parts) -> AsyncIterator[None]:
     """Run the parts: models are loaded before the first request, queued events are sent after the
@@ -230,6 +245,9 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     await parts.serving.refresh()
     parts.publisher.start()
     parts.watchdog.start(parts.supervisor)
+    archived = parts.predictions.archived
+    if archived is not None:
+        archived.start()
     following = parts.supervisor.keep("look at the registry", parts.serving.follow, POLL_S)
     keys = parts.supervisor.keep_in_thread(
         "look at the keys file", parts.access.ring.refresh, KEYS_POLL_S
@@ -252,6 +270,8 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         parts.scorer.close()
         await parts.watchdog.close()
         await parts.publisher.close()
+        if archived is not None:
+            archived.close()
         await parts.reader.aclose()
         await parts.scraper.aclose()
         await parts.subscriptions.close()

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import redis.asyncio
 
 from driftgauge.producer.access.control import Access
+from driftgauge.producer.exporting.child import Exports
 from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.documents import Bodies
 from driftgauge.producer.intake.numbering import Clients
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.reading.predictions.pages import Predictions
 from driftgauge.producer.reading.subscription import Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
 from driftgauge.producer.scoring.batch import Batches
@@ -35,6 +37,10 @@ class Parts:
     scraper
         Client of /metrics, without a timeout for each answer: a timer for each of a thousand
         models' answers takes more than reading it.
+    predictions
+        Pages of predictions, from the logs and the archive.
+    exports
+        Downloads of the archive.
     subscriptions, incidents
         The streams of alerts and of incidents that clients follow.
     pipeline
@@ -65,6 +71,8 @@ class Parts:
     clients: Clients
     reader: redis.asyncio.Redis
     scraper: redis.asyncio.Redis
+    predictions: Predictions
+    exports: Exports
     subscriptions: Subscriptions
     incidents: Subscriptions
     pipeline: Pipeline

@@ -4,7 +4,8 @@ The base installation has no dependencies. The extras of pyproject.toml bring th
 worker and library (`server`), of Parquet, Arrow and zstd files (`parquet`), of pictures (`plot`),
 of the search for settings (`tune`), of model files in other formats (`onnx`, `xgboost`, `catboost`)
 and in MLflow (`mlflow`), of object storage (`s3`), of notifications to further services
-(`apprise`), a private server of Redis (`local`), and traces and metrics for a collector (`otel`).
+(`apprise`), a private server of Redis (`local`), traces and metrics for a
+collector (`otel`), and of SQL over the archive (`query`).
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ Extra = Literal[
     "s3",
     "apprise",
     "otel",
+    "query",
 ]
 
 

@@ -37,8 +37,10 @@ class Settings(BaseSettings):
 
     # Where everything is
     redis_url: str | None = None
-    """Address of Redis: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
-    private server, and the other commands use that of the deployment that runs in `data_dir`.
+    """Address of Redis: `redis://`, `rediss://` (TLS) or `unix://`; Sentinels: `redis+sentinel://`,
+    `rediss+sentinel://`; a cluster: `redis+cluster://`, `rediss+cluster://`. Without it, `up` and
+    `demo` start a private server, and the other commands use that of the deployment that runs in
+    `data_dir`.
     """
     key_prefix: str = Field("dg", pattern=r"^[A-Za-z0-9:_-]{1,64}$")
     """Prefix of every key in Redis."""
@@ -246,6 +248,28 @@ class Settings(BaseSettings):
     """Most MB that the reports of a model take; the worker removes the oldest, and keeps the
     latest."""
 
+    # The archive
+    archive_url: str | None = Field(None, min_length=1)
+    """Where the workers archive every prediction and label as Parquet: the path of a folder, or
+    `file://`, `s3://`, `gs://` or `az://` with keys and region of the environment; the same for all
+    workers, and for the APIs, which show what is in it. Without it nothing is archived. See
+    docs/archive.md.
+    """
+    archive_seconds: float = Field(60, gt=0)
+    """Age of the oldest entry that is not archived, in seconds, at which a file is written."""
+    archive_rows: int = Field(100_000, ge=1)
+    """Predictions of a partition that wait to be archived at which a file is written earlier."""
+    archive_days: int = Field(0, ge=0)
+    """Days for which the archive keeps rows, by their own dates; workers remove
+    whole days that are older. 0 keeps all.
+    """
+    archive_days_of: Annotated[dict[str, int], NoDecode] = Field(default_factory=dict)
+    """The same for some models, as a JSON object by their names, such as `{"steel": 30}`."""
+    archive_lag_hours: float = Field(72, gt=0)
+    """Longest time that the log waits for an archive that does not answer, in hours; it waits less
+    if Redis has no room.
+    """
+
     # Alerts
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, and the routes of notifications; a
@@ -281,6 +305,11 @@ class Settings(BaseSettings):
     """
     worker_port: int = Field(0, ge=0, le=65535)
     """Port on which a worker tells them, for each worker of a machine another one; 0 is none."""
+    worker_processes: int = Field(0, ge=0, le=2)
+    """Processes of a worker: 2 judge, report and notify in a process of their own, beside the one
+    that counts; 1 does all in one, which takes 90 MB less; 0 is 2 where there is more than one
+    core.
+    """
     lease_ms: int = Field(5000, ge=300)
     """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)
@@ -345,6 +374,25 @@ class Settings(BaseSettings):
     def _arguments(cls, given: object) -> object:
         return _json_list(given) if isinstance(given, str) and given.strip() else given or ()
 
+    @field_validator("archive_days_of", mode="before")
+    @classmethod
+    def _days_of(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return msgspec.json.decode(given or "{}", type=dict[str, int])
+        except msgspec.MsgspecError as error:
+            raise ValueError(
+                'must be a JSON object of days by model, such as {"steel": 30}'
+            ) from error
+
+    @field_validator("archive_days_of")
+    @classmethod
+    def _whole_days(cls, given: dict[str, int]) -> dict[str, int]:
+        if any(days < 0 for days in given.values()):
+            raise ValueError("must be at least 0 days for each model; 0 keeps all")
+        return given
+
     @field_validator("retrain_webhook", "rollback_webhook")
     @classmethod
     def _address(cls, given: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
@@ -357,6 +405,14 @@ class Settings(BaseSettings):
         if known.data.get(command):
             raise ValueError(f"cannot go with DRIFTGAUGE_{command.upper()}; unset one of the two")
         return given
+
+    def archive_days_for(self, model: str) -> int:
+        """Return for how many days the archive keeps a model's rows; 0 is for ever.
+
+        >>> Settings(archive_days=400, archive_days_of={"steel": 30}).archive_days_for("steel")
+        30
+        """
+        return self.archive_days_of.get(model, self.archive_days)
 
     def hook(self, setting: Literal["retrain", "rollback"]) -> HookSettings:
         """Return the settings of a hook."""

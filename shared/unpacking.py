@@ -63,6 +63,27 @@ def _subclasses(one: type) -> Iterator[type]:
         yield from _subclasses(known)
 
 
+def require_known(found: int, newest: int) -> None:
+    """Check the number of the format that a message, or a file, says it has.
+
+    Raises
+    ------
+    ValueError
+        If it is newer than the newest one that is known, so that nobody guesses what it means.
+
+    Examples
+    --------
+    >>> require_known(2, 1)
+    Traceback (most recent call last):
+    ValueError: it has format 2, which a newer release of Driftgauge wrote (this one reads up to 1)
+    """
+    if found > newest:
+        raise ValueError(
+            f"it has format {found}, which a newer release of Driftgauge wrote (this one reads up "
+            f"to {newest})"
+        )
+
+
 def inflate(packed: bytes, most: int = MOST_BYTES) -> bytes:
     """Decompress a zlib stream of at most `most` bytes.
 

@@ -3,6 +3,7 @@ server.
 """
 
 import gc
+import inspect
 import os
 import sys
 import uuid
@@ -10,6 +11,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import redis
 from hypothesis import settings
@@ -26,12 +28,15 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     # tests run in several processes, which start more: threads would fight for the cores
     os.environ.setdefault(threads, "1")
 
+# workers of one process start in half the time; tests/consumer/processes tries those of two
+os.environ.setdefault("DRIFTGAUGE_WORKER_PROCESSES", "1")
+
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile all of our modules
 
 FIRST = ("chaos", "integration", "browser", "models", "benchmarks", "producer")
 """Folders whose tests take longest: they come first, so that at the end no process works alone."""
-TOGETHER = ("tests/browser/", "tests/models/")
-"""Folders whose files share a deployment or trained models: one process runs them."""
+TOGETHER = ("tests/browser/", "tests/models/", "tests/integration/cluster/")
+"""Folders whose files share a deployment, trained models or a cluster: one process runs them."""
 
 OPENING = {"anyio_backend", "redis_server"}
 """Fixtures of tests that open connections."""
@@ -41,6 +46,10 @@ if TYPE_CHECKING:
 
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("seeded")
+
+# httpx waits for five seconds, which a busy machine may take for one answer
+_patience = inspect.signature(httpx.Client).parameters["timeout"].default
+_patience.connect = _patience.read = _patience.write = _patience.pool = 60.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,7 +28,9 @@ from driftgauge.shared.contract.notifications.status import (
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     Confusion,
+    FairnessReport,
     FeatureReport,
+    GroupRate,
     Histogram,
     MetricReport,
     Performance,
@@ -285,12 +287,17 @@ def _segments(text: str) -> Segments:
             9,
             [accuracy],
             -0.1,
+            [GroupRate(text, 0.4, 0.5, 900)],
         )
         for name in names
     ]
+    unfair = FairnessReport(
+        text, 0.5, 0.4, 0.6, 0.9, text, names[0], names[1], 900, 0.9, 0.8, "critical", text
+    )
     return Segments(
         "accuracy",
         0.5,
         0.8,
-        [SegmentFeature(one, parts, 0.0, one) for one in (text, SCRIPT, IMAGE)],
+        [SegmentFeature(one, parts, 0.0, one, [unfair]) for one in (text, SCRIPT, IMAGE)],
+        outcome=text,
     )

@@ -35,7 +35,8 @@ OPTION = re.compile(r"(?<![\w`./-])`?(--[a-z][a-z0-9-]+)")
 FOREIGN = {
     *("--name", "--registry"),  # models.NAME.train
     *("--at-least", "--patience", "--rows"),  # models.demo.retrain
-    *("--faults", "--minutes", "--mix", "--quick", "--seconds"),  # benchmarks
+    *("--cluster", "--faults", "--gap", "--minutes", "--mix", "--only"),  # benchmarks
+    *("--quick", "--seconds", "--write"),
     *("--appendfsync", "--appendonly", "--dir", "--maxmemory-policy"),  # redis-server
     *("--save", "--unixsocket", "--unixsocketperm"),
     *("--abbrev", "--always", "--dirty"),  # git
@@ -47,6 +48,7 @@ FOREIGN = {
         "--strict",
     ),  # docker, curl, kubectl, mypy
     "--driftgauge-reports",  # pytest, of the plugin
+    "--upgrade",  # pip
 }
 """Options that messages and pages name, and that are of other programs."""
 FIELD = "{}"

@@ -125,10 +125,13 @@ def test_our_own_workflow_trusts_nobody() -> None:
     text = (ROOT / ".github/workflows/ci.yml").read_text()
     workflow: dict[str, Any] = yaml.safe_load(text)
     assert workflow["permissions"] == {"contents": "read"}
-    (job,) = workflow["jobs"].values()
-    used = [step for step in job["steps"] if "uses" in step]
-    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"]) for step in used)
-    assert used[0]["with"]["persist-credentials"] is False
-    assert job["timeout-minutes"] <= 60
-    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
-    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    checks, benchmarks = (workflow["jobs"][name] for name in ("checks", "benchmarks"))
+    for job in (checks, benchmarks):
+        used = [step for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"]) for step in used)
+        assert used[0]["with"]["persist-credentials"] is False
+        assert job["timeout-minutes"] <= 60
+    assert set(workflow["jobs"]) == {"checks", "benchmarks"}
+    assert checks["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run"]
+    assert benchmarks["steps"][-1]["run"] == "make test-benchmarks"

@@ -1,12 +1,13 @@
 """Chaos: what becomes of events, alerts and people's knowledge of them while processes are killed,
 Redis refuses, forgets or fails over, disks are full, models hang and clients misbehave.
 
-    python -m benchmarks.chaos --seconds 1800            # every fault
+    python -m benchmarks.chaos --seconds 1800            # every fault of one Redis
+    python -m benchmarks.chaos --seconds 600 --cluster   # every fault of a Redis Cluster
     python -m benchmarks.chaos --seconds 40 --faults full_redis,kill_worker
 
-Prints a table, writes benchmarks/results/chaos.json; the exit code is 1 if anything was lost
-without a word, doubled or judged otherwise, if a process ended by itself, or if all is not well a
-minute after the last fault.
+Prints a table, writes benchmarks/results/chaos.json, or chaos_cluster.json; the exit code is 1 if
+anything was lost without a word, doubled or judged otherwise, if a process ended by itself, or if
+all is not well a minute after the last fault.
 """
 
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 import click
 
 from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.faults.fault import EVERYWHERE, On
 from benchmarks.chaos.trial import Trial, run
 from benchmarks.results import ResultRow, write
 
@@ -27,8 +29,8 @@ WELL = "seconds from the last fault until all is well"
 TOLD = "  slowest telling of a loss, seconds"
 LONGEST = {WELL, TOLD}
 """Figures of which the largest counts, not the sum."""
-SENTINELS_SHARE = 0.2
-"""Share of the time that Redis stands behind Sentinels."""
+SHARES = {On.ALONE: 0.8, On.SENTINELS: 0.2, On.CLUSTER: 0.2}
+"""Shares of the time of each kind of Redis, if several are needed."""
 DRIFT_S = 10.0
 """Seconds for which the temperature is calm, then drifted, in turns."""
 
@@ -38,8 +40,8 @@ SMOKE = ("--seconds", "6", "--gap", "1", "--faults", "kill_worker,kill_api,kill_
 
 
 def chosen(_: click.Context, __: click.Parameter, names: str | None) -> list[Fault]:
-    """Read names of faults, separated by commas; all of them if there are none."""
-    wanted = names.split(",") if names else list(FAULTS)
+    """Read names of faults, separated by commas."""
+    wanted = names.split(",") if names else []
     unknown = [name for name in wanted if name not in FAULTS]
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}; there are {', '.join(FAULTS)}")
@@ -49,7 +51,12 @@ def chosen(_: click.Context, __: click.Parameter, names: str | None) -> list[Fau
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True)
 @click.option(
-    "--faults", callback=chosen, help="Names of faults, separated by commas.  [default: all]"
+    "--faults",
+    callback=chosen,
+    help="Names of faults, separated by commas.  [default: all that do not need a cluster]",
+)
+@click.option(
+    "--cluster", is_flag=True, help="Use a Redis Cluster, with all faults that can come there."
 )
 @click.option(
     "--seed", default=1, show_default=True, help="Of the events, the faults and their instants."
@@ -58,18 +65,27 @@ def chosen(_: click.Context, __: click.Parameter, names: str | None) -> list[Fau
 @click.option("--rate", default=200.0, show_default=True, help="Most events a second.")
 @click.option("--keep", is_flag=True, help="Keep the folder of the processes' logs.")
 def main(
-    seconds: float, faults: list[Fault], seed: int, gap: float, rate: float, *, keep: bool
+    seconds: float,
+    faults: list[Fault],
+    seed: int,
+    gap: float,
+    rate: float,
+    *,
+    cluster: bool,
+    keep: bool,
 ) -> None:
     """Disturb real processes for a while, and verify what they counted and said."""
+    faults = faults or [one for one in FAULTS.values() if cluster or one.on != {On.CLUSTER}]
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     started = time.monotonic()
     trials = []
-    for name, some, share in stores(faults):
-        (folder / name).mkdir()
+    for on, some, share in stores(faults, cluster=cluster):
+        (folder / on.value).mkdir()
         trials.append(
             run(
-                folder / name,
+                folder / on.value,
                 some,
+                on,
                 seconds=share * seconds,
                 seed=seed,
                 rate=rate,
@@ -78,7 +94,7 @@ def main(
             )
         )
     title = f"{seconds:g} s of faults, seed {seed}, {time.monotonic() - started:.0f} s in all"
-    write("chaos", title, rows(trials))
+    write("chaos_cluster" if cluster else "chaos", title, rows(trials))
     broken = [promise for trial in trials for promise in trial.verdict.broken]
     for promise in broken:
         click.echo(f"broken: {promise}")
@@ -89,17 +105,19 @@ def main(
     sys.exit(bool(broken))
 
 
-def stores(faults: Sequence[Fault]) -> list[tuple[str, list[Fault], float]]:
-    """Return the stores that are needed, each with its faults and its share of the time: a Redis
-    alone, and one behind Sentinels, since what ends the one is mended by the other.
+def stores(faults: Sequence[Fault], *, cluster: bool) -> list[tuple[On, list[Fault], float]]:
+    """Return the kinds of Redis that are needed, each with its faults and its share of the time:
+    what ends the one is mended by the other.
     """
-    alone = [one for one in faults if not one.sentinels]
-    behind = [one for one in faults if one.sentinels or not one.of_redis]
-    if not any(one.sentinels for one in faults):
-        return [("alone", alone, 1.0)]
-    if not any(one.of_redis for one in alone):
-        return [("behind", behind, 1.0)]
-    return [("alone", alone, 1 - SENTINELS_SHARE), ("behind", behind, SENTINELS_SHARE)]
+    kinds = [On.CLUSTER] if cluster else _needed(faults)
+    whole = sum(SHARES[on] for on in kinds)
+    return [(on, [one for one in faults if on in one.on], SHARES[on] / whole) for on in kinds]
+
+
+def _needed(faults: Sequence[Fault]) -> list[On]:
+    """Return the kinds on which faults come that need a certain one; a Redis alone if none does."""
+    needed = {min(one.on, key=list(On).index) for one in faults if one.on != EVERYWHERE}
+    return [on for on in On if on in needed] or [On.ALONE]
 
 
 def rows(trials: Sequence[Trial]) -> list[ResultRow]:
@@ -117,7 +135,7 @@ def figures(trial: Trial) -> dict[str, float]:
     ledger, verdict = trial.ledger, trial.verdict
     return {
         "faults": trial.faults.total(),
-        **{f"  {one.what}": trial.faults[name] for name, one in FAULTS.items()},
+        **{f"  {FAULTS[name].what}": times for name, times in sorted(trial.faults.items())},
         "bytes that Redis forgot by power loss": trial.lost_bytes,
         WELL: round(trial.well_after_s, 1),
         "events sent again by clients, answer lost": ledger.resent,
@@ -135,6 +153,7 @@ def figures(trial: Trial) -> dict[str, float]:
         "lost without a word": verdict.lost,
         "promised, taken out of Redis by a fault, and told": verdict.forgotten,
         "  told with their number, promised or not": trial.told_events,
+        "failovers after which panes that were judged are missing": trial.went_back,
         TOLD: round(trial.told_after_s, 1),
         "doubled": verdict.doubled,
         "alerts expected (undisturbed run)": verdict.alerts_expected,

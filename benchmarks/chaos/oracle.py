@@ -87,7 +87,7 @@ def cells_of(events: Sequence[dict[str, Any]], version: PublishedVersion) -> Cou
     columns = [[event["features"][place] for event in online] for place in range(width)]
     columns.append([event["prediction"] for event in online])
     parts = [
-        _column(values, column)
+        counts_of(values, column)
         for values, column in zip(columns, version.reference.columns, strict=True)
     ]
     return np.concatenate(parts)
@@ -102,7 +102,8 @@ def latencies_of(events: Sequence[dict[str, Any]]) -> Counts:
     return found
 
 
-def _column(values: list[Any], column: ColumnReference) -> Counts:
+def counts_of(values: list[Any], column: ColumnReference) -> Counts:
+    """Count the values of one column by cell; None is a missing value."""
     if isinstance(column, NumericReference):
         return _numeric(values, column)
     return _categorical(values, column)

@@ -53,14 +53,19 @@ class Record:
         self.gone: dict[Place, list[LogEntry]] = {place: [] for place in self._logs}
         self.judged_before: set[str] = set()
 
-    def take(self, client: redis.Redis, then: Callable[[Pipeline], Any] = lambda _: None) -> None:
+    def take(self, client: redis.Redis) -> None:
+        """Read what is new in the logs."""
+        for place, log in self._logs.items():
+            found: Any = client.xrange(log, min=self._after(place))
+            self._entries[place].update(found)
+
+    def take_and(self, client: redis.Redis, then: Callable[[Pipeline], Any]) -> None:
         """Read what is new in the logs, and in the same transaction do something that makes Redis
         forget.
         """
         with client.pipeline(transaction=True) as pipe:
             for place, log in self._logs.items():
-                last = next(reversed(self._entries[place]), None)
-                pipe.xrange(log, min="-" if last is None else f"({last.decode()}")
+                pipe.xrange(log, min=self._after(place))
             then(pipe)
             replies = pipe.execute()
         for place, found in zip(self._logs, replies, strict=False):
@@ -95,6 +100,10 @@ class Record:
     def entries(self, place: Place) -> list[LogEntry]:
         """Return the entries of a log, trimmed ones too, in its order."""
         return sorted(self._entries[place].items(), key=lambda entry: EntryId.parse(entry[0]))
+
+    def _after(self, place: Place) -> str:
+        last = next(reversed(self._entries[place]), None)
+        return "-" if last is None else f"({last.decode()}"
 
     def _taken(
         self, client: redis.Redis, within_ms: int | None = None

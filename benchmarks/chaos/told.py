@@ -16,13 +16,25 @@ NUMBER = re.compile(r"\b([\d,]+) events(?: are lost|\))")
 """Numbers of events that an API says: those that are lost, and those of each key that went back."""
 
 
-def tell(occurrences: Sequence[Occurrence], witness: Witness) -> list[str]:
+def tell(
+    occurrences: Sequence[Occurrence], went_back: Sequence[tuple[str, float]], witness: Witness
+) -> list[str]:
     """Wait until all that has to be told had its time; return the faults of which nothing was
     said.
+
+    Parameters
+    ----------
+    went_back
+        Models of which judged panes went back, and when (s, monotonic).
     """
     last = max((one.began for one in occurrences if one.fault.loses), default=-TELL_S)
     time.sleep(max(0.0, last + TELL_S - time.monotonic()))
-    return [
+    silent = [
+        f"{model}: nobody was told within {TELL_S:.0f} s that its panes went back"
+        for model, at in went_back
+        if not _wait_for_setback(model, at, witness)
+    ]
+    return silent + [
         f"{one.fault.name}: nothing was said of it within {TELL_S:.0f} s"
         for one in occurrences
         if one.fault.told and not _wait_for_words(one, witness)
@@ -61,6 +73,12 @@ def lost_events(occurrences: Sequence[Occurrence], witness: Witness) -> int:
 def _wait_for_words(one: Occurrence, witness: Witness) -> bool:
     patience_s = one.began + TELL_S - time.monotonic()
     return wait_for(lambda: bool(heard_of(one, witness)), max(0.0, patience_s))
+
+
+def _wait_for_setback(model: str, at: float, witness: Witness) -> bool:
+    words = rf"^{model}: blind.rolled_back firing"
+    patience_s = at + TELL_S - time.monotonic()
+    return wait_for(lambda: bool(witness.heard(words, at, at + TELL_S)), max(0.0, patience_s))
 
 
 def heard_of(one: Occurrence, witness: Witness) -> list[Saying]:

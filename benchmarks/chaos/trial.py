@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.faults.fault import On
 from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.injector import Injector, settle
+from benchmarks.chaos.judge import judge
+from benchmarks.chaos.plant.model import BOTH, SPREAD
 from benchmarks.chaos.plant.plant import PRODUCT, Plant
 from benchmarks.chaos.plant.process import wait_for
 from benchmarks.chaos.record import Record
+from benchmarks.chaos.stores.alone import Alone
+from benchmarks.chaos.stores.cluster import Cluster
 from benchmarks.chaos.told import heard_of, lost_events, slowest_s, tell
 from benchmarks.chaos.traffic import Ledger, Traffic
-from benchmarks.chaos.verdict import Verdict, judge
+from benchmarks.chaos.verdict import Verdict
 from benchmarks.chaos.witness import Witness
 from driftgauge.shared.errors import DriftgaugeError
 
@@ -33,6 +38,8 @@ class Trial:
     well_after_s: float
     told_after_s: float
     told_events: int
+    went_back: int
+    """Failovers after which panes were judged that the new master lacked."""
     ledger: Ledger
     verdict: Verdict
 
@@ -40,6 +47,7 @@ class Trial:
 def run(
     folder: Path,
     faults: Sequence[Fault],
+    on: On = On.ALONE,
     *,
     seconds: float,
     seed: int,
@@ -56,6 +64,8 @@ def run(
         Folder of the processes; its path must be short, for the socket.
     faults
         Kinds of faults that come.
+    on
+        What the Redis is to its clients.
     seconds
         Duration of the faults.
     seed
@@ -70,12 +80,14 @@ def run(
         Command of an API, instead of the product's own.
     """
     predicts = FAULTS["hanging_model"] in faults
-    sentinels = any(one.sentinels for one in faults)
     apps = APPS * (FAULTS["kill_app"] in faults)
-    plant = Plant(
-        folder, apps=apps, predicts=predicts, sentinels=sentinels, api_command=api_command
-    )
-    with plant:
+    models = SPREAD if on is On.CLUSTER else BOTH
+    with (
+        store_of(folder, on) as store,
+        Plant(
+            folder, store, models=models, apps=apps, predicts=predicts, api_command=api_command
+        ) as plant,
+    ):
         record = Record(plant.versions)
         scene = Scene(plant, record, seed)
         traffic, witness = Traffic(plant, seed, rate), Witness(plant)
@@ -86,7 +98,7 @@ def run(
             injector.run(seconds, lambda passed: setattr(traffic, "shift", shift(passed)))
         except (TimeoutError, DriftgaugeError) as error:  # the rest is judged all the same
             scene.broken.append(str(error))
-        late = tell(injector.occurrences, witness)
+        late = tell(injector.occurrences, scene.went_back, witness)
         ended = time.monotonic()
         if not wait_for(lambda: witness.all_well, WELL_S):
             late.append(f"not well {WELL_S:.0f} s after the last fault: {witness.said_now()}")
@@ -120,6 +132,14 @@ def run(
         well_after_s=well_after_s,
         told_after_s=told_after_s,
         told_events=told_events,
+        went_back=len(scene.went_back),
         ledger=traffic.ledger,
         verdict=verdict,
     )
+
+
+def store_of(folder: Path, on: On) -> Alone | Cluster:
+    """Make the Redis of a kind."""
+    if on is On.CLUSTER:
+        return Cluster(folder / "cluster")
+    return Alone(folder, sentinels=on is On.SENTINELS)

@@ -21,7 +21,8 @@ from driftgauge.consumer.bridging.decoding import Decode
 from driftgauge.consumer.bridging.lane import Lane, Write
 from driftgauge.consumer.bridging.messages import Place, Usable, label_of, predictions_of
 from driftgauge.consumer.stages.stage import Backoff
-from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.cluster import MOVED
+from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.events import (

@@ -3,6 +3,7 @@ data, beside those of today's policy.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -44,7 +45,20 @@ SHOWN = 20
     default="30d",
     show_default=True,
     metavar="TIME",
-    help="How far back, such as 12h or 30d.",
+    help="How far back, such as 12h or 30d; of an archive also a time such as 2025-11-20.",
+)
+@click.option(
+    "--from-archive",
+    is_flag=True,
+    help="Count and judge the archived predictions, with their labels, not the stored panes.",
+)
+@click.option("--until", metavar="TIME", help="Of the archive: the time before which rows end.")
+@click.option(
+    "--reference",
+    "number",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Of the archive: hold all rows against this reference; 0 is the registered one.",
 )
 @click.option(
     "--policy",
@@ -70,6 +84,8 @@ SHOWN = 20
 def backtest(
     model: str,
     since: str,
+    until: str | None,
+    number: int | None,
     policy_path: Path | None,
     data: Path | None,
     time_column: str | None,
@@ -77,6 +93,7 @@ def backtest(
     per_day: float | None,
     version: str | None,
     *,
+    from_archive: bool,
     as_json: bool,
     **said: Any,
 ) -> None:
@@ -85,6 +102,10 @@ def backtest(
         time_column or prediction_column or per_day or version or any(said.values())
     ):
         raise click.UsageError("Columns, pace, version and format of a file belong to --data.")
+    if not from_archive and (until is not None or number is not None):
+        raise click.UsageError("--until and --reference belong to --from-archive.")
+    if from_archive and data is not None:
+        raise click.UsageError("Give --data or --from-archive, not both.")
     settings = located_settings()
     from driftgauge.consumer.policies.file import read_file
     from driftgauge.consumer.running.settled import judging_policy
@@ -97,7 +118,9 @@ def backtest(
             tried.append(read_file(policy_path).file.apply(judged, model))
         except ConfigurationError as error:
             raise BadData(str(error)) from error
-    if data is None:
+    if from_archive:
+        found = _of_archive(settings, model, (since, until), number, tried)
+    elif data is None:
         found = _of_panes(model, round(minutes_of(since) * 60_000), judged, tried)
     else:
         from driftgauge.consumer.offline.backtesting import FileRows
@@ -123,9 +146,9 @@ def _of_panes(
     from driftgauge.consumer.stages.versions import PublishedVersions
     from driftgauge.shared.reference.history import reference_key
 
-    settings, client = connected()
+    settings, nodes = connected()
     keys = Keys(settings.key_prefix)
-    published = PublishedVersions(client, keys, model)
+    published = PublishedVersions(nodes.shared(keys.versions(model)), keys, model)
     found = published.all()
     if not found:
         raise ModelNotFound(f"No model {model!r} was published to this Redis.")
@@ -156,6 +179,41 @@ def _of_panes(
     result = _judge(entries, model, versions, tried, judged if changed else None)
     result.resolution = {str(name): count for name, count in history.used.items()}
     return result
+
+
+def _of_archive(
+    settings: Settings,
+    model: str,
+    times: tuple[str, str | None],
+    number: int | None,
+    tried: "list[JudgingPolicy]",
+) -> "Backtest":
+    """Count what is archived, and judge it."""
+    from driftgauge.consumer.commands.kept.opened import opened_archive, require_model, time_of
+    from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+    from driftgauge.consumer.offline.archived.backtesting import held_against, known_versions
+    from driftgauge.consumer.running.settled import counting_policy
+    from driftgauge.shared.archive.scan import Range, files
+    from driftgauge.shared.registry.opening import registry_of
+
+    store = opened_archive()
+    require_model(store, model)
+    wanted = Range(model, time_of(times[0], "--since"), time_of(times[1], "--until"))
+    told: list[str] = []
+    known = known_versions(registry_of(settings), store, wanted, told.append)
+    if number is not None:
+        known = held_against(known, number)
+    versions = {
+        name: JudgedVersion.of(one, int(name.partition("#")[2] or 0))
+        for name, one in known.versions.items()
+    }
+    rows = sum(file.rows for _, file in files(store, "predictions", wanted, told.append))
+    with _bar(rows) as advance:
+        past = known.past(counting_policy(settings, 0, 1), store, wanted, told.append, advance)
+        found = _judge(past.panes(), model, versions, tried)
+    for said in dict.fromkeys(told):
+        click.echo(said, err=True)
+    return found
 
 
 def _of_file(
@@ -236,14 +294,21 @@ def _shown(
     entries: "Iterable[_Entry]", total: int, weigh: "Callable[[_Entry], int]"
 ) -> "Iterator[_Entry]":
     """Pass entries through a progress bar; each counts for its weight."""
+    with _bar(total) as advance:
+        for entry in entries:
+            yield entry
+            advance(weigh(entry))
+
+
+@contextmanager
+def _bar(total: int) -> "Iterator[Callable[[int], None]]":
+    """Show a progress bar; what is yielded moves it on."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("judging", total=total)
-        for entry in entries:
-            yield entry
-            bar.advance(task, weigh(entry))
+        yield lambda steps: bar.advance(task, steps)
 
 
 def _show(found: "Backtest") -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,28 @@ NOT_ENOUGH_ROWS = 3
 """Exit code if nothing could be judged: neither drift nor none was found."""
 NOT_COMPARED = 4
 """Exit code if no drift was found, but not every column could be compared."""
+_REPORT = (
+    click.option(
+        "--html",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write the report to this file.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON."),
+    click.option(
+        "--fail-on",
+        type=click.Choice(["warning", "critical"]),
+        default="warning",
+        show_default=True,
+        help="Least severity that makes the exit code 1.",
+    ),
+)
+
+
+def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of what is made of a comparison."""
+    for option in reversed(_REPORT):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -33,17 +56,7 @@ NOT_COMPARED = 4
     help="Column that is shown but not judged; repeatable, or with commas.",
 )
 @table_options
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["warning", "critical"]),
-    default="warning",
-    show_default=True,
-    help="Least severity that makes the exit code 1.",
-)
+@report_options
 def compare(
     reference: Path,
     current: Path,
@@ -76,6 +89,12 @@ def compare(
     snapshot = found.snapshot
     for remark in found.remarks:
         click.echo(printable(remark), err=True)
+    deliver(snapshot, html, as_json=as_json)
+    sys.exit(exit_code(snapshot, fail_on))
+
+
+def deliver(snapshot: Snapshot, html: Path | None, *, as_json: bool) -> None:
+    """Write the report of a comparison to a file, and print it."""
     if html is not None:
         from driftgauge.shared.reporting.html import render_html
 
@@ -84,10 +103,10 @@ def compare(
         click.echo(msgspec.json.encode(snapshot))
     else:
         _show(snapshot)
-    sys.exit(_exit_code(snapshot, fail_on))
 
 
-def _exit_code(snapshot: Snapshot, fail_on: Literal["warning", "critical"]) -> int:
+def exit_code(snapshot: Snapshot, fail_on: Literal["warning", "critical"]) -> int:
+    """Return what a comparison's command ends with."""
     if snapshot.severity in {"critical", fail_on}:
         return 1
     if any(feature.severity == "unreadable" for feature in snapshot.features):

@@ -220,8 +220,8 @@ def purge(name: str, version: str, reason: str, actor: str, *, as_json: bool) ->
     from driftgauge.shared.registry.opening import registry_of
     from driftgauge.shared.registry.purging import forget
 
-    settings, client = connected()  # before anything is removed: all of it is, or nothing
-    client.close()
+    settings, nodes = connected()  # before anything is removed: all of it is, or nothing
+    nodes.close()
     change = registry_of(settings).purge(name, version, actor=actor, reason=reason)
     entries = forget(settings.redis_url, Keys(settings.key_prefix), name, version)
     if as_json:

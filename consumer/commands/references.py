@@ -48,20 +48,41 @@ def reference() -> None:
     metavar="TIME",
     help="Latest rows to take, such as 36h or 14d.",
 )
+@click.option(
+    "--from-archive",
+    is_flag=True,
+    help="Take archived rows of any time, from --since to --until, not the latest ones.",
+)
+@click.option("--since", metavar="TIME", help="Of the archive: the first time.")
+@click.option("--until", metavar="TIME", help="Of the archive: the time before which rows end.")
 @version_option
 @reason_option
 @actor_option
 @json_option
 def accept(
-    model: str, window: str, version: str | None, reason: str, actor: str, *, as_json: bool
+    model: str,
+    window: str,
+    since: str | None,
+    until: str | None,
+    version: str | None,
+    reason: str,
+    actor: str,
+    *,
+    from_archive: bool,
+    as_json: bool,
 ) -> None:
     """Make a new reference of what was counted in production."""
     from driftgauge.shared.registry.reference_publishing import publish
 
-    settings, client = connected()
-    client.close()
+    if from_archive != (since is not None) or (until is not None and not from_archive):
+        raise click.UsageError("--from-archive needs --since; --since and --until belong to it.")
+    settings, nodes = connected()
+    nodes.close()
     registry, published = _version(settings, model, version)
-    made = _proposed(settings, published, round(minutes_of(window) * 60_000))
+    if since is not None:
+        made = _of_archive(settings, published, since, until)
+    else:
+        made = _proposed(settings, published, round(minutes_of(window) * 60_000))
     store = _store(registry, published)
     history = store.accept(made, who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
     publish(settings.redis_url, _keys(settings), published.manifest, store)
@@ -95,8 +116,8 @@ def undo(model: str, version: str | None, reason: str, actor: str, *, as_json: b
     """Go back to the reference before the one in use."""
     from driftgauge.shared.registry.reference_publishing import publish
 
-    settings, client = connected()
-    client.close()
+    settings, nodes = connected()
+    nodes.close()
     registry, published = _version(settings, model, version)
     store = _store(registry, published)
     history = store.undo(who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
@@ -164,8 +185,8 @@ def publish_(model: str, version: str | None, *, as_json: bool) -> None:
     """
     from driftgauge.shared.registry.reference_publishing import publish
 
-    settings, client = connected()
-    client.close()
+    settings, nodes = connected()
+    nodes.close()
     registry, published = _version(settings, model, version)
     change = publish(
         settings.redis_url, _keys(settings), published.manifest, _store(registry, published)
@@ -190,6 +211,24 @@ def _proposed(
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("making the reference", total=STEPS + 1)
         return propose(settings, published, window_ms, lambda: bar.advance(task))
+
+
+def _of_archive(
+    settings: Settings, published: "PublishedVersion", since: str, until: str | None
+) -> "AcceptedReference":
+    """Sum up archived rows; what cannot be read of them refuses it."""
+    from driftgauge.consumer.commands.kept.opened import opened_archive, require_model, time_of
+    from driftgauge.consumer.offline.archived.accepting import propose_archived
+    from driftgauge.shared.archive.scan import Range
+
+    store, told = opened_archive(), list[str]()
+    model = published.manifest.model
+    require_model(store, model)
+    wanted = Range(model, time_of(since, "--since"), time_of(until, "--until"))
+    made = propose_archived(store, published, wanted, settings.min_reference_rows, told.append)
+    if told:
+        raise BadData(f"A reference needs all rows. {told[0]}")
+    return made
 
 
 def _version(

@@ -79,14 +79,16 @@ class Failing:
 
 @dataclass(slots=True)
 class Outputs:
-    """Outputs of a step: entries of the panes stream with their ids, roll-ups, dead letters, and
-    predictions to write to the log.
+    """Outputs of a step: entries of the panes stream with their ids, roll-ups, dead letters,
+    predictions to write to the log, and the places in the batch of the events that were not
+    counted.
     """
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
     rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     paired: list[Paired] = field(default_factory=list)
+    uncounted: list[int] = field(default_factory=list)
 
     @property
     def urgent(self) -> bool:
@@ -142,7 +144,14 @@ class _Step:
         self._drop_unknown_changes()
         self._pair(halves)
         self.timed = np.delete(np.arange(len(batch.entries)), batch.failures.positions)
-        self.failing = Failing(batch.failures, self._known_failures(failures))
+        failures = self._known_failures(failures)
+        self.failing = Failing(batch.failures, failures)
+        self._note_uncounted(
+            batch.positions[fresh],
+            batch.labels.positions[labels],
+            batch.halves.positions[halves],
+            batch.failures.positions[failures],
+        )
         self.joiner = Joiner(
             self.state, batch.labels, labels, self.versions, self.policy, self._write
         )
@@ -214,6 +223,15 @@ class _Step:
             position = int(failures.positions[place])
             self.batch.dead[position] = DeadLetter(self.batch.entries[position], unknown(version))
         return np.array(known, dtype=np.int64)
+
+    def _note_uncounted(self, *counted: Ints) -> None:
+        """Note the events that are repeated or cannot be used, for who keeps what was counted."""
+        batch = self.batch
+        others = [*batch.ticks, *batch.changes, *batch.voids]
+        if sum(map(len, counted)) + len(others) < len(batch.entries):
+            left = np.ones(len(batch.entries), dtype=bool)
+            left[np.concatenate((*counted, np.array(others, dtype=np.int64)))] = False
+            self.outputs.uncounted = np.flatnonzero(left).tolist()
 
     def _drop_unknown_changes(self) -> None:
         """Leave out changes to references that were never published: they become dead letters."""

@@ -13,6 +13,10 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 DAYS_MEASURED = 7
 """Whole days over which the traffic is measured: a week, so that the weekend is included."""
+IDLE_TICK_S = 5.0
+"""Shortest time (s) without entries after which time passes by a tick."""
+FULL_PANE_TICK_S = 2.0
+"""Time (s) without events after which a tick closes a pane that is full."""
 
 
 class Clock(msgspec.Struct):

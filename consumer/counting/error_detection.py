@@ -60,12 +60,13 @@ def detect_errors(
     rows
         Digest of the id, and joined row; only rows with their first label.
     """
-    recent = [row for row in rows if row[1].time >= moment.time - RECENT_MS]
+    watched = {name for name, known in versions.items() if known.errors is not None}
+    oldest = moment.time - RECENT_MS
+    recent = [row for row in rows if row[1].time >= oldest and row[1].version in watched]
     recent.sort(key=lambda row: (row[1].version, row[1].time, row[0]))
     for version, found in groupby(recent, key=lambda row: row[1].version):
-        cell_map = versions.get(version)
-        if cell_map is None or cell_map.errors is None:
-            continue
+        cell_map = versions[version]
+        assert cell_map.errors is not None  # noqa: S101  its version is watched
         observed = _observed(cell_map, cell_map.errors, list(found))
         for name in (name for name in policy.detectors if name in ERROR_DETECTORS):
             detector = _detector(state, policy, name, version, cell_map)

@@ -38,9 +38,14 @@ PASSED_ON: Final = frozenset(
     )
 )
 """Variables that a command gets beside our settings."""
-SECRETS: Final = frozenset(
-    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+SETTINGS: Final = frozenset(
+    name
+    for name, field in Settings.model_fields.items()
+    if "SecretStr" not in str(field.annotation)
 )
+"""Settings that a command gets. Another variable with our prefix is none: it may be the secret of a
+route, which the policy file names.
+"""
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 10.0
 
@@ -96,7 +101,7 @@ def inherited() -> dict[str, str]:
 
 def _is_passed_on(name: str) -> bool:
     if name.startswith(OURS):
-        return name.removeprefix(OURS).lower() not in SECRETS
+        return name.removeprefix(OURS).lower() in SETTINGS
     return name in PASSED_ON or name.startswith("LC_")
 
 

@@ -17,6 +17,7 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.last_week import LastWeek
 from driftgauge.consumer.judging.following import Incidents
 from driftgauge.consumer.judging.labelled.late import ModelFell, Question, falls, look
 from driftgauge.consumer.judging.labelled.performance import Labelled
@@ -231,6 +232,7 @@ class _Step:
         self.alerting = Alerting(state, model, policy)
         self.incidents = Incidents(state, model, policy)
         self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
+        self._weeks: dict[str, LastWeek] = {}
 
     def catch_up(self) -> list[Incident]:
         """Bring the incidents up to the alerts, at the time of the last judged entry."""
@@ -616,7 +618,7 @@ class _Step:
     def _note_week(self, context: AlertContext) -> None:
         """Record at a logical midnight whether an ordered column is in alarm."""
         days = self.state.days.get(context.version)
-        if days is not None and days.due and not context.judged.evaluation.lacking_days:
+        if days is not None and days.due and not context.judged.evaluation.week.lacking_days:
             days.note(
                 in_alarm=any(
                     rule_of(alert.rule).weekly for alert in self.state.alerts_of(context.version)
@@ -637,14 +639,19 @@ class _Step:
         )
         labelled = self._labelled(version, judged, level, now, fallen)
         tell = labelled is not None and labelled.is_fresh(now, window.end - window.start)
+        days = self.state.days.get(version)
+        week = self._weeks.get(version)
+        if week is None or not week.holds(judged, days):
+            week = self._weeks[version] = LastWeek(judged, self.policy, days)
         evaluation = Evaluation(
             judged,
             window.cells,
             window.rows,
             level,
             self.policy,
-            self.state.days.get(version),
+            days,
             tell,
+            week,
         )
         parted = (
             None

@@ -17,7 +17,7 @@ from driftgauge.consumer.judging.evaluating.broken import broken_since, broken_v
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules import limits, performance
+from driftgauge.consumer.judging.rules import fairness, limits, performance
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
 from driftgauge.consumer.judging.rules.findings import (
     findings,
@@ -75,8 +75,9 @@ class Alerting:
 
     def settle_performance(self, context: AlertContext) -> None:
         """Move only the alerts that depend on labels, when labels come without a pane."""
-        found = performance.findings(context.judged, self._open_alerts(context), self._policy)
-        self._follow(found, context)
+        opened = self._open_alerts(context)
+        self._follow(performance.findings(context.judged, opened, self._policy), context)
+        self._follow(fairness.of_labels(context.judged, opened, self._policy), context)
 
     def settle_limits(self, context: AlertContext) -> None:
         """Move only the alerts of limits, when a pane has nothing but failed predictions."""
@@ -157,10 +158,10 @@ class Alerting:
         them at once.
         """
         for alert in self._state.alerts_of(context.version):
-            name, column = alert.rule, alert.feature
-            if not is_judged(name, column, self._policy):
+            name, subject = alert.rule, alert.segment or alert.feature
+            if not is_judged(name, subject, self._policy):
                 why = "the policy changed: it has no such rule any more"
-            elif limits_of(name, column, self._policy) != limits_of(name, column, before):
+            elif limits_of(name, subject, self._policy) != limits_of(name, subject, before):
                 why = "the policy changed: its limits are others now"
             else:
                 continue
@@ -283,7 +284,7 @@ class Alerting:
     def _end_unjudged(self, context: AlertContext) -> None:
         """End alerts of rules that the policy no longer has, since nothing evaluates them."""
         for alert in self._state.alerts_of(context.version):
-            if not is_judged(alert.rule, alert.feature, self._policy):
+            if not is_judged(alert.rule, alert.segment or alert.feature, self._policy):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
                 self.keep(
                     end(alert, context.now, self._policy, "the policy no longer has this rule"),
@@ -302,8 +303,8 @@ class Alerting:
             n=context.judged.evaluation.version.reference.rows if found.n is None else found.n,
             m=window.rows if found.m is None else found.m,
             events=self._state.progress.events,
-            window_start=start,
-            window_end=end,
+            window_start=start if found.start is None else found.start,
+            window_end=end if found.end is None else found.end,
             effect=effect,
             cells=list(found.cells),
             unit=found.unit,

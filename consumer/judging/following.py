@@ -18,12 +18,7 @@ from driftgauge.consumer.judging.incidents.changes import Changes, Located
 from driftgauge.consumer.judging.incidents.grouping import columns_of, incident_of
 from driftgauge.consumer.judging.incidents.headline import Facts, action, headline
 from driftgauge.consumer.judging.incidents.life import Moved, joined, moved, resolved
-from driftgauge.consumer.judging.incidents.state import (
-    CauseKind,
-    IncidentState,
-    Member,
-    cause_kind,
-)
+from driftgauge.consumer.judging.incidents.state import IncidentState, Member, cause_kind
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.window import DAY_MS
@@ -31,6 +26,7 @@ from driftgauge.shared.contract.alerts import MARKS, incident_id
 from driftgauge.shared.contract.incident import (
     MOST_EVIDENCE,
     MOST_FEATURES,
+    CauseKind,
     Change,
     Incident,
     IncidentAlert,
@@ -156,12 +152,22 @@ class Incidents:
 
     def _is_waiting(self, incident: IncidentState) -> bool:
         """Return whether time alone may move it: a silence ends, or a reminder is due."""
-        return incident.is_open and (incident.notified is None or bool(self._policy.renotify_ms))
+        if not incident.is_open:
+            return incident.is_told
+        return incident.muted or incident.notified is None or bool(self._policy.renotify_ms)
 
     def _is_heard(self, incident: IncidentState, now: int) -> bool:
-        firing = (name for name, one in incident.members.items() if one.is_firing)
-        alerts = (self._state.alerts.get(name) for name in firing)
-        return any(alert is not None and not alert.is_silenced(now) for alert in alerts)
+        """Return whether one of its alerts that fire is not silenced; if it is over, of those that
+        ended last, which are remembered while they are silenced.
+        """
+        alerts = self._state.alerts
+        ends = {name: one.alert.ended for name, one in incident.members.items()}
+        firing = [alerts.get(name) for name, ended in ends.items() if ended is None]
+        if firing:
+            return any(one is not None and not one.is_silenced(now) for one in firing)
+        last = max(ended for ended in ends.values() if ended is not None)
+        over = [alerts.get(name) for name, ended in ends.items() if ended == last]
+        return any(one is None or not one.is_silenced(now) for one in over)
 
     def _take(
         self,
@@ -331,8 +337,8 @@ class Incidents:
         rule: str,
     ) -> str:
         """Say what happened to what an alert is about, by a rule."""
-        if kind == "operation":
-            return effects.of_limit(alert)
+        if kind in {"operation", "fairness"}:
+            return effects.of_limit(alert) if kind == "operation" else effects.of_fairness(alert)
         if rule_of(alert.rule).kind == "performance":
             return effects.of_performance(alert)
         if alert.segment:
@@ -442,8 +448,7 @@ class Incidents:
             report=f"/reports/{snapshot}" if snapshot else "",
             acknowledged=incident.acknowledged,
             silenced=incident.silenced,
-            muted=incident.is_open
-            and (incident.is_silenced(now) or not self._is_heard(incident, now)),
+            muted=incident.is_open and incident.muted,
         )
 
 

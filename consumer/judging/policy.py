@@ -34,6 +34,40 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     direction: Literal["above", "below"] = "above"
 
 
+class FairnessLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits on how differently the segments of a feature may be treated.
+
+    Parameters
+    ----------
+    measure
+        Name of a measure (`driftgauge.shared.performance.MEASURES`).
+    feature
+        Feature whose segments are compared.
+    warning, critical
+        A measure whose interval lies beyond the limit is bad: below it if it is a ratio, above it
+        if it is a difference; at least one of the two is needed.
+    """
+
+    measure: str
+    feature: str
+    warning: float | None = None
+    critical: float | None = None
+
+    @property
+    def subject(self) -> str:
+        """What its alerts are about: all segments of the feature."""
+        return f"{self.feature}=*"
+
+    def is_on(self, measure: str, feature: str) -> bool:
+        """Return whether it limits a measure of a feature."""
+        return (self.measure, self.feature) == (measure, feature)
+
+    @property
+    def first(self) -> float:
+        """The limit that is reached first."""
+        return self.warning if self.warning is not None else self.critical or 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class JudgingPolicy:
     """Rules and thresholds of a model.
@@ -75,6 +109,11 @@ class JudgingPolicy:
     thresholds
         Limits on published metrics; by default on the serving latency, and on the share of
         predictions that fail.
+    outcome
+        The class that is the favourable outcome, of which fairness is measured; empty for the
+        second of two.
+    fairness
+        Limits on how differently segments may be treated; by default none.
     version_superseded_hours
         Hours without events, while other versions fill a window, after which a version's alerts
         end.
@@ -120,5 +159,7 @@ class JudgingPolicy:
         Threshold(LATENCY, warning=100.0, critical=200.0),
         Threshold(FAILED, warning=0.01, critical=0.05),
     )
+    outcome: str = ""
+    fairness: tuple[FairnessLimit, ...] = ()
     version_silent_hours: float = 24
     version_superseded_hours: float = 1

@@ -14,10 +14,11 @@ import msgspec
 from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts.actions import recommend, recommended
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
-from driftgauge.consumer.judging.evaluating.column_report import column_reports, notes
 from driftgauge.consumer.judging.labelled.performance import report as report_performance
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.findings import findings, rule_levels
+from driftgauge.consumer.judging.reports.column_report import column_drafts, notes
+from driftgauge.consumer.judging.reports.drafts import Draft, Drafts
+from driftgauge.consumer.judging.rules.findings import findings_of_columns, rule_levels
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.report import report as report_segments
 from driftgauge.consumer.judging.state import JudgingState, Reported
@@ -33,6 +34,7 @@ from driftgauge.shared.contract.snapshot import (
     Failures,
     FeatureReport,
     Snapshot,
+    Trigger,
     Window,
 )
 from driftgauge.shared.reference.profile import PREDICTION
@@ -89,7 +91,10 @@ class Reporting:
         self._outputs = outputs
         self._latest: dict[str, _Noted] = {}
         self._moment: dict[str, AlertContext] = {}
-        self._written: dict[str, tuple[_Noted, Snapshot]] = {}
+        self._drafts = Drafts()
+        self._reports: list[Draft] = []
+        self._written: dict[str, tuple[_Noted, Draft]] = {}
+        self._current: dict[str, Draft] = {}
 
     def note(self, context: AlertContext) -> None:
         """Note that a version has changed, so that its current snapshot is taken at the end of the
@@ -136,11 +141,9 @@ class Reporting:
 
     def _take(self, context: AlertContext, *, alerted: bool) -> None:
         noted = self._latest[context.version]
-        snapshot = self._snapshot(noted)
-        self._written[context.version] = noted, snapshot
-        self._outputs.snapshots.append(
-            msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule")
-        )
+        draft = self._draft(noted, "alert" if alerted else "schedule")
+        self._written[context.version] = noted, draft
+        self._reports.append(draft)
 
     def _is_alerted(self, context: AlertContext, *, opened: bool) -> bool:
         """Return whether an alert fired or resolved, and the report of it is not one more of the
@@ -169,12 +172,19 @@ class Reporting:
         )
 
     def finish(self) -> Outputs:
-        """Take the current snapshot of every version that changed in the step.
+        """Take the current snapshot of every version that changed in the step, and give all of
+        them the numbers of their columns.
 
         If a version has not changed since its last report, that report is its current snapshot.
         """
         for version in list(self._latest):
             self.settle(version)
+        self._drafts.finish()
+        self._outputs.snapshots += [draft.snapshot for draft in self._reports]
+        self._outputs.current |= {
+            version: msgspec.structs.replace(draft.snapshot, trigger="current")
+            for version, draft in self._current.items()
+        }
         windows = self._state.windows
         judged = {name for name in self._outputs.current if name in windows and windows[name].panes}
         self._outputs.ended |= self._outputs.current.keys()
@@ -185,20 +195,31 @@ class Reporting:
         """Take the current snapshot of a version that does not change any more."""
         noted = self._latest.pop(version, None)
         if noted is not None:
-            written, snapshot = self._written.get(version, (None, None))
-            self._outputs.current[version] = (
-                snapshot if snapshot and written is noted else self._snapshot(noted)
+            written, draft = self._written.get(version, (None, None))
+            self._current[version] = (
+                draft if draft and written is noted else self._draft(noted, "current")
             )
 
-    def _snapshot(self, noted: "_Noted") -> Snapshot:
+    def _draft(self, noted: "_Noted", trigger: Trigger) -> Draft:
+        """Draft the snapshot of a version, and let it wait for the numbers of its columns."""
+        judged = noted.context.judged
+        labels = judged.target.counts.window.copy() if judged.target is not None else None
+        cells = judged.evaluation.cells.copy()  # later panes are added in place
+        snapshot = self._snapshot(noted, trigger)
+        return self._drafts.add(Draft(snapshot, judged.evaluation.version, cells, labels))
+
+    def _snapshot(self, noted: "_Noted", trigger: Trigger) -> Snapshot:
+        """Return a snapshot without the numbers of its columns."""
         context = noted.context
         version, judged = context.version, context.judged
         around = self._alerting.circumstances(version, context.now)
         alerts = [_active(alert, recommend(alert, around), context.now) for alert in around.alerts]
         history = self._state.histories.get(version, History())
+        drafts = _column_drafts(judged, self._policy)
+        past = history.columns() or [[] for _ in drafts]
         reports = [
-            msgspec.structs.replace(_with_alerts(report, alerts), psi_history=history.of(column))
-            for column, report in enumerate(_column_reports(judged, self._policy))
+            msgspec.structs.replace(_with_alerts(report, alerts), psi_history=of_column)
+            for report, of_column in zip(drafts, past, strict=True)
         ]
         features = len(judged.evaluation.version.schema.features)
         prediction = (
@@ -207,7 +228,7 @@ class Reporting:
         of_model = [
             alert.severity for alert in alerts if not alert.feature and alert.state == "firing"
         ]
-        target = _with_alerts(judged.target.report(), alerts) if judged.target is not None else None
+        target = _with_alerts(judged.target.draft(), alerts) if judged.target is not None else None
         moved = [target] if target is not None and target.severity == "warning" else []
         every = [*reports, *((prediction,) if prediction else ()), *moved]
         found: list[Severity] = [*(report.severity for report in every), *of_model]
@@ -222,13 +243,13 @@ class Reporting:
                 performance,
                 target=target,
                 history_times=list(metric.times),
-                history=metric.of(0),
+                history=next(iter(metric.columns()), []),
             )
         return Snapshot(
             id=snapshot_id(self._model, version, noted.events),
             model=self._model,
             version=version,
-            trigger="current",
+            trigger=trigger,
             created=context.now,
             severity=severity,
             verdict=verdict(severity, every, window.rows, alerts),
@@ -366,12 +387,14 @@ def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
     return falls, [*evidence, *parts[:MOST_SEGMENTS], *more, *limits]
 
 
-def _column_reports(judged: EvaluatedWindow, policy: JudgingPolicy) -> list[FeatureReport]:
-    """Report every column, including the findings of limits and of the classic policy."""
-    reports = column_reports(judged.evaluation)
+def _column_drafts(judged: EvaluatedWindow, policy: JudgingPolicy) -> list[FeatureReport]:
+    """Report how every column stands, including the findings of limits and of the classic
+    policy.
+    """
+    reports = column_drafts(judged.evaluation)
     if policy.kind == "classic":
         reports = [_classic(report, policy) for report in reports]
-    for found in findings(judged, set(), policy):
+    for found in findings_of_columns(judged, policy):
         place = judged.evaluation.version.place.get(found.feature)
         if place is not None and found.reading.severity and reports[place].severity != "excluded":
             severity = worst([found.reading.severity, reports[place].severity])

@@ -19,6 +19,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -126,9 +127,11 @@ class Progress(msgspec.Struct):
         Number of labels of each version since its performance was judged.
     labels_too_late
         Number of labels whose day was not kept any more.
-    rolled_back
+    rolled_back, rolled_back_at
         Number of times that a partition's panes went back to a number that was judged before, and
-        the offsets at which they did.
+        the offset at which they did last, until they were seen there again.
+    marks
+        CRC-32 of the entry at each partition's offset, as it was read.
     references
         Reference that a version is judged by, if it ever was another than the registered one.
     """
@@ -151,6 +154,7 @@ class Progress(msgspec.Struct):
     labels_too_late: int = 0
     rolled_back: dict[int, int] = {}
     rolled_back_at: dict[int, str] = {}
+    marks: dict[int, int] = {}
     references: dict[str, JudgedBy] = {}
 
     @property
@@ -165,23 +169,45 @@ class Progress(msgspec.Struct):
         rates = [rate for rate in self.events_per_day.values() if rate is not None]
         return sum(rates) if rates and len(rates) == len(self.events_per_day) else expected
 
-    def note_end(self, partition: int, last_id: str) -> bool:
-        """Compare a partition's offset with its last entry; return True once if its panes went
-        back.
+    def mark(self, partition: int, entry: bytes) -> None:
+        """Remember what the entry at a partition's offset holds."""
+        self.marks[partition] = crc32(entry)
+
+    def note_end(
+        self, partition: int, last_id: str, judged: tuple[str, bytes] | None = None
+    ) -> bool:
+        """Compare a partition's offset with its panes; return True once each time they went back.
 
         A shard that failed over to an older replica counts again from there. The panes that it
         writes again have numbers that were judged before: nothing is judged twice, and judging
-        continues after the offset.
+        continues after the offset. If they are as many as before by now, the one at the offset
+        is another one than was read; from then on it is the one that is expected there, so that
+        panes that go back once more are noticed although nothing was judged in between.
+
+        Parameters
+        ----------
+        last_id
+            Id of the partition's last entry.
+        judged
+            The last entry up to the offset, and what it holds; None if it is kept no more.
         """
         offset = self.offsets.get(partition, BEGINNING)
-        if (
-            EntryId.parse(last_id) >= EntryId.parse(offset)
-            or self.rolled_back_at.get(partition) == offset
-        ):
+        fewer = EntryId.parse(last_id) < EntryId.parse(offset)
+        known = self.rolled_back_at.get(partition) == offset
+        back = (fewer or self._is_another(partition, offset, judged)) and not known
+        if back:
+            self.rolled_back[partition] = self.rolled_back.get(partition, 0) + 1
+            self.rolled_back_at[partition] = offset
+        if (back or known) and judged is not None and judged[0] == offset:
+            self.mark(partition, judged[1])
+            del self.rolled_back_at[partition]
+        return back
+
+    def _is_another(self, partition: int, offset: str, judged: tuple[str, bytes] | None) -> bool:
+        if judged is None or partition not in self.marks:
             return False
-        self.rolled_back[partition] = self.rolled_back.get(partition, 0) + 1
-        self.rolled_back_at[partition] = offset
-        return True
+        entry_id, entry = judged
+        return (entry_id, crc32(entry)) != (offset, self.marks[partition])
 
     def is_new(self, partition: int, entry_id: str) -> bool:
         """Return whether an entry comes after the offset."""
@@ -403,9 +429,13 @@ class JudgingState:
         self.changed[f"incident:{incident.id}".encode()] = lambda: msgspec.json.encode(incident)
 
     def forget_incidents(self, before: int) -> None:
-        """Forget the incidents that ended before a logical time (ms)."""
+        """Forget the incidents that ended before a logical time (ms), but none whose end is still
+        to be told.
+        """
         over = [
-            one for one in self.incidents.values() if one.ended is not None and one.ended < before
+            one
+            for one in self.incidents.values()
+            if one.ended is not None and one.ended < before and not one.is_told
         ]
         for incident in over:
             del self.incidents[incident.id]

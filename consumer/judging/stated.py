@@ -1,17 +1,21 @@
 """What the policy file states of a model, and where in the log that was taken up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
-from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.consumer.judging.policy import FairnessLimit, JudgingPolicy, Threshold
 from driftgauge.shared.policies.agreed import Origin
 
 MINUTE_MS: Final = 60_000
 POLICIES_REMEMBERED: Final = 50
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+MOST_MINUTES: Final = 10_000_000
+"""Longest time (min) that a file may state, which is 19 years."""
+Limit = TypeVar("Limit", Threshold, FairnessLimit)
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Minutes = Annotated[float, msgspec.Meta(ge=0, le=MOST_MINUTES)]
 
 
 class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -21,10 +25,12 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     false_alarms_per_month: Positive | None = None
     psi_warning: Positive | None = None
     psi_critical: Positive | None = None
-    cooldown_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    renotify_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    cooldown_minutes: Minutes | None = None
+    renotify_minutes: Minutes | None = None
+    renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1, le=MOST_MINUTES)] | None = None
+    outcome: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     thresholds: list[Threshold] = []
+    fairness: list[FairnessLimit] = []
 
     def apply(self, policy: JudgingPolicy) -> JudgingPolicy:
         """Return a policy with what is said here in place of its own."""
@@ -36,20 +42,29 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
             "cooldown_ms": _ms(self.cooldown_minutes),
             "renotify_ms": _ms(self.renotify_minutes),
             "renotify_max_ms": _ms(self.renotify_max_minutes),
+            "outcome": self.outcome,
         }
         given = {name: value for name, value in changes.items() if value is not None}
-        limits = tuple(_joined(policy.thresholds, self.thresholds))
-        return replace(policy, thresholds=limits, **given)  # type: ignore[arg-type]  # by their names
+        return replace(
+            policy,
+            thresholds=tuple(_joined(policy.thresholds, self.thresholds, _limited)),
+            fairness=tuple(_joined(policy.fairness, self.fairness, _compared)),
+            **given,  # type: ignore[arg-type]  # by their names
+        )
 
     def under(self, own: "ModelPolicy") -> "ModelPolicy":
         """Return what a model's own table says, and this one where that says nothing."""
         values = {
             name: ours if theirs is None else theirs
             for name in self.__struct_fields__
-            if name != "thresholds"
+            if name not in {"thresholds", "fairness"}
             for ours, theirs in ((getattr(self, name), getattr(own, name)),)
         }
-        return ModelPolicy(**values, thresholds=list(_joined(self.thresholds, own.thresholds)))
+        return ModelPolicy(
+            **values,
+            thresholds=list(_joined(self.thresholds, own.thresholds, _limited)),
+            fairness=list(_joined(self.fairness, own.fairness, _compared)),
+        )
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -92,11 +107,21 @@ class PolicyChange(msgspec.Struct, frozen=True):
         return proposal.origin.order > self.origin.order and proposal.said != self.said
 
 
-def _joined(known: Iterable[Threshold], own: list[Threshold]) -> Iterator[Threshold]:
+def _joined(
+    known: Iterable[Limit], own: list[Limit], on: Callable[[Limit], object]
+) -> Iterator[Limit]:
     """Yield the limits that are known, and the own ones in place of those on the same."""
-    said = {(one.metric, one.feature) for one in own}
-    yield from (one for one in known if (one.metric, one.feature) not in said)
+    said = {on(one) for one in own}
+    yield from (one for one in known if on(one) not in said)
     yield from own
+
+
+def _limited(one: Threshold) -> tuple[str, str | None]:
+    return one.metric, one.feature
+
+
+def _compared(one: FairnessLimit) -> tuple[str, str]:
+    return one.measure, one.feature
 
 
 def _ms(minutes: float | None) -> int | None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from driftgauge.consumer.metrics.port import Port, Teller
-from driftgauge.consumer.metrics.standing import Standing
+from driftgauge.consumer.metrics.standing import Stands
 from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.access.listening import is_loopback, listen
 from driftgauge.shared.errors import ConfigurationError
@@ -14,7 +14,7 @@ log = logging.getLogger("driftgauge.worker")
 
 
 def open_port(
-    settings: Settings, standing: Callable[[], Standing], *, insecure: bool = False
+    settings: Settings, standing: Callable[[], Stands], *, insecure: bool = False
 ) -> Port | None:
     """Listen where the settings say, and answer from a thread; None if they say nowhere.
 

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from driftgauge.consumer.metrics.standing import Readiness, Standing
+from driftgauge.consumer.metrics.standing import Readiness, Stands
 from driftgauge.shared.access.key_ring import POLL_S, KeyRing
 from driftgauge.shared.access.origin import host_allowed
 from driftgauge.shared.metrics.text import MEDIA_TYPES, Exposition, chosen, whole
@@ -131,7 +131,7 @@ class Teller:
     """
 
     def __init__(
-        self, standing: Callable[[], Standing], ring: KeyRing, names: Collection[str] = ()
+        self, standing: Callable[[], Stands], ring: KeyRing, names: Collection[str] = ()
     ) -> None:
         self._standing = standing
         self._ring = ring

@@ -4,14 +4,15 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 from driftgauge.consumer.metrics.table import WORKER
+from driftgauge.consumer.metrics.told import Told
 from driftgauge.consumer.running.duty import Duty
-from driftgauge.consumer.running.tally import BOUNDS_S, Tally
-from driftgauge.shared.local.usage import USAGE, add_usage
+from driftgauge.consumer.running.tally import BOUNDS_S, FAILURES, Tally
+from driftgauge.shared.local.usage import USAGE, add_usage, usage
 from driftgauge.shared.metrics.text import Exposition, labels
 
 STALLED_S: Final = 30.0
@@ -29,6 +30,25 @@ class Readiness(msgspec.Struct, frozen=True):
 
     status: Literal["ready", "degraded"]
     reasons: list[str] | None = None
+
+
+class Stands(Protocol):
+    """How a worker stands, be it one process or two."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether it lives; if not, to start it again is all that helps."""
+
+    @property
+    def hindrances(self) -> list[str]:
+        """Why it cannot work at all; nothing if it can."""
+
+    @property
+    def failing(self) -> list[str]:
+        """What of it fails again and again."""
+
+    def exposed(self) -> Exposition:
+        """Return its metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +107,30 @@ class Standing:
 
     def exposed(self) -> Exposition:
         """Return its metrics."""
-        text, now_ms = Exposition({**WORKER, **USAGE}), time.time_ns() // 1_000_000
+        text = Exposition({**WORKER, **USAGE})
+        self.add_stages(text)
+        text.add("driftgauge_worker_redis_up", not self.fault)
+        text.add("driftgauge_worker_models", self.models)
+        add_usage(text)
+        return text
+
+    def told(self) -> Told:
+        """Return it as plain values, for another process."""
+        text = Exposition(WORKER)
+        self.add_stages(text)
+        return Told(
+            text.lines,
+            usage(),
+            self.models,
+            not self.fault,
+            self.lives,
+            self.hindrances,
+            self.failing,
+        )
+
+    def add_stages(self, text: Exposition) -> None:
+        """Add what its stages do."""
+        now_ms = time.time_ns() // 1_000_000
         found: dict[tuple[str, str], list[Duty]] = defaultdict(list)
         for duty in self.duties:
             found[duty.tally.stage, duty.tally.model].append(duty)
@@ -95,10 +138,6 @@ class Standing:
             _add_work(text, labels(stage=stage, model=model), duties, now_ms)
         for stage in sorted({stage for stage, _ in found}):
             _add_stage(text, stage, [one for one in self.duties if one.tally.stage == stage])
-        text.add("driftgauge_worker_redis_up", not self.fault)
-        text.add("driftgauge_worker_models", self.models)
-        add_usage(text)
-        return text
 
 
 def _add_work(text: Exposition, given: str, duties: Sequence[Duty], now_ms: int) -> None:
@@ -108,13 +147,16 @@ def _add_work(text: Exposition, given: str, duties: Sequence[Duty], now_ms: int)
         return
     text.add("driftgauge_stage_seconds_total", sum(one.seconds for one in tallies), given)
     text.add("driftgauge_stage_commits_total", sum(one.commits for one in tallies), given)
+    if tallies[0].stage == "archiving":
+        removed = sum(one.days_removed for one in tallies)
+        text.add("driftgauge_archive_expired_total", removed, labels(model=tallies[0].model))
     owned = [duty.tally for duty in duties if duty.owned]
     if owned:
         lag_s = max(one.lag_s(now_ms) for one in owned)
         text.add("driftgauge_stage_lag_seconds", lag_s, given)
     failures = sum((one.failures for one in tallies), Counter[str]())
-    for why, number in sorted(failures.items()):
-        text.add("driftgauge_stage_failures_total", number, f"{given},{labels(reason=why)}")
+    for why in FAILURES:
+        text.add("driftgauge_stage_failures_total", failures[why], f"{given},{labels(reason=why)}")
 
 
 def _add_stage(text: Exposition, stage: str, duties: Sequence[Duty]) -> None:

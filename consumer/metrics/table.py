@@ -32,6 +32,11 @@ WORKER: Final = table(
         "stage model",
         "Age of the entry that a stage of this worker has come to; 0 if nothing waits for it.",
     ),
+    counter(
+        "driftgauge_archive_expired_total",
+        "model",
+        "Days of the archive, of predictions or of labels, that this worker removed by their age.",
+    ),
     gauge("driftgauge_leases_held", "stage", "Stages that this worker owns."),
     counter(
         "driftgauge_takeovers_total",

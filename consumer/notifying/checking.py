@@ -5,7 +5,7 @@ targets need is installed.
 from collections.abc import Sequence
 
 from driftgauge.consumer.notifying.routes import Place, Route
-from driftgauge.consumer.notifying.secrets import Missing, check_secrets
+from driftgauge.consumer.notifying.secrets import Missing, secrets_of
 from driftgauge.shared.errors import ConfigurationError, PolicyRefused
 from driftgauge.shared.policies.lines import line_of
 
@@ -34,7 +34,7 @@ def _require(routes: Sequence[Route], text: bytes, name: str) -> None:
     for number, route in enumerate(routes):
         place: Place = ("routes", number)
         try:
-            check_secrets(route.target)
+            secrets_of(route.target)
             build(route.target).close()
         except Missing as error:
             where = (*place, "target", error.field)

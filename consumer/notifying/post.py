@@ -3,7 +3,7 @@
 - The host's name is resolved once, its addresses are checked, and the connection goes to one that
   was checked, so that a name that changes meanwhile leads nowhere else.
 - Redirections are not followed, and no proxy of the environment is used.
-- After `WITHIN_S` the connection is cut, also if the server sends a byte now and then.
+- After a time (`WITHIN_S`) the connection is cut, also if the server sends a byte now and then.
 - At most `MOST_ANSWER` bytes of the answer are read; more do not change what its status says.
 
 Neither address nor secret is in a reason or a log: httpcore's own lines are switched off.
@@ -57,7 +57,14 @@ class Answer:
     body: bytes
 
 
-def post(address: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST") -> Answer:
+def post(
+    address: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    method: str = "POST",
+    within_s: float | None = None,
+) -> Answer:
     """Send a request, and return the answer if its status is one of success.
 
     Parameters
@@ -66,6 +73,8 @@ def post(address: str, body: bytes, headers: Mapping[str, str], *, method: str =
         http or https address; a user and password in it are sent as basic authentication.
     headers
         Headers beside Host and Content-Length.
+    within_s
+        Longest time (s) of the request, from the connection on; None for `WITHIN_S`.
 
     Raises
     ------
@@ -75,12 +84,15 @@ def post(address: str, body: bytes, headers: Mapping[str, str], *, method: str =
         If there is no answer, or none of HTTP, or its status is 408, 425, 429 or 5xx.
     """
     target, sent = _request(address, body, headers)
-    backend = _Checked()
+    limit_s = WITHIN_S if within_s is None else within_s
+    backend = _Checked(limit_s)
+    times = dict.fromkeys(("read", "write"), limit_s)
+    times |= dict.fromkeys(("connect", "pool"), min(CONNECT_S, limit_s))
     try:
         with (
             httpcore.ConnectionPool(ssl_context=_trusted(), network_backend=backend) as pool,
             pool.stream(
-                method, target, headers=sent, content=body, extensions={"timeout": _TIMEOUT}
+                method, target, headers=sent, content=body, extensions={"timeout": times}
             ) as answer,
         ):
             _check(answer.status, dict(answer.headers))
@@ -93,7 +105,6 @@ def post(address: str, body: bytes, headers: Mapping[str, str], *, method: str =
 
 
 _TROUBLE: Final = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
-_TIMEOUT: Final = {"connect": CONNECT_S, "read": WITHIN_S, "write": WITHIN_S, "pool": CONNECT_S}
 
 
 def _request(
@@ -172,7 +183,8 @@ def _read(parts: Iterable[bytes]) -> bytes:
 class _Checked(httpcore.SyncBackend):
     """Connects to checked addresses, and cuts the connection when its time is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
         self._timer: threading.Timer | None = None
         self._cut: socket.socket | None = None
         self._is_over = False
@@ -191,19 +203,24 @@ class _Checked(httpcore.SyncBackend):
             addresses = resolved(host, port)
         except OSError:
             raise httpcore.ConnectError("its name cannot be resolved") from None
+        until = time.monotonic() + self._limit_s
         for address in addresses[:MOST_TRIED]:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                break
+            within_s = left_s if timeout is None else min(timeout, left_s)
             try:
-                stream = super().connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = super().connect_tcp(address, port, within_s, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 lost = error
                 continue
-            self._limit(stream.get_extra_info("socket"))
+            self._limit(stream.get_extra_info("socket"), max(0.0, until - time.monotonic()))
             return stream
         raise lost
 
-    def _limit(self, connected: socket.socket) -> None:
+    def _limit(self, connected: socket.socket, left_s: float) -> None:
         self._cut = connected.dup()  # TLS takes the first one over
-        self._timer = threading.Timer(WITHIN_S, self._over)
+        self._timer = threading.Timer(left_s, self._over)
         self._timer.daemon = True
         self._timer.start()
 
@@ -231,7 +248,7 @@ class _Checked(httpcore.SyncBackend):
     def words_of(self, error: Exception) -> str:
         """Return what went wrong, without what the error quotes."""
         if self._is_over or isinstance(error, httpcore.TimeoutException):
-            return f"no answer within {WITHIN_S:g} s"
+            return f"no answer within {self._limit_s:g} s"
         if isinstance(error, httpcore.ConnectError):
             cause = error.__cause__ or error.__context__
             if "certificate" in str(error).lower():

@@ -55,10 +55,9 @@ def secret_of(choice: Choice, name: str) -> str:
     return _read(path, f"{name}_file") if path else ""
 
 
-def check_secrets(choice: Choice) -> None:
-    """Check that every secret of a target is there; Missing if one is not."""
-    for name in (*choice.needs, *choice.may_have):
-        secret_of(choice, name)
+def secrets_of(choice: Choice) -> tuple[str, ...]:
+    """Return all secrets of a target as they are now; Missing if one is not there."""
+    return tuple(secret_of(choice, name) for name in (*choice.needs, *choice.may_have))
 
 
 def _read(path: str, field: str) -> str:

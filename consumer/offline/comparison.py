@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from driftgauge.consumer.judging.evaluating.budget import INTEGRITY_TESTS, Levels
-from driftgauge.consumer.judging.evaluating.category_names import MOST_NAMES
-from driftgauge.consumer.judging.evaluating.column_report import column_reports
+from driftgauge.consumer.judging.evaluating.budget import levels_of_one
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.reports.category_names import MOST_NAMES
+from driftgauge.consumer.judging.reports.column_report import column_reports
 from driftgauge.consumer.judging.snapshotting import verdict
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.severity import Severity, worst
@@ -214,13 +214,13 @@ def judge(
     judged = JudgedVersion(schema.stream, profile)
     evaluation = Evaluation(
         judged,
-        _cells(profile, [after for _, after in columns]),
+        cells_of(profile, [after for _, after in columns]),
         len(current),
-        _levels(policy, judged, false_alarms),
+        levels_of_one(policy, len(judged.watched), false_alarms),
         policy,
     )
     reports = [
-        (_with_names if report.kind == "categorical" else _with_exact)(report, *values)
+        (with_names if report.kind == "categorical" else with_exact)(report, *values)
         for report, values in steps(
             "comparing", list(zip(column_reports(evaluation), columns, strict=True)), at
         )
@@ -303,7 +303,7 @@ def _unread(name: str, severity: Severity, reason: str) -> FeatureReport:
     return FeatureReport(name, "categorical", severity, reason, [], [], nothing, [], [])
 
 
-def _with_exact(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+def with_exact(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
     """Replace what counts of cells only approximate by its value on the rows themselves."""
     one, two = (np.asarray(column, dtype=np.float64) for column in (before, after))
     one, two = one[~np.isnan(one)], two[~np.isnan(two)]
@@ -318,7 +318,7 @@ def _with_exact(report: FeatureReport, before: Column, after: Column) -> Feature
     return msgspec.structs.replace(report, statistics=found)
 
 
-def _with_names(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+def with_names(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
     """Name the categories that came or went, which the rows themselves tell."""
     was, now = (pd.Series(column, dtype=object).value_counts() for column in (before, after))
     gone = was.drop(now.index, errors="ignore") * (len(after) / len(before))
@@ -352,20 +352,10 @@ def _wanted(
     return names
 
 
-def _cells(profile: ReferenceProfile, columns: list[Column]) -> Ints:
+def cells_of(profile: ReferenceProfile, columns: list[Column]) -> Ints:
     """Count the rows in each cell of the profile, all columns in one vector."""
     counted = [
         np.bincount(reference.cells(values), minlength=len(reference.counts))
         for reference, values in zip(profile.columns, columns, strict=True)
     ]
     return np.concatenate(counted)
-
-
-def _levels(policy: JudgingPolicy, judged: JudgedVersion, false_alarms: float) -> Levels:
-    """Share the budget of one comparison between the rules as a stream's budget is shared."""
-    columns = max(len(judged.watched), 1)
-    both = policy.psi_share + policy.integrity_share
-    return Levels(
-        psi=false_alarms * policy.psi_share / both / columns,
-        integrity=false_alarms * policy.integrity_share / both / columns / INTEGRITY_TESTS,
-    )

@@ -88,7 +88,8 @@ def _computed(
         return found
     before, after = (numbers[~np.isnan(numbers)] for numbers in map(_numbers, (reference, current)))
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
-        return undefined(found.name, "it is not finite: a sample holds infinite values")
+        note = "it is not finite: a sample holds infinite values"
+        return undefined(note).each(found.name, windows=1)[0]
     return msgspec.structs.replace(found, value=known.exact(before, after))
 
 

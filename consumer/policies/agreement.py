@@ -134,6 +134,7 @@ class Policies:
             order = self._propose(client, self._own.accepted)
         if order not in {self._order, NOTHING}:
             self._learn(client, order)
+            changed = True  # who has the file in force is asked at once
         if self._own is not None:
             self._note_outvoted(self._own)
             if changed or time.monotonic() - self._told_s >= TELL_S:

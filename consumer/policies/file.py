@@ -2,9 +2,11 @@
 
 Theory of operation: `look` is called about once a second. It compares size, time and inode with
 those of the last reading; if they differ, and were the same at two looks running (so that nobody
-is just writing), the file is read again. What cannot be used is refused with line and reason, and
-what was accepted before goes on. A refused file is tried again from time to time, since the secret
-that it needs may come later than the file.
+is just writing), the file is read again. The same content, saved again, is the same policy, written
+later: so an old file comes into force again among others (agreement.py).
+
+What cannot be used is refused with line and reason, and what was accepted before goes on. A refused
+file is tried again from time to time, since the secret that it needs may come later than the file.
 """
 
 import hashlib
@@ -97,7 +99,7 @@ class WatchedFile:
         self.refused: Refusal | None = None
         """Why what stands in the file is not used; None if it is."""
         self._clock = clock
-        self._read_mark = self._mark = _mark(path)
+        self._accepted_mark = self._read_mark = self._mark = _mark(path)
         self.accepted = read_file(path, check_routes=True)
         self._digest = self.accepted.origin.digest
         self._read_s = clock()
@@ -109,12 +111,12 @@ class WatchedFile:
         if not settled or not (mark != self._read_mark or self._may_differ(mark)):
             return False
         self._read_mark, self._read_s = mark, self._clock()
-        before = self.accepted, self.refused
+        before = self._digest, self.refused
         try:
             self._take(_content(self.path), mark)
         except PolicyRefused as error:
             self._refuse(error)
-        return before != (self.accepted, self.refused)
+        return before != (self._digest, self.refused)
 
     def _may_differ(self, mark: _Mark | None) -> bool:
         """Return whether the file is to be read again although it has the mark that it had."""
@@ -124,18 +126,26 @@ class WatchedFile:
         return mark is not None and self._read_s - mark[0] / 1e9 < YOUNG_S
 
     def _take(self, text: bytes, mark: _Mark | None) -> None:
-        """Accept what stands in the file now, if it is another content than before."""
+        """Accept what stands in the file now, if it is another content than before, or was saved
+        again. A file that was out of sight for a time was not.
+        """
         digest = _digest(text)
-        if digest == self.accepted.origin.digest:
-            self._settle(digest, "The policy file %s is again the one that is in use.")
-            return
-        file = usable(text, self.path)
+        is_same = digest == self.accepted.origin.digest
+        if not is_same or mark != self._accepted_mark:
+            file = self.accepted.file if is_same else usable(text, self.path)
+            self.accepted = Accepted(file, _origin(self.path, text, self._written(mark)))
+            self._accepted_mark = mark
+        again = "The policy file %s is again the one that is in use."
+        self._settle(digest, again if is_same else "The policy file %s changed, and is taken up.")
+
+    def _written(self, mark: _Mark | None) -> int:
+        """Return when the content that stands there now was written, which is after the one that
+        was accepted before.
+        """
         now = round(self._clock() * 1000)
         written = 0 if mark is None else min(mark[0] // 1_000_000, now)
-        if written <= self.accepted.origin.written:  # copied with its time, or moved here
-            written = max(now, self.accepted.origin.written + 1)
-        self.accepted = Accepted(file, _origin(self.path, text, written))
-        self._settle(digest, "The policy file %s changed, and is taken up.")
+        before = self.accepted.origin.written
+        return written if written > before else max(now, before + 1)  # it came with an old time
 
     def _settle(self, digest: str, words: str) -> None:
         """Note that what stands in the file is in use, and say so if it was not."""

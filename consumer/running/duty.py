@@ -20,7 +20,8 @@ import redis
 from driftgauge.consumer.running.tally import Failure, Tally
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.consumer.stages.stage import Backoff, Connection, Stage
-from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.cluster import MOVED
+from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.connections.one_server import Server, one_server
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.connections.refusals import refusal
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("driftgauge.worker")
 
+MOVED_S: Final = (0.1, 1.0)
+"""Shortest and longest pause while a slot is moved."""
+ELSEWHERE: Final = "the slot is elsewhere"
+"""What was told of a stage last, while its slot is moved."""
 BACKOFF_S: Final = (0.1, 5.0)
 """First and longest pause (s) while Redis does not answer."""
 
@@ -111,6 +116,7 @@ class Duty:
         self._nodes = nodes
         self._tracing = tracing
         self._away, self._faults = Backoff(*BACKOFF_S), Backoff(*Stage.retry_s)
+        self._moves = Backoff(*MOVED_S)
         self._loaded = False
         self._server = Server()
         self._told = ""
@@ -122,6 +128,18 @@ class Duty:
             self.stage.checkpoint.on_commit = self.tally.committed
             self._faults = Backoff(*self.stage.retry_s)
         return self.stage
+
+    def look_elsewhere(self) -> bool:
+        """Note that the stage's server is away, or has not its slot any more; return whether the
+        stage is to run, to find that out. One that is not ours is built anew.
+        """
+        if not self._nodes.is_cluster:
+            return False
+        if self.owned:
+            self.doubt = "Its server does not answer, or has not its slot any more."
+            return True
+        self.stage = None
+        return False
 
     def renewed(self, asked_at: float) -> None:
         """Take note that the lease was renewed, by a command sent at a time."""
@@ -137,6 +155,7 @@ class Duty:
                 with self._one_server():
                     self._spell(self.build(), over)
                 self._away.reset()
+                self._moves.reset()
             except OwnershipLost as error:
                 log.info("%s: %s Loading again.", self.name, error)
                 self._lose("lease", BACKOFF_S[0])
@@ -144,8 +163,8 @@ class Duty:
                 self._connection.lost(error)
                 self._lose("away", self._away.next(), moved=True)
             except MOVED as error:
-                log.info("%s: the slot is elsewhere now (%s).", self.name, error)
-                self._lose("moved", BACKOFF_S[0], moved=True)
+                self._moved(error)
+                self._lose("moved", self._moves.next(), moved=True)
             except Exception as error:  # noqa: BLE001  whatever it is, nothing was committed
                 if refusal(error):
                     self._refused(error)
@@ -229,9 +248,8 @@ class Duty:
         if moved:
             self._nodes.forget()  # the other connections are dead too, or the primary is elsewhere
         self._leave(pause_s)
-        if moved and self._nodes.is_cluster and self.stage is not None:
-            self.stage.close()
-            self.stage = None
+        if self._nodes.is_cluster and why != "fault":
+            self.stage = None  # it is built anew, at the server that has its slot by then
 
     def _leave(self, pause_s: float) -> None:
         """Give the lease back, and forget what is in memory."""
@@ -268,6 +286,16 @@ class Duty:
         elif str(error) != self._told:
             log.error("%s stopped: %s", self.name, error)
             self._told = str(error)
+
+    def _moved(self, error: Exception) -> None:
+        """Say once that the slot is on its way to another node; it is tried again until it is
+        there.
+        """
+        if not self._nodes.is_cluster:
+            self._connection.refused("MOVED", error)
+        elif self._told != ELSEWHERE:
+            log.info("%s: the slot is elsewhere now (%s).", self.name, error)
+            self._told = ELSEWHERE
 
     def _refused(self, error: Exception) -> None:
         """Log once that Redis refuses to write, and free memory if this stage can."""

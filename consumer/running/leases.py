@@ -17,6 +17,8 @@ from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.roster import Roster
 from driftgauge.consumer.stages.stage import Stage
 from driftgauge.shared.connections.bulk import Command, ask_all
+from driftgauge.shared.connections.cluster import MOVED
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
 
 POLLS_PER_LEASE: Final = 10
 """How often within a lease one looks for free stages."""
@@ -83,16 +85,27 @@ class Leases:
                 servers.setdefault(duty.build().client, []).append(duty)
             finally:
                 duty.lock.release()
-        asked = False
+        asked, failed = False, None
         for client, found in servers.items():
             for part in _parts(found, AT_ONCE):
                 held = [duty for duty in part if duty.lock.acquire(blocking=False)]
                 try:
                     asked |= ask(client, [(duty, duty.stage) for duty in held if duty.stage])
+                except redis.RedisError as error:  # the other servers are asked all the same
+                    failed = error
+                    if isinstance(error, (*UNAVAILABLE, *MOVED)):
+                        self._look_elsewhere(held)
                 finally:
                     for duty in held:
                         duty.lock.release()
+        if failed is not None:
+            raise failed
         return asked
+
+    def _look_elsewhere(self, held: Iterable[Duty]) -> None:
+        for duty in held:
+            if duty.look_elsewhere():
+                self._roster.wake(duty)
 
     def _renew(self, client: redis.Redis, held: list[tuple[Duty, Stage]]) -> bool:
         ours = [(duty, stage.checkpoint) for duty, stage in held if duty.owned]

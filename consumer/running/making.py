@@ -9,6 +9,7 @@ import redis
 from driftgauge.consumer.notifying.routes import Route
 from driftgauge.consumer.policies.agreement import Policies
 from driftgauge.consumer.running.settled import counting_policy, judging_policy
+from driftgauge.consumer.running.tally import Tally
 from driftgauge.consumer.stages.acting import Acting, Carrier
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.follower import Follower
@@ -61,6 +62,41 @@ class Stages:
         policy = counting_policy(self._settings, partition, partitions)
         client = self._client(keys.count(model, partition))
         return CountingStage(client, self._settings, model, policy, keys=keys, published=versions)
+
+    def archiving(self, keys: Keys, model: str, partition: int, logs: int, tally: Tally) -> Stage:
+        """Return the stage that archives a partition; the first of them keeps the model's days."""
+        from driftgauge.consumer.stages.archiving.archiving import Archiving  # pyarrow
+        from driftgauge.consumer.stages.archiving.keeping import Keeping
+        from driftgauge.shared.archive.store import open_store
+
+        client = self._client(keys.archive(model, partition))
+        versions = PublishedVersions(self._client(keys.versions(model)), keys, model)
+        store = open_store(self._settings.archive_url or "")
+        keeping = None
+        if partition == 0:
+            days = self._settings.archive_days_for(model)
+            keeping = Keeping(self._client, keys, model, logs, store, days, tally.removed)
+        return Archiving(client, self._settings, keys, model, partition, store, versions, keeping)
+
+    def archiving_incidents(self, keys: Keys, model: str) -> Stage:
+        """Return the stage that archives a model's incidents."""
+        from driftgauge.consumer.stages.archiving.incidents import Incidents  # pyarrow
+        from driftgauge.shared.archive.store import open_store
+
+        client = self._client(keys.incidents(model))
+        sink = Incidents(self._settings, model, open_store(self._settings.archive_url or ""))
+        return Follower(client, self._settings, keys, model, keys.incidents(model), sink)
+
+    def archiving_panes(self, keys: Keys, model: str, partition: int) -> Stage:
+        """Return the stage that archives the panes of a partition."""
+        from driftgauge.consumer.stages.archiving.panes import Panes  # pyarrow
+        from driftgauge.shared.archive.store import open_store
+
+        stream = keys.panes(model, partition)
+        client, store = self._client(stream), open_store(self._settings.archive_url or "")
+        versions = PublishedVersions(self._client(keys.versions(model)), keys, model)
+        sink = Panes(client, self._settings, keys, model, partition, store, versions)
+        return Follower(client, self._settings, keys, model, stream, sink, partition)
 
     def judging(self, keys: Keys, model: str, partitions: int) -> Stage:
         """Return the stage that judges a model."""

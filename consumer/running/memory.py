@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 import redis
 
 from driftgauge.consumer.running.roster import Roster
+from driftgauge.consumer.stages.checkpoint import server_id
+from driftgauge.shared.connections.redis_client import told_by
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction
 from driftgauge.shared.errors import ConfigurationError
 
@@ -36,16 +37,11 @@ class Memory:
             If one may evict, at the first check; later it is logged once.
         """
         for client in servers:
-            try:
-                memory: Any = client.info("memory")
-            except redis.exceptions.NoPermissionError:
-                memory = {}
+            memory = told_by(client, "memory")
             limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
             policy = str(memory.get("maxmemory_policy", ""))
-            if not policy and self._evicts is None:
-                log.warning(
-                    "Redis does not tell its maxmemory-policy. See to it that it is noeviction"
-                )
+            if self._evicts is None:
+                _say_untold(policy, server_id(client))
             self._check_eviction(eviction(limit, policy))
             if limit and used > self._most_share * limit:
                 self._roster.make_room(client)
@@ -56,3 +52,14 @@ class Memory:
         if found and found != self._evicts:
             log.error("Redis %s", EVICTION_ADVICE.format(found))
         self._evicts = found
+
+
+def _say_untold(policy: str, run_id: str) -> None:
+    """Log what a server does not tell, as some services do not, and what that means."""
+    if not policy:
+        log.warning("Redis does not tell its maxmemory-policy. See to it that it is noeviction")
+    if not run_id:
+        log.warning(
+            "Redis does not tell its run_id (INFO). That another server has taken over at its "
+            "address is only noticed when a connection ends, or is refused to write"
+        )

@@ -91,6 +91,11 @@ class Roster:
                 if state is State.IDLE and duty.owned and not duty.doubt
             ]
 
+    def works(self) -> bool:
+        """Tell whether a stage runs, or is ready to."""
+        with self._lock:
+            return any(state is not State.IDLE for state in self._states.values())
+
     def add(self, duty: Duty, pool: Pool) -> None:
         """Add a stage; its pool's threads start with the first one."""
         with self._lock:

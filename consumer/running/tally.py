@@ -5,13 +5,15 @@ reads. They never hold the work up.
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds (s) of a spell's buckets; a last bucket holds what took longer."""
 Failure = Literal["lease", "away", "moved", "refused", "fault"]
 """Why an ownership ended: its lease was lost, Redis did not answer, the slot is elsewhere, Redis
 refused to write, or the work failed."""
+FAILURES: Final[tuple[Failure, ...]] = get_args(Failure)
+"""All of them. Each is counted from 0: a series that begins with 1 shows no rise."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +28,8 @@ class Tally:
         Time that its turns took.
     spells, spell_s
         Number of spells in each bucket, and the time that they took in all.
+    days_removed
+        Days of the archive that it removed, predictions' and labels' ones.
     reached_ms
         Entry time (ms) of the entry that it has come to while more waits; None if it is not behind,
         or its entries tell no time.
@@ -40,6 +44,7 @@ class Tally:
     spells: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     spell_s: float = 0.0
     reached_ms: int | None = None
+    days_removed: int = 0
 
     def turned(self, seconds: float, reached_ms: int | None) -> None:
         """Note a turn."""
@@ -54,6 +59,10 @@ class Tally:
     def committed(self) -> None:
         """Note a commit."""
         self.commits += 1
+
+    def removed(self, days: int) -> None:
+        """Note days of the archive that were removed."""
+        self.days_removed += days
 
     def failed(self, why: Failure) -> None:
         """Note that an error ended an ownership."""

@@ -32,7 +32,8 @@ from driftgauge.consumer.stages.checkpoint import server_id
 from driftgauge.consumer.stages.stage import Backoff
 from driftgauge.consumer.stages.stage import Connection as ConnectionState
 from driftgauge.shared.connections.bulk import Command, ask_on
-from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.cluster import MOVED
+from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.entry_id import EntryId
@@ -44,6 +45,8 @@ PAUSE_PER_COST: Final = 10
 WAIT_PER_COST: Final = 150
 LONGEST_REST_S: Final = 0.2
 """Pause (s) while no stage is there to wait for."""
+SOON_MS: Final = 10
+"""Longest wait of a short read that began while a stage ran: it is waited for by the next one."""
 AFTER_ERROR_S: Final = (0.1, 2.0)
 
 
@@ -161,6 +164,8 @@ class Waiter:
         """Wait for an entry in any of the streams; return those that have one."""
         positions = [_first(found) for found in streams.values()]
         shortest, longest = self._reach.block_ms
+        if shortest == longest and self._roster.works():
+            shortest = longest = SOON_MS
         wait_ms = min(longest, max(shortest, int(1000 * WAIT_PER_COST * self._cost_s)))
         (reply,) = self._ask(
             self._nodes.shared(""),

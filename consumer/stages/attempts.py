@@ -87,7 +87,7 @@ class Attempts(Generic[T]):
 
     def parts(self, entries: Sequence[T]) -> Iterator[Sequence[T]]:
         """Yield the entries at once, or one by one where a batch with them failed."""
-        if not self._singly.intersection(map(self._id_of, entries)):
+        if not self._singly or self._singly.isdisjoint(map(self._id_of, entries)):
             yield from self._tracked(entries)
             return
         for entry in entries:

@@ -11,7 +11,8 @@ outcome is unknown: the state in memory is discarded and loaded again. It is als
 a restart of the server, which may have lost what was read from it since the last commit.
 
 A checksum over all fields of the state is written with each commit and compared at each load, so
-that a damaged checkpoint is never taken. A commit number that is lower than one that was seen
+that a damaged checkpoint is never taken. One of an earlier format is migrated by the owner who
+loads it, in a commit of its own; one of a later format is refused. A commit number that is lower than one that was seen
 before, by this process or, in its file of stamps, by an earlier one, is noted as a setback.
 """  # noqa: E501  a table, or what an example prints
 
@@ -25,11 +26,12 @@ import msgspec
 import redis
 from redis.client import Pipeline
 
+from driftgauge.consumer.migrations import migrated
 from driftgauge.consumer.stages.checksum import FIELD as CHECKSUM
 from driftgauge.consumer.stages.checksum import Checksum
-from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms, told_by
 from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD, FORMATS, FORMER
+from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD, unreadable
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 from driftgauge.shared.losses import SETBACK_FIELD, Setback
 from driftgauge.shared.stamps import Stamps
@@ -43,6 +45,12 @@ SAFE_ADVICE = (
     "continued."
 )
 """What a person can do about a checkpoint that cannot be read, without losing more."""
+
+COMMIT = b"commit"
+BESIDE = {FORMAT_FIELD, COMMIT}
+"""Fields that no step of a migration sees."""
+WITHOUT_CHECKSUM = b"2"
+"""The format whose checkpoints have no checksum."""
 
 Outputs = Callable[[Pipeline], None]
 """A function that adds commands to the transaction."""
@@ -106,15 +114,37 @@ class Checkpoint:
         return taken
 
     def load(self) -> dict[bytes, bytes]:
-        """Read all fields, and remember the commit number.
+        """Read all fields, and remember the commit number. What has an earlier format is migrated,
+        and committed.
 
         Raises
         ------
         BadData
-            If another version of Driftgauge wrote it in another format, it is damaged, or the key
-            is not a checkpoint.
+            If another release of Driftgauge wrote it in a format that this one does not read, it is
+            damaged, or the key is not a checkpoint.
+        OwnershipLost
+            If it was to be migrated, and the lease is not ours any more.
         """
         self.server = server_id(self._client)
+        fields = self._read()
+        self._compare(bool(fields))
+        return self._migrate(fields)
+
+    def look(self) -> bytes:
+        """Return the format of what is stored, once it was tried to migrate it in memory; empty if
+        nothing is stored. Nothing is written, and no lease is needed.
+
+        Raises
+        ------
+        BadData
+            As `load` does.
+        """
+        fields = self._read()
+        self._migrated(fields)
+        return fields.get(FORMAT_FIELD, b"")
+
+    def _read(self) -> dict[bytes, bytes]:
+        """Read all fields of the state, and check that they are sound."""
         try:
             fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
         except redis.ResponseError as error:
@@ -127,9 +157,30 @@ class Checkpoint:
         fields.pop(SETBACK_FIELD, None)
         self._check_sound(fields)
         with self.reading():
-            self._number = int(fields.get(b"commit", 0))
-        self._compare(bool(fields))
+            self._number = int(fields.get(COMMIT, 0))
         return fields
+
+    def _migrate(self, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Commit fields of an earlier format in the present one, and return them."""
+        found = self._migrated(fields)
+        if found != fields:
+            form = fields[FORMAT_FIELD].decode()
+            changed = {name: value for name, value in found.items() if fields.get(name) != value}
+            gone = dict.fromkeys(fields.keys() - found.keys(), b"")
+            self.commit({**changed, **gone}, lambda _: None)
+            log.info("%s: migrated from format %s to %s", self.key, form, FORMAT.decode())
+        return found
+
+    def _migrated(self, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return fields in the present format."""
+        if not fields:
+            return fields
+        state = {name: value for name, value in fields.items() if name not in BESIDE}
+        kind = self.key.rpartition("}:")[2].partition(":")[0]
+        beside = {name: fields[name] for name in BESIDE & fields.keys()}
+        with self.reading():
+            state = migrated(kind, beside[FORMAT_FIELD], state)
+        return {**state, **beside, FORMAT_FIELD: FORMAT}
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -150,12 +201,13 @@ class Checkpoint:
         """Check format and checksum, and take the checksum out of the fields."""
         stored, form = fields.pop(CHECKSUM, None), fields.get(FORMAT_FIELD, b"?")
         self._checksum = Checksum(fields)
-        if fields and form not in FORMATS:
+        if fields and unreadable(form):
             raise BadData(
-                f"The checkpoint {self.key} has format {form.decode(errors='replace')}, this "
-                f"version reads {FORMAT.decode()}. Run the version that wrote it. {SAFE_ADVICE}"
+                f"The checkpoint {self.key} {unreadable(form)}. Run the release that wrote it, or "
+                f"a later one. {SAFE_ADVICE}"
             )
-        expected = None if form == FORMER and stored is None else self._checksum.packed
+        without = form == WITHOUT_CHECKSUM and stored is None
+        expected = None if without else self._checksum.packed
         if (fields or stored) and stored != expected:
             raise BadData(
                 f"The checkpoint {self.key} is damaged: its content does not have its checksum, so "
@@ -278,7 +330,7 @@ class Checkpoint:
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
         kept = {name: value for name, value in fields.items() if value}
-        kept |= {FORMAT_FIELD: FORMAT, b"commit": str(self._number + 1).encode()}
+        kept |= {FORMAT_FIELD: FORMAT, COMMIT: str(self._number + 1).encode()}
         gone: list[Any] = [name for name, value in fields.items() if not value]
         self._checksum = self._checksum.with_changes(kept, gone)
         written: dict[Any, Any] = {**kept, **self.later, CHECKSUM: self._checksum.packed}
@@ -298,8 +350,4 @@ class Checkpoint:
 
 def server_id(client: redis.Redis) -> str:
     """Return the server's `run_id`, which changes at each start; empty if unknown."""
-    try:
-        details: Any = client.info("server")
-    except redis.ResponseError:  # not allowed here, or not a real server
-        return ""
-    return str(details.get("run_id", ""))
+    return str(told_by(client, "server").get("run_id", ""))

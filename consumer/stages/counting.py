@@ -4,7 +4,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import redis
 from redis.client import Pipeline
 
 from driftgauge.consumer.counting.advance import advance
-from driftgauge.consumer.counting.clock import HOUR_MS
+from driftgauge.consumer.counting.clock import FULL_PANE_TICK_S, HOUR_MS, IDLE_TICK_S
 from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES, unpack
 from driftgauge.consumer.counting.entries.columns import DeadLetter
@@ -27,19 +28,27 @@ from driftgauge.consumer.counting.state import (
 )
 from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import SAFE_ADVICE, Checkpoint
-from driftgauge.consumer.stages.reader import READ_COUNT, LogReader
+from driftgauge.consumer.stages.reader import MOST_COUNT, LogReader
 from driftgauge.consumer.stages.room import Room
-from driftgauge.consumer.stages.stage import CommitClock, Stage
+from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage
 from driftgauge.consumer.stages.stores.exchanges import ExchangeStore
 from driftgauge.consumer.stages.stores.pending import PendingStore
 from driftgauge.consumer.stages.versions import PublishedVersions
-from driftgauge.shared.connections.nodes import MOVED
+from driftgauge.shared.archive.archived import ARCHIVE_GROUP
+from driftgauge.shared.connections.cluster import MOVED
 from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.refusals import refusal
-from driftgauge.shared.connections.streams import last_generated
+from driftgauge.shared.connections.streams import last_generated, set_back
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
-from driftgauge.shared.contract.events import MONITOR_GROUP, PREDICTION, TICK, encode
+from driftgauge.shared.contract.events import (
+    MONITOR_GROUP,
+    PREDICTION,
+    REFUSED,
+    TICK,
+    UNCOUNTED,
+    encode,
+)
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, PaneEntry, RollUp, Span
 from driftgauge.shared.errors import BadData, OwnershipLost
@@ -48,19 +57,17 @@ from driftgauge.shared.otel.steps import ADVANCE, COMMIT, READ, current, step
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.unpacking import UNREADABLE
-from driftgauge.shared.versions.manifest import PublishedVersion
 
 log = logging.getLogger("driftgauge.worker")
 
-IDLE_TICK_S, LONGEST_IDLE_S = 5.0, 600.0
-"""Shortest and longest time (s) without entries, after which time passes by a tick."""
+LONGEST_IDLE_S = 600.0
+"""Longest time (s) without entries after which time passes by a tick; IDLE_TICK_S is the least."""
 PAUSE_PER_SILENCE, PAUSE_OF_ONE = 1.0, 4.0
 """Between them, the time to the next tick in multiples of the silence so far, so that a thousand
 silent models cost nothing: where other partitions wait for this one's time, and where none does.
 """
 STRANGERS_AT_ONCE = 100
 """Most foreign entries of the panes that are moved in one transaction."""
-FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
 """Time (s) for which the offsets of the log's other readers are cached; they only grow."""
@@ -109,6 +116,7 @@ class CountingStage(Stage):
             span: keys.rollups(model, partition, span) for span in SPAN_MS
         }
         self._dead = keys.dead(model, partition)
+        self._uncounted = keys.uncounted(model, partition)
         self._ids = partial(keys.ids, model, partition)
         self._pending = PendingStore(client, keys, model, partition, policy.label_wait_days)
         self._exchanges = ExchangeStore(client, keys, model, partition)
@@ -116,9 +124,15 @@ class CountingStage(Stage):
         self._cell_maps: dict[str, CellMap] = {}
         self._usual_version = ""
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)
+        self._pace = Pace(settings.lease_ms, MOST_COUNT)
         self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
         self._room = Room(self._log, settings.max_memory_share)
         self._readers_known, self._readers_ms = 0.0, list[int]()
+        self._archives = settings.archive_url is not None
+        self._archive_lag_ms = int(settings.archive_lag_hours * HOUR_MS)
+        self._no_readers = {MONITOR_GROUP.encode()}
+        if not self._archives:  # nobody moves it on
+            self._no_readers.add(ARCHIVE_GROUP.encode())
         self._pane_hours = settings.pane_retention_hours
         self._rollup_days: dict[Span, int] = {
             "hour": settings.hour_retention_days,
@@ -126,7 +140,9 @@ class CountingStage(Stage):
         }
 
     def load(self) -> None:
-        self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
+        streams = (self._log, self._panes, *self._rollups.values(), self._dead, self._uncounted)
+        self.check_types("stream", *streams)
+        self._pace.slow_down()
         fields = self.checkpoint.load()
         if not fields:
             self._begin_anew()
@@ -147,6 +163,7 @@ class CountingStage(Stage):
         self._rollups_out: list[tuple[Span, RollUp]] = []
         self._dead_out: list[DeadLetter] = []
         self._paired_out: list[Paired] = []
+        self._uncounted_out: list[bytes] = []
         self._clock.reset()
         self._last_event = self._last_entry = self._last_room = time.monotonic()
         self._silent_s, self._early = 0.0, 1.0
@@ -154,6 +171,9 @@ class CountingStage(Stage):
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._check_panes()
         self._prepare_log(offset)
+        if self._archives:
+            self._hold_log()
+        self._prepare_uncounted(offset)
 
     def _begin_anew(self) -> None:
         """Delete what stands beside a checkpoint that is gone: the log is counted again from its
@@ -187,7 +207,9 @@ class CountingStage(Stage):
         if last > self._last_pane:
             self.checkpoint.require_unchanged()
         if last.ms >= NO_PANE:  # its entry was deleted by hand; only the stream's last id is left
-            self.client.execute_command("XSETID", self._panes, str(self._last_pane))
+            with self.client.pipeline(transaction=True) as pipe:
+                set_back(pipe, self._panes, self._last_pane, self._stream_of_panes())
+                pipe.execute()
         elif last > self._last_pane:
             raise self._ahead(last)
 
@@ -212,6 +234,7 @@ class CountingStage(Stage):
             for entry_id, fields in found:
                 if self._is_ours(entry_id, fields):
                     raise self._ahead(EntryId.parse(entry_id))
+            told = self._stream_of_panes()
             with self.client.pipeline(transaction=True) as pipe:
                 for entry_id, fields in found:
                     content = [part for pair in fields.items() for part in pair]
@@ -219,7 +242,7 @@ class CountingStage(Stage):
                     self._queue_dead(pipe, entry_id, reason, content)
                     pipe.xdel(self._panes, entry_id)
                 if len(found) < STRANGERS_AT_ONCE:
-                    pipe.execute_command("XSETID", self._panes, str(self._last_pane))
+                    set_back(pipe, self._panes, self._last_pane, told)
                 pipe.execute()
             log.error(
                 "%s: %d entries of %s are of no worker; they are in %s now",
@@ -228,6 +251,10 @@ class CountingStage(Stage):
                 self._panes,
                 self._dead,
             )
+
+    def _stream_of_panes(self) -> Mapping[str, Any]:
+        told: Any = self.client.xinfo_stream(self._panes)
+        return dict(told)
 
     def _ahead(self, last: EntryId) -> BadData:
         return BadData(
@@ -292,6 +319,16 @@ class CountingStage(Stage):
             self._last_event -= self._silent_s
             self._early = random.uniform(0.5, 1.0)  # not with all others that load now
 
+    def _hold_log(self) -> None:
+        """Let the log wait for the archive from its first entry on, though archiving may begin
+        later, and in another worker.
+        """
+        try:
+            self.client.xgroup_create(self._log, ARCHIVE_GROUP, id=BEGINNING)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
     def _note_lost_counts(self) -> None:
         """Note that the counts are gone if the log's group shows that it was counted: also where no
         worker remembers that.
@@ -310,6 +347,17 @@ class CountingStage(Stage):
             )
         self.checkpoint.require_unchanged()
         self.client.xgroup_setid(self._log, MONITOR_GROUP, BEGINNING)
+
+    def _prepare_uncounted(self, offset: bytes) -> None:
+        """Begin the stream of what is not counted: its first entry tells from where on it is whole,
+        if the log was counted before there was one. What goes beyond the offset is of counts that
+        are gone.
+        """
+        if EntryId.parse(last_generated(self.client, self._uncounted)) > EntryId.parse(offset):
+            self.checkpoint.require_unchanged()
+            self.client.unlink(self._uncounted)
+        if offset != BEGINNING.encode() and not self.client.exists(self._uncounted):
+            self.client.xadd(self._uncounted, {UNCOUNTED: b""}, id=offset)
 
     @property
     def positions(self) -> Mapping[str, str]:
@@ -330,8 +378,10 @@ class CountingStage(Stage):
         self._learn_changes()
         with step(READ):
             entries = self._reader.read(self._offset)
-        for part in self.attempts.parts(entries) if entries else ():
+        for part in self._parts(entries):
+            begun = time.monotonic()
             self._count(part)
+            self._pace.took(len(part), time.monotonic() - begun)
             if self._clock.due or self.attempts.aside(part) is not None:
                 self._commit()  # else the next failure would throw away what was set aside
         if time.monotonic() >= self._tick_at:
@@ -341,7 +391,7 @@ class CountingStage(Stage):
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.renewed()
-        return len(entries) == READ_COUNT
+        return self._reader.more
 
     def renewed(self) -> None:
         self._clock.renewed()
@@ -352,6 +402,16 @@ class CountingStage(Stage):
     def finish(self) -> None:
         if self._clock.pending:
             self._commit()
+
+    def _parts(self, entries: Sequence[columns.Entry]) -> Iterator[Sequence[columns.Entry]]:
+        """Yield the entries in parts that are counted well within the lease, however many columns
+        they have.
+        """
+        start = 0
+        while start < len(entries):
+            part = entries[start : start + self._pace.entries]
+            yield from self.attempts.parts(part)
+            start += len(part)
 
     def _count(self, entries: Sequence[columns.Entry]) -> None:
         usual, aside = self._cell_maps.get(self._usual_version), self.attempts.aside(entries)
@@ -374,6 +434,7 @@ class CountingStage(Stage):
         self._rollups_out += outputs.rollups
         self._dead_out += outputs.dead
         self._paired_out += outputs.paired
+        self._uncounted_out += [entries[place][0] for place in outputs.uncounted]
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
@@ -394,19 +455,19 @@ class CountingStage(Stage):
         if len(found) < len(new):
             self._published.require_any()
         for name, version in found.items():
-            self._cell_maps[name] = _cell_map(version)
+            self._cell_maps[name] = CellMap.of(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
         """Fetch accepted references that are not known yet."""
         new = {pair for pair in wanted if reference_key(*pair) not in self._cell_maps}
         for name, version in self._published.references(new).items():
-            self._cell_maps[name] = _cell_map(version)
+            self._cell_maps[name] = CellMap.of(version)
 
     def _learn_changes(self) -> None:
         """Use calibrations that were published meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._cell_maps:
-                self._cell_maps[name] = _cell_map(version)
+                self._cell_maps[name] = CellMap.of(version)
 
     @property
     def _full(self) -> bool:
@@ -455,7 +516,7 @@ class CountingStage(Stage):
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._trim()
         self._panes_out, self._rollups_out = [], []
-        self._dead_out, self._paired_out = [], []
+        self._dead_out, self._paired_out, self._uncounted_out = [], [], []
         self._clock.reset()
 
     def _queue_outputs(self, pipe: Pipeline) -> None:
@@ -476,6 +537,11 @@ class CountingStage(Stage):
                 for part in pair
             ]
             self._queue_dead(pipe, letter.entry[0], letter.reason, content)
+        if self._uncounted_out:
+            told: dict[Any, Any] = {UNCOUNTED: b" ".join(self._uncounted_out)}
+            if self._dead_out:
+                told[REFUSED] = _reasons(self._dead_out)
+            pipe.xadd(self._uncounted, told, id=self._offset)
         self._queue_ids(pipe)
         self._pending.queue(self._state.pending, pipe)
         self._exchanges.queue(self._state.exchanges, pipe)
@@ -521,7 +587,9 @@ class CountingStage(Stage):
             with self.client.pipeline(transaction=False) as pipe:
                 pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
                 if keep_from > 0:
-                    pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
+                    kept = str(EntryId(keep_from, 0))
+                    pipe.xtrim(self._log, minid=kept, approximate=True)
+                    pipe.xtrim(self._uncounted, minid=kept, approximate=True)
                 for stream, first in self._first_kept.items():
                     if first:
                         pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
@@ -543,7 +611,8 @@ class CountingStage(Stage):
         keep_from = min(EntryId.parse(committed).ms, room)
         self._room.pass_over(self._behind(keep_from))
         if keep_from > 0:
-            self.client.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
+            for stream in (self._log, self._uncounted):
+                self.client.xtrim(stream, minid=str(EntryId(keep_from, 0)), approximate=True)
 
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
@@ -555,11 +624,16 @@ class CountingStage(Stage):
 
     def _readers(self) -> list[int]:
         """Return the offsets of the log's other consumer groups (ms): entries that a group has not
-        read are not trimmed while there is room.
+        read are not trimmed while there is room; for the archive they wait so long and no longer,
+        also where no worker can begin with it.
         """
         now = time.monotonic()
         if not self._readers_known or now - self._readers_known >= READERS_CHECK_S:
-            self._readers_ms = list(self._groups().values())
+            groups = self._groups()
+            if ARCHIVE_GROUP in groups:
+                oldest = self._state.position.clock.entry - self._archive_lag_ms
+                groups[ARCHIVE_GROUP] = max(groups[ARCHIVE_GROUP], oldest)
+            self._readers_ms = list(groups.values())
             self._readers_known = now
         return self._readers_ms
 
@@ -573,7 +647,7 @@ class CountingStage(Stage):
         return {
             group["name"].decode(errors="replace"): EntryId.parse(group["last-delivered-id"]).ms
             for group in found
-            if group["name"] != MONITOR_GROUP.encode()
+            if group["name"] not in self._no_readers
         }
 
     def _find_kept(self) -> None:
@@ -591,21 +665,17 @@ class CountingStage(Stage):
             )
 
 
+def _reasons(letters: Sequence[DeadLetter]) -> bytes:
+    """Return why entries were refused: each reason, with the ids of its entries."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for letter in letters:
+        found[letter.reason[:LONGEST_REASON]].append(letter.entry[0].decode())
+    return encode({reason: " ".join(ids) for reason, ids in found.items()})
+
+
 def _link(batch: columns.Batch) -> None:
     """Link a turn that is traced with the traces of its events, and note how many those are."""
     span = current.get()
     if span is not None:
         span.note(events=len(batch.predictions))
         span.link(one.trace for one in batch.predictions if one.trace is not None)
-
-
-def _cell_map(version: PublishedVersion) -> CellMap:
-    manifest = version.manifest
-    return CellMap(
-        version.schema,
-        version.reference,
-        version.calibration,
-        batch_counts=manifest.batch_counts,
-        labels=manifest.labels,
-        performance=version.performance,
-    )

@@ -42,7 +42,9 @@ WAIT_S: Final = 0.5
 """Time (s) after which a sink that waits for a time is called again."""
 
 Event = tuple[bytes, bytes]
-"""Id of an entry, and its field `e`, a CloudEvent; empty if it has none."""
+"""Id of an entry, and its field that the sink asks for, as a rule `e`, a CloudEvent; empty if it
+has none.
+"""
 Hold = Callable[[], None]
 """A function that keeps the lease during long work; to be called at least every few 100 ms.
 
@@ -77,6 +79,8 @@ class Sink(ABC):
     """Name in the log and of its stage, such as `reporting`."""
     key: ClassVar[str]
     """Last part of its keys in Redis."""
+    field: ClassVar[bytes] = b"e"
+    """Field of an entry that it gets."""
     entries: ClassVar[int] = READ_COUNT
     """Most entries that it gets at a time."""
     from_beginning: ClassVar[bool] = True
@@ -109,16 +113,18 @@ class Sink(ABC):
 
 
 class Follower(Stage):
-    """Passes the entries of a model's stream to a sink.
+    """Passes the entries of a stream of a model, or of one of its partitions, to a sink.
 
     Parameters
     ----------
     client
-        Redis client of the model's slot, with raw replies to XREAD.
+        Redis client of the stream's slot, with raw replies to XREAD.
     keys
         The key names, with the model's salts.
     stream
-        Key of the stream, in the model's slot.
+        Key of the stream.
+    partition
+        The partition whose stream it is; None if it is the model's.
     """
 
     retry_s = (1.0, 30.0)
@@ -131,19 +137,20 @@ class Follower(Stage):
         model: str,
         stream: str,
         sink: Sink,
+        partition: int | None = None,
     ) -> None:
-        self.name = f"{sink.name} {model}"
+        self.name = f"{sink.name} {model}" + (f".{partition}" if partition is not None else "")
         self.client = client
         self.lease_ms = settings.lease_ms
         self.checkpoint = Checkpoint(
             client,
-            keys.follower(model, sink.key),
-            keys.follower_owner(model, sink.key),
-            keys.follower_epoch(model, sink.key),
+            keys.follower(model, sink.key, partition),
+            keys.follower_owner(model, sink.key, partition),
+            keys.follower_epoch(model, sink.key, partition),
             self.lease_ms,
         )
         self._stream = stream
-        self._dead = keys.judge_dead(model)
+        self._dead = keys.judge_dead(model) if partition is None else keys.dead(model, partition)
         self._sink = sink
         self._turned = 0.0
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
@@ -232,7 +239,7 @@ class Follower(Stage):
     def _read(self) -> list[Event]:
         found = read_streams(self.client, self.positions, self._sink.entries)
         return [
-            (entry_id, dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e", b""))
+            (entry_id, dict(zip(fields[::2], fields[1::2], strict=True)).get(self._sink.field, b""))
             for _, entries in found
             for entry_id, fields in entries
         ]

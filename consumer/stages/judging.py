@@ -157,7 +157,7 @@ class JudgingStage(Stage):
     def _note_ends(self) -> None:
         """Find partitions whose panes went back, and commit that at once."""
         noted = [
-            self._state.progress.note_end(place, self._last_id(key))
+            self._state.progress.note_end(place, self._last_id(key), self._judged_last(key))
             for key, place in self._streams.items()
         ]
         if any(noted):
@@ -208,6 +208,14 @@ class JudgingStage(Stage):
 
     def _last_id(self, stream: str) -> str:
         return last_generated(self._reader_of(stream), stream)
+
+    def _judged_last(self, stream: str) -> tuple[str, bytes] | None:
+        """Read the last entry up to the offset, if any was judged."""
+        offset = self._state.progress.offsets.get(self._streams[stream])
+        if offset is None:
+            return None
+        found: Any = self._reader_of(stream).xrevrange(stream, max=offset, count=1)
+        return next(((name.decode(), fields.get(pane.FIELD, b"")) for name, fields in found), None)
 
     @property
     def positions(self) -> Mapping[str, str]:
@@ -306,6 +314,9 @@ class JudgingStage(Stage):
             raise ValueError(str(error)) from error
         with step(ADVANCE):
             outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
+        progress = self._state.progress
+        for one in {one.partition: one for one in read}.values():
+            progress.mark(one.partition, _field(one.fields, pane.FIELD) or b"")
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
 

@@ -16,7 +16,8 @@ import redis
 from driftgauge.consumer.offline.referencing import propose
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.bulk import ask_all
-from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.cluster import MOVED
+from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract import proposals
@@ -81,9 +82,11 @@ class Proposer:
         for client, names in servers.items():
             replies = ask_all(client, [("LPOP", self._keys.proposals(name)) for name in names])
             for name, reply in zip(names, replies, strict=True):
-                if isinstance(reply, Exception):
+                if isinstance(reply, MOVED):  # asked elsewhere next time
+                    self._nodes.forget()
+                elif isinstance(reply, Exception):
                     self._complain(name, reply)
-                    if isinstance(reply, MOVED) or refusal(reply):
+                    if refusal(reply):
                         self._nodes.forget()  # the primary may be another server by now
                 elif reply is not None:
                     self._answer(client, name, reply)

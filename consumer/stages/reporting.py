@@ -4,6 +4,10 @@ folder of reports.
 Reports have threads and leases of their own, so a slow or full disk delays reports and never
 judging; the snapshots wait in their stream. The offset advances when a report's files are
 complete, so a report that was interrupted is written again under the same name.
+
+While many snapshots wait, as after a replay, those that were taken by the clock or the traffic and
+that a later one of their version follows are passed over: nobody reads a page of every hour of a
+year. They stay in the stream, and the API makes a page of any of them when it is asked for.
 """
 
 import logging
@@ -22,7 +26,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.snapshot import Snapshot
-from driftgauge.shared.contract.snapshot_parts import part_of
+from driftgauge.shared.contract.snapshot_parts import SnapshotSummary, part_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reporting.files import remove_old, write_report
 from driftgauge.shared.reporting.health import PipelineHealth
@@ -47,8 +51,10 @@ class Reports(Sink):
 
     name = "reporting"
     key = "reports"
-    entries = 5
-    """Few entries at a time: each snapshot may have some hundred kB."""
+    entries = 20
+    """Few entries at a time: each snapshot may have some hundred kB. As many are the ones among
+    which the superseded are passed over.
+    """
 
     def __init__(
         self,
@@ -79,10 +85,12 @@ class Reports(Sink):
             )
 
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:  # noqa: ARG002  each commit holds the lease
-        """Write a report for each snapshot."""
+        """Write a report for each snapshot; while more wait, for those that are not superseded."""
+        passed = superseded(events) if len(events) == self.entries else set()
         for entry_id, event in events:
-            self._write(entry_id, event)
-            yield Done(entry_id)
+            if entry_id not in passed:
+                self._write(entry_id, event)
+                yield Done(entry_id)
 
     def _write(self, entry_id: bytes, event: bytes) -> None:
         try:
@@ -119,6 +127,22 @@ class Reports(Sink):
             missing=counted.missing,
             lost=counted.lost,
         )
+
+
+def superseded(events: Sequence[Event]) -> set[bytes]:
+    """Return the ids of the snapshots that no alert asked for, and that one of the same version
+    follows; the last one is none of them.
+    """
+    found, followed = set(), set[str]()
+    for entry_id, event in reversed(events):
+        try:
+            summary = part_of(event, SnapshotSummary)
+        except UNREADABLE:  # it has no report, as the log says when it is its turn
+            continue
+        if summary.trigger != "alert" and summary.version in followed:
+            found.add(entry_id)
+        followed.add(summary.version)
+    return found
 
 
 def _sum(one: Counters, other: Counters) -> Counters:

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from driftgauge.shared.connections.redis_client import told_by
 from driftgauge.shared.contract.entry_id import EntryId
 
 log = logging.getLogger("driftgauge.worker")
@@ -38,10 +39,7 @@ class Room:
 
     def keep_from(self, client: redis.Redis) -> int:
         """Return the entry time (ms) from which entries are kept; 0 keeps all."""
-        try:
-            memory: Any = client.info("memory")
-        except redis.exceptions.NoPermissionError:  # the server does not tell
-            memory = {}
+        memory = told_by(client, "memory")
         limit = int(memory.get("maxmemory", 0))
         used = int(memory.get("used_memory", 0))
         if not limit or used <= self._share * limit:

@@ -76,10 +76,13 @@ class Sharing:
         Key of the hash of heartbeats.
     lease_ms
         Length of a lease (ms), from which all times here follow.
+    me
+        Name of the worker; a new one if None. The two processes of a worker have the same, and
+        each has its part of the stages that it works on.
     """
 
-    def __init__(self, key: str, lease_ms: int) -> None:
-        self.me = secrets.token_hex(8).encode()
+    def __init__(self, key: str, lease_ms: int, me: str | None = None) -> None:
+        self.me = (me or secrets.token_hex(8)).encode()
         self.beat_s = lease_ms / 1000 / BEATS_PER_LEASE
         self._key = key
         self._lease_s = lease_ms / 1000

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -28,6 +29,8 @@ log = logging.getLogger("driftgauge.worker")
 
 SETTLED_S = 1.0
 """Time (s) without an accepted write, after which Redis is said to refuse writes."""
+OFTEN, MOST_MOVED = 10, 1000
+"""Same answers that a key is elsewhere, of which people are told; and most that are counted."""
 PACE_START = 256
 """Initial batch size in entries; each reload divides it by 8, and so does the first load."""
 
@@ -35,12 +38,19 @@ PACE_START = 256
 class Connection:
     """Whether Redis answers and takes writes, shared by the stages of a worker, so that the worker
     logs each change once.
+
+    Parameters
+    ----------
+    quiet_s
+        Time (s) without a loss after which it answers again: of several servers one may be away.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet_s: float = 0.0) -> None:
+        self._quiet_s = quiet_s
         self._lock = threading.Lock()
         self._lost_at: float | None = None
         self._refusal, self._refused_at, self._wrote_at = "", 0.0, -math.inf
+        self._moved = Counter[str]()
 
     @property
     def fault(self) -> str:
@@ -63,7 +73,7 @@ class Connection:
     def back(self, asked_at: float) -> None:
         """Note an answer of Redis, unless the request was sent before the connection was lost."""
         with self._lock:
-            if self._lost_at is not None and asked_at > self._lost_at:
+            if self._lost_at is not None and asked_at > self._lost_at + self._quiet_s:
                 log.info("Redis answers again")
                 self._lost_at = None
 
@@ -80,6 +90,20 @@ class Connection:
                     ADVICE[code],
                 )
             self._refusal, self._refused_at = code, time.monotonic()
+
+    def moved(self, error: Exception) -> None:
+        """Note that a key is not where the nodes of the cluster said. They are asked again, so the
+        same answer again and again is told once.
+        """
+        with self._lock:
+            if len(self._moved) > MOST_MOVED:
+                self._moved.clear()
+            self._moved[str(error)] += 1
+            if self._moved[str(error)] == OFTEN:
+                log.warning(
+                    "A key is still not where the nodes of the cluster say (%s); trying again",
+                    error,
+                )
 
     def wrote(self, asked_at: float) -> None:
         """Note that Redis accepted a write, unless it was asked before the refusal."""
@@ -225,8 +249,9 @@ class Pace:
     again.
     """
 
-    def __init__(self, lease_ms: int) -> None:
+    def __init__(self, lease_ms: int, most: int = READ_COUNT) -> None:
         self._seconds = lease_ms / 8000
+        self._most = most
         self.entries = PACE_START
 
     def slow_down(self) -> None:
@@ -238,7 +263,7 @@ class Pace:
         if seconds > self._seconds:
             self.entries = max(1, self.entries // 2)
         elif seconds < self._seconds / 4 and entries >= self.entries:
-            self.entries = min(2 * self.entries, READ_COUNT)
+            self.entries = min(2 * self.entries, self._most)
 
 
 class CommitClock:

@@ -13,7 +13,7 @@ import msgspec
 import redis
 
 from driftgauge.shared.connections.bulk import Command, ask_all
-from driftgauge.shared.connections.nodes import MOVED
+from driftgauge.shared.connections.cluster import MOVED
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Measures

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs.making import commands, library, metrics, routes, settings, structs, words
+from docs.making import capacity, commands, library, metrics, routes, settings, structs, words
 
 MADE: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings.page,
@@ -24,6 +24,8 @@ MADE: Final[Mapping[str, Callable[[], str]]] = {
     "event data": structs.event_data,
     "snapshot": structs.snapshot,
     "library": library.page,
+    "capacity of sizes": capacity.sizes,
+    "costs of an event": capacity.costs,
     "rules": words.rules,
     "severities": words.severities,
 }

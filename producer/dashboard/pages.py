@@ -18,11 +18,11 @@ from driftgauge.producer.dashboard.views.timeline import by_alert
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading import history, prediction_log, reports
+from driftgauge.producer.reading import history, reports
 from driftgauge.producer.reading.history import EventFilter, readable
 from driftgauge.producer.reading.incidents import open_incidents
 from driftgauge.producer.reading.pages import LONGEST_CURSOR
-from driftgauge.producer.reading.prediction_log import PredictionFilter
+from driftgauge.producer.reading.predictions.log import PredictionFilter
 from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.parameters import time_of
@@ -196,15 +196,14 @@ def _log(routes: APIRouter, parts: Parts) -> None:
         request: Request,
         wanted: Annotated[PredictionFilter, Depends(shown_filter)],
         model: Model = None,
-        before: Annotated[str, Query(max_length=64)] = "",
+        before: Before = "",
     ) -> Response:
-        """Return the latest predictions."""
+        """Return the latest predictions, or a page of earlier ones."""
         names = await _all(parts)
         if model is None and not names:
             return page(request, "log.html.j2", model=None, models=[])
         chosen = names[0] if model is None else await known_model(parts, model)
-        logs = await parts.pipeline.logs(chosen)
-        found = await prediction_log.page(parts.reader, logs, wanted, ROWS, before)
+        found = await parts.predictions.page(chosen, wanted, ROWS, before)
         return page(
             request,
             "log.html.j2",
@@ -220,9 +219,10 @@ def _log(routes: APIRouter, parts: Parts) -> None:
             found=found,
             before=before,
             classes=await _classes(parts, chosen, wanted.version),
+            is_archived=parts.predictions.archived is not None,
             names={
                 version: await _names(parts, chosen, version)
-                for version in {row.event.version for row in found.rows}
+                for version in {row.event.version for row in found.rows if row.names is None}
             },
         )
 

@@ -38,6 +38,7 @@ NAVIGATION: Final = (
     ("/dashboard/models", "Models"),
     ("/dashboard/batch", "Batch"),
     ("/dashboard/log", "Log"),
+    ("/dashboard/slice", "Slice"),
     ("/dashboard/reports", "Reports"),
 )
 Blank: Final = BeforeValidator(lambda text: text or None)

@@ -24,8 +24,8 @@ GUARDED: Final[Mapping[int, str]] = {
 """What a request is answered that needs a key or changes something."""
 KEYED: Final[Mapping[int, str]] = {
     401: "No key, or one that is unknown, revoked or expired.",
-    503: "Redis, or the model, does not answer, or there is no room. `Retry-After` says when to "
-    "ask again.",
+    503: "Redis, the model or the archive does not answer, or there is no room. `Retry-After` says "
+    "when to ask again.",
 }
 NAMED: Final[Mapping[int, str]] = {404: "There is nothing of this name; the answer says what is."}
 """What a request is answered that names a model, or another thing."""

@@ -10,8 +10,8 @@ from driftgauge.producer.diagnosis.check import Check, note, ok, wrong
 from driftgauge.producer.diagnosis.sources import Picture
 from driftgauge.producer.diagnosis.standing import Standing, faults, standings
 from driftgauge.producer.reading.pipeline import Pipeline
-from driftgauge.shared.connections.redis_client import connect_async
-from driftgauge.shared.contract.keys import FORMAT_FIELD, FORMATS, Keys
+from driftgauge.shared.connections.cluster_client import open_client
+from driftgauge.shared.contract.keys import FORMAT_FIELD, Keys, unreadable
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.finding import Found
 from driftgauge.shared.registry.opening import registry_of
@@ -120,14 +120,14 @@ async def _formats(settings: Settings, picture: Picture) -> Check:
     keys = Keys(settings.key_prefix)
     other: list[str] = []
     try:
-        client = connect_async(settings.redis_url)
+        client = open_client(settings.redis_url)
         try:
             pipeline = Pipeline(client, keys)
             for model in picture.pipeline or {}:
                 for key in await pipeline.checkpoints(model):
                     told: Any = await client.hget(key, FORMAT_FIELD.decode())
-                    if told is not None and told not in FORMATS:
-                        other.append(f"{key} has format {told.decode(errors='replace')}")
+                    if told is not None and unreadable(told):
+                        other.append(f"{key} {unreadable(told)}")
                 windows = await client.hlen(keys.current(model))
                 if windows and model not in picture.windows:
                     other.append(f"{keys.current(model)} has no window that can be read")
@@ -139,7 +139,7 @@ async def _formats(settings: Settings, picture: Picture) -> Check:
         return wrong(
             name,
             "; ".join(other),
-            "Another release wrote it. Run that one, or count anew under another "
+            "Another release wrote it. Run that one or a later one, or count anew under another "
             "DRIFTGAUGE_KEY_PREFIX.",
         )
     return ok(name, "the checkpoints have a format that this release reads")

@@ -7,8 +7,9 @@ from typing import Any, Final
 import redis
 
 from driftgauge.producer.diagnosis.check import Check, note, ok, wrong
+from driftgauge.shared.connections.cluster import is_cluster
 from driftgauge.shared.connections.nodes import Nodes
-from driftgauge.shared.connections.redis_client import shown
+from driftgauge.shared.connections.redis_client import shown, told_by, unfitting
 from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE, eviction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError, NotInstalled
@@ -29,8 +30,11 @@ def server_checks(found: Found) -> Iterator[Check]:
     try:
         client = Nodes(settings.redis_url).client(Keys(settings.key_prefix).models)
         asked = time.time()
-        server, seconds = _info(client, "server"), client.time()
+        server, seconds = told_by(client, "server"), client.time()
         middle = (asked + time.time()) / 2
+        if server.get("redis_mode") == "cluster" and not is_cluster(settings.redis_url):
+            yield wrong("Redis", f"{where} is a node of a Redis Cluster", f"{ADVICE['MOVED']}.")
+            return
         yield _version(server, where)
         yield from _kept(client, settings.max_memory_share)
         yield _clock(seconds[0] + seconds[1] / 1e6 - middle)
@@ -51,8 +55,9 @@ def _unreachable(found: Found, where: str, error: Exception) -> Check:
             )
         except NotInstalled as missing:
             return wrong("Redis", "there is none", str(missing))
-    if isinstance(error, DriftgaugeError):
-        return wrong("Redis", f"{where} cannot be used", str(error))
+    unfit = unfitting(error, found.settings.redis_url)
+    if unfit or isinstance(error, DriftgaugeError):
+        return wrong("Redis", f"{where} cannot be used", unfit or str(error))
     return wrong(
         "Redis",
         f"{where} does not answer ({error})",
@@ -61,6 +66,12 @@ def _unreachable(found: Found, where: str, error: Exception) -> Check:
 
 
 def _version(server: dict[str, Any], where: str) -> Check:
+    if not server:
+        return note(
+            "Redis",
+            f"{where} answers, and does not tell what it is (INFO)",
+            "See to it that it is Redis 6.2 or newer, or Valkey.",
+        )
     kind = "Valkey" if "valkey_version" in server else "Redis"
     text = str(server.get("valkey_version") or server.get("redis_version", ""))
     said = f"{kind} {text} at {where}"
@@ -73,7 +84,7 @@ def _version(server: dict[str, Any], where: str) -> Check:
 
 def _kept(client: redis.Redis, most_share: float) -> Iterator[Check]:
     """Look whether what is written stays: memory, eviction, persistence, role."""
-    memory = _info(client, "memory")
+    memory = told_by(client, "memory")
     limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
     policy = eviction(limit, str(memory.get("maxmemory_policy", "")))
     if policy:
@@ -83,21 +94,37 @@ def _kept(client: redis.Redis, most_share: float) -> Iterator[Check]:
             EVICTION_ADVICE.partition(". ")[2] + ".",
         )
     else:
-        yield ok("Redis eviction", "keys are never evicted")
+        yield _no_eviction(memory)
     share = (
         f"{used / limit:.0%} of maxmemory" if limit else f"{used / (1 << 20):,.0f} MiB, no limit"
     )
     if limit and used > most_share * limit:
         yield wrong("Redis memory", f"{share} are used", ADVICE["OOM"] + ".")
-    else:
+    elif memory:
         yield ok("Redis memory", f"{share} used")
-    yield _persistence(_info(client, "persistence"))
-    if _info(client, "replication").get("role") == "slave":
+    yield _persistence(told_by(client, "persistence"))
+    if told_by(client, "replication").get("role") == "slave":
         yield wrong("Redis role", "it is a replica", ADVICE["READONLY"] + ".")
+
+
+def _no_eviction(memory: dict[str, Any]) -> Check:
+    if "maxmemory_policy" in memory:
+        return ok("Redis eviction", "keys are never evicted")
+    return note(
+        "Redis eviction",
+        "it does not tell its maxmemory-policy",
+        "See to it that it is noeviction.",
+    )
 
 
 def _persistence(told: dict[str, Any]) -> Check:
     name = "Redis persistence"
+    if "aof_enabled" not in told:
+        return note(
+            name,
+            "it does not tell whether it writes an append-only file",
+            "See to it that it does: what was counted is lost otherwise when it restarts.",
+        )
     if "err" in {told.get("aof_last_write_status"), told.get("aof_last_bgrewrite_status")}:
         return wrong(name, "it could not write its append-only file", ADVICE["MISCONF"] + ".")
     if not int(told.get("aof_enabled", 0)):
@@ -116,12 +143,3 @@ def _clock(skew_s: float) -> Check:
             "clock", said, "Set both by NTP: events are dated by the one, and aged by the other."
         )
     return ok("clock", said)
-
-
-def _info(client: redis.Redis, section: str) -> dict[str, Any]:
-    """Read a section of INFO; empty where the server does not tell, as some managed ones."""
-    try:
-        told: Any = client.info(section)
-    except redis.exceptions.NoPermissionError:
-        return {}
-    return dict(told)

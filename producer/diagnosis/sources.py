@@ -12,7 +12,8 @@ import msgspec
 import redis
 
 from driftgauge.shared.connections.api_client import authorization
-from driftgauge.shared.connections.redis_client import connect_async, shown
+from driftgauge.shared.connections.cluster_client import open_client
+from driftgauge.shared.connections.redis_client import shown
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot_parts import CurrentState
@@ -189,7 +190,7 @@ async def _of_redis(settings: Settings, service: Service) -> Picture:
     from driftgauge.producer.reading.pipeline import Pipeline
     from driftgauge.producer.routes.health import described  # loads the web framework
 
-    client, keys = connect_async(settings.redis_url), Keys(settings.key_prefix)
+    client, keys = open_client(settings.redis_url), Keys(settings.key_prefix)
     try:
         async with asyncio.timeout(PATIENCE_S):
             pipeline = Pipeline(client, keys)

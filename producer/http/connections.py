@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from driftgauge.producer.http.problems import Problem
 
@@ -24,6 +24,16 @@ RESERVED: Final = 256
 """Files that are left to Redis, the spool, the registry and the bodies of batches."""
 MOST_STREAMS: Final = 500
 """Most open streams of events of each kind, where there is room for four times as many files."""
+RefusalReason = Literal[
+    "large_head",
+    "malformed",
+    "no_room",
+    "slow_body",
+    "slow_head",
+    "slow_reader",
+    "too_many",
+]
+"""Why a connection or a request is ended before a route sees it."""
 TICK_S: Final = 1.0
 """Seconds between two looks at what takes too long."""
 TOLD_S: Final = 60.0
@@ -35,7 +45,7 @@ logger = logging.getLogger("driftgauge.producer")
 class Connection(Protocol):
     """What the bounds know of a connection."""
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: RefusalReason) -> None:
         """End it at once, without an answer."""
 
     def overdue(self, now: float) -> bool:

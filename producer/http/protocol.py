@@ -20,7 +20,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from driftgauge.producer.http import headers
-from driftgauge.producer.http.connections import Connections
+from driftgauge.producer.http.connections import Connections, RefusalReason
 from driftgauge.producer.http.forwarded import Trusted
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.http.sites import site_of
@@ -187,7 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # -- bounds ------------------------------------------------------------------------------------
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: RefusalReason) -> None:
         """End the connection at once, without an answer."""
         self._ended = True
         self._bounds.refused[reason] += 1
@@ -245,7 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
-    def _refuse(self, problem: Problem, reason: str, *, linger: bool = False) -> None:
+    def _refuse(self, problem: Problem, reason: RefusalReason, *, linger: bool = False) -> None:
         """Answer without asking a route, if no other answer is under way, and end the connection.
 
         Parameters

@@ -92,7 +92,8 @@ class Numbering:
         """Return what a numbered item lacks, or has too much."""
         absent = [name for name in (id_field, "number") if item.get(name) is None]
         found = [FieldError(pointer(at, name), "is missing", "missing") for name in absent]
-        if item.get("model") not in {None, self.model}:
+        named = item.get("model")
+        if isinstance(named, str) and named != self.model:
             words = f"must be {self.model}, the model that the publisher numbers for"
             found.append(FieldError(pointer(at, "model"), words))
         return found

@@ -29,9 +29,13 @@ class Turns:
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
+    def over(self) -> bool:
+        """Tell whether this turn was long enough."""
+        return time.perf_counter() - self._since > TURN_S
+
     async def offer(self) -> None:
         """Give others a turn if this one was long enough."""
-        if time.perf_counter() - self._since > TURN_S:
+        if self.over():
             await asyncio.sleep(0)
             self._since = time.perf_counter()
 

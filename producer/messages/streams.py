@@ -80,6 +80,14 @@ STREAMS: Final = (
         ("dead-letter",),
     ),
     Stream(
+        "passed-over",
+        _of_partition(KEYS.uncounted(M, 0)),
+        "Which entries of the log counting passed without counting them, repeated or unusable: "
+        "field `ids` of an entry, with blanks between them; `refused` has the reasons of those "
+        "that are unusable. For the archive alone.",
+        (),
+    ),
+    Stream(
         "unjudged",
         _of_model(KEYS.judge_dead(M)),
         "Entries that judging, or what follows it, could not use.",

@@ -1,14 +1,16 @@
 """What an API process counts itself: its publisher's events, what it refused, and its requests. It
-needs no Redis.
+needs no Redis. A counter of a known reason stands at 0 before its first event, so that its increase
+is seen.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
+from driftgauge.producer.http.connections import RefusalReason
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.metrics.table import PROCESS
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.publishing.publisher import DropReason, Publisher
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.shared.local.usage import USAGE, add_usage
 from driftgauge.shared.metrics.definition import Definition
@@ -33,8 +35,9 @@ def of_process(parts: Parts) -> Exposition:
         given = labels(model=model, version=version)
         text.add("driftgauge_model_calls_given_up_total", calls, given)
     text.add("driftgauge_connections", parts.connections.count)
-    for reason, number in sorted(parts.connections.refused.items()):
-        text.add("driftgauge_connections_refused_total", number, labels(reason=reason))
+    for ended in get_args(RefusalReason):
+        number = parts.connections.refused[ended]
+        text.add("driftgauge_connections_refused_total", number, labels(reason=ended))
     add_usage(text)
     return text
 
@@ -48,8 +51,10 @@ def add_publisher(text: Exposition, publisher: Publisher) -> None:
     text.add("driftgauge_spool_bytes", publisher.spool.bytes)
     text.add("driftgauge_events_resent_total", publisher.sender.resent)
     text.add("driftgauge_spool_damaged_total", publisher.spool.damaged)
-    for reason, events in sorted(publisher.dropped.items()):
-        text.add("driftgauge_events_dropped_total", events, labels(reason=reason))
+    for reason in get_args(DropReason):
+        text.add(
+            "driftgauge_events_dropped_total", publisher.dropped[reason], labels(reason=reason)
+        )
 
 
 def add_refusals(text: Exposition, refusals: Refusals) -> None:

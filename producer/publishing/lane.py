@@ -4,10 +4,14 @@ keep its numbers.
 """
 
 import asyncio
+import math
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+
+import msgspec
 
 from driftgauge.producer.publishing.receipts import Receipt
 from driftgauge.producer.publishing.spool_file import SpoolFile
@@ -19,8 +23,11 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 2.0
 
 
-class Entry:
+class Entry(msgspec.Struct, gc=False, eq=False):
     """An event in memory.
+
+    The garbage collector does not look at it, since there are hundreds of thousands: an entry lets
+    go of its receipt, the only thing through which it could hold itself, when it is settled.
 
     Parameters
     ----------
@@ -34,35 +41,14 @@ class Entry:
         Whether Redis has acknowledged it before.
     """
 
-    __slots__ = (
-        "again",
-        "file",
-        "kind",
-        "offset",
-        "payload",
-        "publisher",
-        "receipt",
-        "sequence",
-    )
-
-    def __init__(
-        self,
-        publisher: bytes,
-        sequence: int,
-        payload: bytes,
-        receipt: Receipt | None,
-        file: SpoolFile | None = None,
-        offset: int = 0,
-        kind: bytes = PREDICTION,
-    ) -> None:
-        self.kind = kind
-        self.publisher = publisher
-        self.sequence = sequence
-        self.payload = payload
-        self.receipt = receipt
-        self.file = file
-        self.offset = offset
-        self.again = False
+    publisher: bytes
+    sequence: int
+    payload: bytes
+    receipt: Receipt | None
+    file: SpoolFile | None = None
+    offset: int = 0
+    kind: bytes = PREDICTION
+    again: bool = False
 
 
 def longer(delay_s: float) -> float:
@@ -76,6 +62,43 @@ def longer(delay_s: float) -> float:
     return min(max(2 * delay_s, FIRST_DELAY_S), LONGEST_DELAY_S)
 
 
+class Home:
+    """Where lanes lead to: the only server, or a master of a cluster.
+
+    Parameters
+    ----------
+    url
+        Its address; None is a server on this machine.
+
+    Attributes
+    ----------
+    away
+        Whether it cannot be reached, or is too slow to be waited for.
+    sending
+        Whether a group is on its way there.
+    lanes
+        Its lanes, in turn.
+    wake
+        Event that is set when there is something to send.
+    safe_until
+        Time up to which what it acknowledged is safe (kept.py), by the event loop's clock (s);
+        minus infinity before its first answer.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url
+        self.away = False
+        self.sending = False
+        self.lanes: deque[Lane] = deque()
+        self.wake = asyncio.Event()
+        self.safe_until = -math.inf
+
+    @property
+    def owes(self) -> bool:
+        """Whether events wait for its answer."""
+        return self.sending or any(lane.fresh for lane in self.lanes)
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
     """The events of one partition that Redis has not acknowledged.
@@ -86,14 +109,20 @@ class Lane:
         The model that the partition belongs to.
     log
         Key of the partition's log.
+    home
+        Where it leads to.
     publisher
         Name under which this process numbers events.
+    asking
+        Whether its slot is on the way to `home`, which takes nothing of it without ASKING.
     """
 
     model: str
     log: bytes
+    home: Home = field(default_factory=Home)
     publisher: bytes = field(default_factory=lambda: secrets.token_hex(8).encode())
     sequence: int = 0
+    asking: bool = False
     fresh: deque[Entry] = field(default_factory=deque)
     """Events that are in memory only."""
     spooled: deque[Entry] = field(default_factory=deque)
@@ -101,6 +130,7 @@ class Lane:
     delay_s: float = 0.0
     """Pause after the last refusal; 0 if Redis takes the events."""
     retry_at: float = 0.0
+    """Time before which nothing is sent; 0 if nothing says so."""
 
     def append(
         self,
@@ -114,6 +144,7 @@ class Lane:
             self.sequence += 1
             numbered = self.publisher, self.sequence
         self.fresh.append(Entry(*numbered, payload, receipt, kind=kind))
+        self.home.wake.set()
 
     def take(self, most: int, *, fresh: bool) -> list[Entry]:
         """Take out the first events to send. Events that are not spooled go first, if they may be
@@ -186,27 +217,48 @@ class Lanes:
     again
         How many of them were acknowledged before, and come from the ring: they take no room of new
         ones.
-    away
-        Whether Redis cannot be reached, or is too slow to be waited for.
+    homes
+        Where lanes lead to.
+    home_of
+        Returns where the lane of a log is to lead.
     held
         Models whose versions Redis refuses: their events could not be read.
-    wake, drained
-        `asyncio` events that are set when there is something to send, and when nothing is queued
-        any more.
+    drained
+        `asyncio` event that is set when nothing is queued any more.
     """
 
     def __init__(self, keys: Keys) -> None:
         self.queued = 0
         self.again = 0
-        self.away = False
+        only = Home()
+        self.homes = [only]
+        self.home_of: Callable[[bytes], Home] = lambda _: only
         self.held: set[str] = set()
-        self.wake = asyncio.Event()
         self.drained = asyncio.Event()
         self._keys = keys
         self._keys_of: dict[str, Keys] = {}
         self._ours: dict[tuple[str, int], Lane] = {}
         self._lanes: dict[bytes, Lane] = {}
-        self._turns: deque[Lane] = deque()
+
+    @property
+    def away(self) -> bool:
+        """Whether nothing can be sent anywhere."""
+        return all(home.away for home in self.homes)
+
+    @property
+    def safe_until(self) -> float:
+        """Time up to which what was acknowledged is safe, wherever it is."""
+        return min((home.safe_until for home in self.homes if home.lanes), default=-math.inf)
+
+    def leave_all(self) -> None:
+        """Take all servers for away."""
+        for home in self.homes:
+            home.away = True
+
+    def wake(self) -> None:
+        """Say that there may be something to send, wherever to."""
+        for home in self.homes:
+            home.wake.set()
 
     def salt(self, model: str, salts: Sequence[str]) -> None:
         """Note the salts of a model's partitions: they are part of the names of its logs."""
@@ -217,24 +269,27 @@ class Lanes:
         lane = self._ours.get((model, partition))
         if lane is None:
             log = self._keys_of.get(model, self._keys).log(model, partition)
-            lane = self._lanes.get(log.encode()) or self._add(Lane(model, log.encode()))
+            lane = self._lanes.get(log.encode()) or self._add(model, log.encode())
             self._ours[model, partition] = lane
         return lane
 
     def of(self, record: Record) -> Lane:
         """Return the lane of a spooled event, whoever numbered it."""
-        return self._lanes.get(record.log) or self._add(Lane(record.model, record.log))
+        return self._lanes.get(record.log) or self._add(record.model, record.log)
 
     def __iter__(self) -> Iterator[Lane]:
-        return iter(self._turns)
+        return chain.from_iterable(home.lanes for home in self.homes)
 
-    def rotate(self) -> None:
-        """Let another lane be the first."""
-        self._turns.rotate(-1)
+    def move(self, lane: Lane, home: Home) -> None:
+        """Let a lane lead elsewhere."""
+        lane.home.lanes.remove(lane)
+        lane.home = home
+        home.lanes.append(lane)
+        home.wake.set()
 
     def blocked(self, lane: Lane) -> bool:
         """Tell whether Redis does not take the events of a lane now."""
-        return self.away or lane.delay_s > 0 or lane.model in self.held
+        return lane.home.away or lane.delay_s > 0 or lane.model in self.held
 
     def take_out(self, batch: Batch) -> None:
         """Count a group, which is in Redis or on disk now, no more."""
@@ -245,7 +300,7 @@ class Lanes:
     @property
     def refused(self) -> bool:
         """Whether Redis answers, but does not take what is written."""
-        return bool(self.held) or any(lane.delay_s for lane in self._turns)
+        return bool(self.held) or any(lane.delay_s for lane in self)
 
     def leave(self, events: int) -> None:
         """Count events that are in memory only no more."""
@@ -257,9 +312,10 @@ class Lanes:
         """Forget the lanes of spooled events whose models are not served, when none is left."""
         if len(self._lanes) > len(self._ours):
             self._lanes = {lane.log: lane for lane in self._ours.values()}
-            self._turns = deque(self._lanes.values())
+            for home in self.homes:
+                home.lanes = deque(lane for lane in home.lanes if lane.log in self._lanes)
 
-    def _add(self, lane: Lane) -> Lane:
-        self._lanes[lane.log] = lane
-        self._turns.append(lane)
+    def _add(self, model: str, log: bytes) -> Lane:
+        lane = self._lanes[log] = Lane(model, log, self.home_of(log))
+        lane.home.lanes.append(lane)
         return lane

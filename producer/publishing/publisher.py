@@ -21,15 +21,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 from driftgauge.producer.publishing.holding import held
 from driftgauge.producer.publishing.lane import Lanes
+from driftgauge.producer.publishing.masters import ClusterSender
 from driftgauge.producer.publishing.receipts import Outcome, Receipts
-from driftgauge.producer.publishing.sender import Sender
+from driftgauge.producer.publishing.sender import Sender, Way
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.producer.supervision import Supervisor
+from driftgauge.shared.connections.cluster import is_cluster
 from driftgauge.shared.contract.events import (
     WRITTEN,
     Event,
@@ -56,6 +59,11 @@ DRAIN_S = 5.0
 
 logger = logging.getLogger("driftgauge.producer")
 
+DropReason = Literal["queue_full", "spool_full", "spool_error", "shutting_down"]
+"""Why an event is not taken: the queue is full; so is the spool, or its disk fails, which keeps the
+queue full; the process ends.
+"""
+
 
 class Publisher:
     """Publishes events of all models from one process.
@@ -70,8 +78,7 @@ class Publisher:
     Attributes
     ----------
     dropped
-        Events that were not taken, by reason: `queue_full`, `spool_full` or `spool_error` (the
-        queue is full because the spool is, or because its disk fails), `shutting_down`.
+        Events that were not taken, by reason.
     spool, sender
         The spool and the sender, which have counters of their own.
     """
@@ -89,10 +96,13 @@ class Publisher:
         self._spooler = Spooler(
             self._lanes, self.spool, self._receipts, spool_first=self._spool_first
         )
-        self.sender = Sender(
-            settings, self._lanes, self._versions, self.spool, self._spooler, self._receipts
-        )
         self._supervisor = supervisor
+        way = Way(settings, self._lanes, self._versions, self.spool, self._spooler, self._receipts)
+        self.sender: Sender | ClusterSender = (
+            ClusterSender(way, supervisor)
+            if is_cluster(settings.redis_url)
+            else Sender(way, self._lanes.homes[0])
+        )
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -100,6 +110,11 @@ class Publisher:
     def connected(self) -> bool:
         """Whether Redis answers."""
         return self.sender.connected
+
+    @property
+    def silent(self) -> str:
+        """What does not answer, in words; empty if all does."""
+        return self.sender.silent
 
     @property
     def left(self) -> str:
@@ -160,7 +175,7 @@ class Publisher:
             self._spooler.stop()
             self._tasks[0].cancel()
             await asyncio.wait(self._tasks)
-        self._lanes.away = True
+        self._lanes.leave_all()
         while await self._spooler.spill():
             pass
         await self.spool.close()
@@ -177,7 +192,7 @@ class Publisher:
         self._partitions[manifest.model] = manifest.partitions
         self._lanes.salt(manifest.model, manifest.salts)
         self._versions.add(manifest.model, manifest.version, packed)
-        self._lanes.wake.set()
+        self.sender.announced()
 
     async def publish(self, model: str, event: Prediction) -> Outcome:
         """Publish an event, and wait until it is safe while Redis or the disk is prompt."""
@@ -227,14 +242,12 @@ class Publisher:
                 blocked = blocked or self._lanes.blocked(lane)
                 left -= 1
                 if left and left % TURN == 0:
-                    self._lanes.wake.set()
                     await asyncio.sleep(0)
         finally:
             if left:  # the request was cancelled
                 self._lanes.leave(left)
         if receipt is not None and blocked and self.spool.fault is not None:
             receipt.give_up()
-        self._lanes.wake.set()
         if blocked or self._spool_first:
             self._spooler.wake.set()
         return await receipt.future if receipt is not None else "queued"
@@ -246,15 +259,18 @@ class Publisher:
 
     def drop(self, events: int) -> None:
         """Count events that are not taken; they get no number."""
-        if self._closing:
-            reason = "shutting_down"
-        elif self.spool.fault is not None:
-            reason = f"spool_{self.spool.fault}"
-        else:
-            reason = "queue_full"
+        reasons: dict[str | None, DropReason] = {
+            None: "queue_full",
+            "full": "spool_full",
+            "error": "spool_error",
+        }
+        reason = "shutting_down" if self._closing else reasons[self.spool.fault]
         self.dropped[reason] += events
 
     def _late(self) -> None:
-        """Use the disk until Redis answers again: a request has waited for it in vain."""
-        self._lanes.away = True
+        """Use the disk until Redis answers again: a request has waited for it in vain. Of several
+        masters those are meant for which events wait.
+        """
+        for home in [one for one in self._lanes.homes if one.owes] or self._lanes.homes:
+            home.away = True
         self._spooler.wake.set()

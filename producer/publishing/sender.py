@@ -17,6 +17,8 @@ by the reply to its own XADD. Theory of operation:
 - A server that has another identity than before (it restarted, or a replica took over), or lost the
   versions, may have lost the events that were acknowledged last: they are sent again, after the
   versions.
+- On a cluster there is a sender for each master (masters.py), which sends the lanes whose slots
+  that master has. A master says MOVED or ASK of a slot that it has not: the lane goes elsewhere.
 - With `replicated`, a WAIT follows each group: its events count as acknowledged when a replica has
   them.
 """
@@ -24,18 +26,19 @@ by the reply to its own XADD. Theory of operation:
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 import redis
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 
-from driftgauge.producer.publishing.connection import ask
+from driftgauge.producer.publishing.connection import Asking, Direct, ask
 from driftgauge.producer.publishing.kept import Kept
 from driftgauge.producer.publishing.lane import (
     Batch,
     Entry,
+    Home,
     Lane,
     Lanes,
     longer,
@@ -48,12 +51,14 @@ from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.shared.connections.redis_client import connect_async, shown
-from driftgauge.shared.connections.refusals import eviction, refusal
+from driftgauge.shared.connections.refusals import ADVICE, MISNAMED, eviction, refusal
 from driftgauge.shared.connections.sentinels import FoundAsync
 from driftgauge.shared.settings import Settings
 
 GROUP = 1000
 """Most events of a round trip."""
+REPLIES_AT_ONCE: Final = 100
+"""Replies that are read within one time limit."""
 CHECK_S = 1.0
 """An idle connection is tried this often, so that its loss is known before the next event; and the
 server is asked this often what it is.
@@ -64,6 +69,9 @@ FULL_SHARE = 0.9
 """Share of `maxmemory` above which no events are sent."""
 
 NO_REPLICA: Final = "NOREPLICAS no replica confirms what is written"
+ASKING: Final = pack_command((b"ASKING",))
+"""What comes before each command of a lane whose slot is on its way here."""
+NODE: Final = "MOVED it is a node of a cluster"
 LEFT: Final[Mapping[str, str]] = {
     "OOM": "nearly full",
     "READONLY": "a replica, which takes no writes",
@@ -74,8 +82,54 @@ LEFT: Final[Mapping[str, str]] = {
 logger = logging.getLogger("driftgauge.producer")
 
 
+class Way(NamedTuple):
+    """What an event meets on its way to Redis."""
+
+    settings: Settings
+    lanes: Lanes
+    versions: Versions
+    spool: Spool
+    spooler: Spooler
+    receipts: Receipts
+
+
+class Announced(Protocol):
+    """Versions that are published before their events (versions.py)."""
+
+    def awaited(self, model: str) -> bool:
+        """Tell whether events of a model must wait for its versions."""
+
+    async def publish_again(self) -> None:
+        """Publish them again: the server of a new connection may not have them."""
+
+    async def publish(self, asking: Asking, refused: Callable[[str, Exception], None]) -> bool:
+        """Publish those that are due; return whether a model is no longer held."""
+
+    async def verify(self, asking: Asking) -> list[str]:
+        """Return the models of which something is gone."""
+
+
+class Elsewhere(Protocol):
+    """Who knows where the slots of a cluster are."""
+
+    def redirect(self, lane: Lane, home: Home, error: redis.exceptions.AskError) -> None:
+        """Let a lane lead to where a master has sent us."""
+
+    def look_again(self) -> None:
+        """Ask for the slots again."""
+
+
 class Sender:
-    """The task between the lanes and Redis.
+    """The task between the lanes of a server and this server.
+
+    Parameters
+    ----------
+    home
+        The server.
+    versions
+        The versions as its sender sees them; None publishes them here.
+    elsewhere
+        The other masters of the cluster; None if there is one server.
 
     Attributes
     ----------
@@ -95,13 +149,13 @@ class Sender:
 
     def __init__(
         self,
-        settings: Settings,
-        lanes: Lanes,
-        versions: Versions,
-        spool: Spool,
-        spooler: Spooler,
-        receipts: Receipts,
+        way: Way,
+        home: Home,
+        versions: Announced | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        settings = way.settings
+        self.home = home
         self.connected = False
         self.left = ""
         self.refused_with = ""
@@ -109,18 +163,20 @@ class Sender:
         self.published = 0
         self.resent = 0
         self.ring = Ring(settings.ring_max_bytes)
-        self._url = settings.redis_url
-        self._pool = connect_async(settings.redis_url).connection_pool
-        self._lanes = lanes
-        self._versions = versions
-        self._spool = spool
-        self._spooler = spooler
-        self._receipts = receipts
+        self._url = settings.redis_url if elsewhere is None else home.url
+        self._pool = connect_async(self._url).connection_pool
+        self._lanes = way.lanes
+        self._versions: Announced = way.versions if versions is None else versions
+        self._elsewhere = elsewhere
+        self._spool = way.spool
+        self._spooler = way.spooler
+        self._receipts = way.receipts
         self._kept = Kept(settings.ring_seconds)
         # half of what a request waits, so that what is not confirmed is on disk before it gives up
         half_ms = max(1, settings.ack_timeout_ms // 2)
         self._wait_ms = half_ms if settings.publish_mode == "replicated" else 0
         self._server: bytes | None = None  # the identity of the server that acknowledged last
+        self._said_unknown = False
         # cancelling is not enough: in Python 3.11 wait_for, and so redis-py, can swallow it
         self._stopped = False
         self._succeed: Callable[[], None] = lambda: None
@@ -149,7 +205,16 @@ class Sender:
     def stop(self) -> None:
         """End `run`, which must be cancelled too."""
         self._stopped = True
-        self._lanes.wake.set()
+        self.home.wake.set()
+
+    def announced(self) -> None:
+        """Publish versions that have become known."""
+        self.home.wake.set()
+
+    @property
+    def silent(self) -> str:
+        """What does not answer, in words; empty if it does."""
+        return "" if self.connected else "Redis"
 
     async def _converse(self, connection: AbstractConnection) -> None:
         """Send what is there, group by group, until the connection is lost."""
@@ -159,7 +224,7 @@ class Sender:
         while not self._stopped:
             await self._look(connection)
             await self._verify(connection)
-            if await self._versions.publish(connection, self._complain):
+            if await self._versions.publish(Direct(connection), self._complain):
                 self._spooler.free()
             self._found()
             batch = self._take()
@@ -184,15 +249,18 @@ class Sender:
         except redis.ResponseError:  # not allowed here
             server = Server(b"")  # a refused write says the same, later
         self.evicts = eviction(server.limit, server.policy)
+        if server.clustered and self._elsewhere is None:
+            raise redis.ResponseError(NODE)
         if server.replica or (isinstance(connection, FoundAsync) and await connection.is_left()):
             raise redis.exceptions.ReadOnlyError("it is a replica now")
         if self._wait_ms and server.identity and not server.prompt:
             raise redis.ResponseError(NO_REPLICA)
         # without a right to INFO every connection may be to another server
+        self._say_unknown(server)
         known = bool(server.identity) or self._look_at > -math.inf
         if self._server is not None and (server.identity != self._server or not known):
             await self._versions.publish_again()
-            self._doubt("Redis is not the server of before")
+            self.doubt("Redis is not the server of before")
             self._kept.forget()
         self._server = server.identity
         self._kept.note(now, server)
@@ -202,6 +270,14 @@ class Sender:
                 f"{server.used:,} of maxmemory {server.limit:,} bytes are used"
             )
 
+    def _say_unknown(self, server: Server) -> None:
+        if not server.identity and not self._said_unknown:
+            logger.warning(
+                "Redis does not tell its run_id (INFO). So the last seconds are sent again at each "
+                "new connection, and counted once."
+            )
+        self._said_unknown = not server.identity
+
     async def _verify(self, connection: AbstractConnection) -> None:
         """Look every few seconds whether the versions are still there: a server that lost them
         (FLUSHALL, an eviction) may have lost the last events too.
@@ -210,21 +286,22 @@ class Sender:
         if now < self._verify_at:
             return
         self._verify_at = now + VERSIONS_CHECK_S
-        lost = await self._versions.verify(connection)
+        lost = await self._versions.verify(Direct(connection))
         if lost:
-            self._doubt(f"Redis has lost the versions of {', '.join(lost)}")
+            self.doubt(f"Redis has lost the versions of {', '.join(lost)}")
 
-    def _doubt(self, why: str) -> None:
-        """Queue again what was acknowledged last; the lanes hold it until the versions are
-        published.
+    def doubt(self, why: str, lanes: Collection[Lane] | None = None) -> None:
+        """Queue again what was acknowledged last of some lanes, or of all that lead here; the lanes
+        hold it until the versions are published.
         """
-        again = self.ring.take()
+        again = self.ring.take(lanes)
         for _, entry in again:
             entry.again = True
         put_back(again)
         self._lanes.queued += len(again)
         self._lanes.again += len(again)
-        on_disk = self._spool.doubt()
+        doubtful = self.home.lanes if lanes is None else lanes
+        on_disk = self._spool.doubt(doubtful if self._elsewhere is not None else None)
         self.resent += len(again) + on_disk
         logger.warning("%s; %d last events are sent again.", why, len(again) + on_disk)
 
@@ -233,14 +310,14 @@ class Sender:
         now = asyncio.get_running_loop().time()
         fresh = self._spooler.direct
         batch: Batch = []
-        for lane in self._lanes:
+        for lane in self.home.lanes:
             if (
                 (lane.fresh or lane.spooled)
                 and lane.retry_at <= now
                 and not self._versions.awaited(lane.model)
             ):
                 batch += [(lane, entry) for entry in lane.take(GROUP - len(batch), fresh=fresh)]
-        self._lanes.rotate()
+        self.home.lanes.rotate(-1)
         return batch
 
     async def _send(self, connection: AbstractConnection, batch: Batch) -> None:
@@ -249,26 +326,46 @@ class Sender:
         """
         accepted: Batch = []
         refused: Batch = []
+        asking = self._asking()
+        self.home.sending = True
         try:
             # hiredis packs ten times as fast as redis-py's own packer, which is the slow part of
             # sending
-            packed = b"".join([pack_command(lane.command(entry)) for lane, entry in batch])  # type: ignore[arg-type]  # its stub names a tuple of one
+            commands = [pack_command(lane.command(entry)) for lane, entry in batch]  # type: ignore[arg-type]  # its stub names a tuple of one
+            if asking:
+                commands = [
+                    ASKING + command if lane in asking else command
+                    for command, (lane, _) in zip(commands, batch, strict=True)
+                ]
+            packed = b"".join(commands)
             if self._wait_ms:
                 packed += pack_command((b"WAIT", 1, self._wait_ms))  # type: ignore[arg-type]  # as above
             await connection.send_packed_command(packed, check_health=False)
-            await self._read_replies(connection, batch, accepted, refused)
+            await self._read_replies(connection, batch, accepted, refused, asking)
         finally:
+            self.home.sending = False
             self.resent += len(batch) - len(accepted) - len(refused)
             if len(accepted) < len(batch):
                 taken = {id(entry) for _, entry in accepted}
                 put_back([pair for pair in batch if id(pair[1]) not in taken])
-            self._settle(accepted, {lane for lane, _ in refused})
+            self._settle(self._still_here(accepted), {lane for lane, _ in refused})
+
+    def _asking(self) -> Collection[Lane]:
+        """Return the lanes whose slots are on their way here."""
+        if self._elsewhere is None:
+            return ()
+        return {lane for lane in self.home.lanes if lane.asking}
 
     async def _read_replies(
-        self, connection: AbstractConnection, batch: Batch, accepted: Batch, refused: Batch
+        self,
+        connection: AbstractConnection,
+        batch: Batch,
+        accepted: Batch,
+        refused: Batch,
+        asking: Collection[Lane],
     ) -> None:
         """Sort a group by its replies. A request is answered at once, or, with `replicated`, after
-        the group was confirmed.
+        the group was confirmed. What is to be sent elsewhere is in neither.
 
         Raises
         ------
@@ -277,18 +374,11 @@ class Sender:
             unanswered, and the server is left.
         """
         taken = [] if self._wait_ms else accepted
-        for pair in batch:
-            try:
-                await connection.read_response()
-            except redis.exceptions.ReadOnlyError:  # it is no primary any more
-                raise
-            except redis.ResponseError as error:  # back to its lane, sent again after a pause
-                refused.append(pair)
-                self._complain(pair[0].model, error)
-            else:
-                taken.append(pair)
-                if not self._wait_ms:
-                    _acknowledge(pair)
+        for first in range(0, len(batch), REPLIES_AT_ONCE):
+            async with asyncio.timeout(connection.socket_timeout):
+                await self._read_some(
+                    connection, batch[first : first + REPLIES_AT_ONCE], taken, refused, asking
+                )
         if self._wait_ms:
             confirming: Any = connection.read_response()
             if not await confirming and taken:
@@ -296,6 +386,61 @@ class Sender:
             for pair in taken:
                 _acknowledge(pair)
             accepted += taken
+
+    async def _read_some(
+        self,
+        connection: AbstractConnection,
+        batch: Batch,
+        taken: Batch,
+        refused: Batch,
+        asking: Collection[Lane],
+    ) -> None:
+        """Read the replies to some events, without a time limit of each: redis-py's costs more than
+        all the rest of sending.
+        """
+        for pair in batch:
+            try:
+                if asking and pair[0] in asking:
+                    await connection.read_response(timeout=math.inf)
+                await connection.read_response(timeout=math.inf)
+            except redis.exceptions.ReadOnlyError:  # it is no primary any more
+                raise
+            except redis.ResponseError as error:
+                self._unsent(pair, error, refused)
+            else:
+                taken.append(pair)
+                if not self._wait_ms:
+                    _acknowledge(pair)
+
+    def _unsent(self, pair: tuple[Lane, Entry], error: redis.ResponseError, refused: Batch) -> None:
+        """Note an event that Redis did not take. It goes back to its lane, and is sent again after
+        a pause, or elsewhere.
+        """
+        if self._elsewhere is not None and isinstance(error, redis.exceptions.AskError):
+            self._elsewhere.redirect(pair[0], self.home, error)  # MOVED is an AskError, too
+        else:
+            refused.append(pair)
+            self._complain(pair[0].model, error)
+
+    def _still_here(self, accepted: Batch) -> Batch:
+        """Return what was accepted of the lanes that still lead here. The others have left
+        meanwhile, and the new master may not have it: it is sent there too.
+        """
+        gone = (
+            []
+            if self._elsewhere is None
+            else [pair for pair in accepted if pair[0].home is not self.home]
+        )
+        if not gone:
+            return accepted
+        for _, entry in gone:
+            entry.receipt = None
+            self.published += not entry.again
+            self._lanes.again += entry.file is None and not entry.again
+            entry.again = True
+        put_back(gone)
+        self.resent += len(gone)
+        return [pair for pair in accepted if pair[0].home is self.home]
 
     def _settle(self, accepted: Batch, refused: set[Lane]) -> None:
         """Note what Redis has now, and which lanes it takes."""
@@ -329,15 +474,15 @@ class Sender:
         now = asyncio.get_running_loop().time()
         pauses = [
             lane.retry_at - now
-            for lane in self._lanes
-            if lane.delay_s and (lane.fresh or lane.spooled)
+            for lane in self.home.lanes
+            if lane.retry_at and (lane.fresh or lane.spooled)
         ]
         try:
             async with asyncio.timeout(max(0.0, min([CHECK_S, *pauses]))):
-                await self._lanes.wake.wait()
+                await self.home.wake.wait()
         except TimeoutError:  # nothing to send: is Redis still there?
             await ask(connection, b"PING")
-        self._lanes.wake.clear()
+        self.home.wake.clear()
 
     def _found(self) -> None:
         """Note that Redis has just answered."""
@@ -349,13 +494,13 @@ class Sender:
                 self._waiting(),
             )
         now = asyncio.get_running_loop().time()
-        self._spooler.safe_until = until = self._kept.until(now)
+        self.home.safe_until = until = self._kept.until(now)
         self.ring.release(until)
         self.connected = True
         self.left = ""
         self._delay_s = 0.0
-        if self._lanes.away:
-            self._lanes.away = False
+        if self.home.away:
+            self.home.away = False
             self._spooler.free()
         if self._lanes.queued <= GROUP:
             self._receipts.resume()
@@ -365,6 +510,9 @@ class Sender:
         self._succeed()
         if self.connected or not self._delay_s:
             code = refusal(error)
+            if code in MISNAMED:
+                logger.error("Events are spooled: %s (%s).", ADVICE[code], shown(self._url))
+                code = ""
             logger.warning(
                 "Redis at %s is %s (%s); events are spooled until it is not.",
                 shown(self._url),
@@ -373,13 +521,16 @@ class Sender:
             )
         self.connected = False
         self.left = refusal(error)
-        self._lanes.away = True
+        self.home.away = True
+        if self._elsewhere is not None:
+            self._elsewhere.look_again()
         self._spooler.wake.set()
         if self._spool.fault is not None:
             self._receipts.give_up()
 
     def _waiting(self) -> int:
-        return self._lanes.queued + self._spool.events
+        here = sum(len(lane.fresh) + len(lane.spooled) for lane in self.home.lanes)
+        return self._lanes.queued + self._spool.events if self._elsewhere is None else here
 
     def _complain(self, model: str, error: Exception) -> None:
         self.refused_with = refusal(error)

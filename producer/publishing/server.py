@@ -28,6 +28,8 @@ class Server(NamedTuple):
         Its memory and its `maxmemory`, in bytes.
     policy
         Its `maxmemory-policy`; empty if unknown.
+    clustered
+        Whether it is a node of a cluster.
     """
 
     identity: bytes
@@ -38,6 +40,7 @@ class Server(NamedTuple):
     used: int = 0
     limit: int = 0
     policy: str = ""
+    clustered: bool = False
 
 
 def read_info(answer: bytes) -> Server:
@@ -68,6 +71,7 @@ def read_info(answer: bytes) -> Server:
         used=_number(lines, b"used_memory"),
         limit=_number(lines, b"maxmemory"),
         policy=lines.get(b"maxmemory_policy", b"").decode(errors="replace"),
+        clustered=lines.get(b"cluster_enabled") == b"1",
     )
 
 

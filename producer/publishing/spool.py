@@ -17,7 +17,7 @@ appended to. Theory of operation:
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -176,11 +176,16 @@ class Spool:
             if file.outstanding or file.unread:
                 yield from file.numbers.items()
 
-    def doubt(self) -> int:
-        """Note that the server may have lost its last seconds; return how many events will be sent
-        again.
+    def doubt(self, lanes: Collection[Lane] | None = None) -> int:
+        """Note that the server of some lanes, or of all, may have lost its last seconds; return how
+        many events will be sent again: all of the files that have some of these lanes.
         """
-        return sum(file.doubt() for file in self._files)
+        logs = None if lanes is None else {lane.log for lane in lanes}
+        return sum(
+            file.doubt()
+            for file in self._files
+            if logs is None or any(log in logs for _, log, _ in file.numbers)
+        )
 
     async def sweep(self, until: float) -> None:
         """Remove the files whose events are all safe: Redis acknowledged them up to a moment."""

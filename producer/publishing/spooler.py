@@ -42,9 +42,6 @@ class Spooler:
 
     Attributes
     ----------
-    safe_until
-        Time up to which what Redis acknowledged is safe there (kept.py), by the event loop's clock
-        (s); minus infinity before its first answer.
     wake
         Event that is set when there may be something to move.
     """
@@ -52,7 +49,6 @@ class Spooler:
     def __init__(
         self, lanes: Lanes, spool: Spool, receipts: Receipts, *, spool_first: bool
     ) -> None:
-        self.safe_until = float("-inf")
         self.wake = asyncio.Event()
         self._lanes = lanes
         self._spool = spool
@@ -135,7 +131,7 @@ class Spooler:
         if written:
             self._lanes.take_out(written)
             self._receipts.resume()
-            self._lanes.wake.set()
+            self._lanes.wake()
 
     def _return(self, rest: Batch) -> None:
         """Keep events in memory that could not be written. If Redis does not take them either,
@@ -147,7 +143,7 @@ class Spooler:
         self._retry_at = asyncio.get_running_loop().time() + PAUSE_S
         if any(self._lanes.blocked(lane) for lane, _ in rest):
             self._receipts.give_up()
-        self._lanes.wake.set()
+        self._lanes.wake()
 
     async def _feed(self) -> bool:
         """Bring events from disk to their lanes while Redis takes them; return whether there were
@@ -161,7 +157,7 @@ class Spooler:
         for _ in range(min(len(self._read), WINDOW)):
             self._load(*self._read.popleft())
         if fed:
-            self._lanes.wake.set()
+            self._lanes.wake()
         return fed
 
     def _waiting(self) -> int:
@@ -185,7 +181,7 @@ class Spooler:
     async def _keep_house(self) -> None:
         """Remove files that are no longer needed, and adopt orphaned ones, every few seconds."""
         now = asyncio.get_running_loop().time()
-        await self._spool.sweep(self.safe_until)
+        await self._spool.sweep(self._lanes.safe_until)
         if now >= self._look_at:
             self._look_at = now + ADOPT_S
             await self._spool.adopt()

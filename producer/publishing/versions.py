@@ -3,15 +3,13 @@ events.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import redis
-from hiredis import pack_command
-from redis.asyncio.connection import AbstractConnection
 
-from driftgauge.producer.publishing.connection import ask
+from driftgauge.producer.publishing.connection import Asking
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -45,20 +43,45 @@ class Versions:
         self._known.setdefault(model, {})[version] = packed
         self._awaited.setdefault(model, {})[version] = packed
 
+    @property
+    def models(self) -> list[str]:
+        """The models that have versions."""
+        return list(self._known)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some versions are to be published."""
+        return bool(self._awaited)
+
     def awaited(self, model: str) -> bool:
         """Tell whether events of a model must wait for its versions."""
         return model in self._awaited
 
     async def publish_again(self) -> None:
         """Publish all versions again: the server of a new connection may not have them."""
-        await self._forget_purged()
-        self._awaited = {model: dict(versions) for model, versions in self._known.items()}
+        await self.forget_purged()
+        self.await_again(self._known)
+
+    def await_again(self, models: Iterable[str]) -> None:
+        """Let the events of some models wait until their versions are published again."""
+        for model in models:
+            self._awaited[model] = dict(self._known[model])
 
     async def publish(
-        self, connection: AbstractConnection, refused: Callable[[str, Exception], None]
+        self,
+        asking: Asking,
+        refused: Callable[[str, Exception], None],
+        alone: tuple[type[Exception], ...] = (),
     ) -> bool:
         """Publish the versions that are due; a model whose versions are refused is held. Return
         whether a model is no longer held.
+
+        Parameters
+        ----------
+        refused
+            Function that is told of each refusal.
+        alone
+            Further errors that hold the model that they are met with, and no other.
         """
         held = set(self._lanes.held)
         for model, versions in list(self._awaited.items()):
@@ -66,20 +89,22 @@ class Versions:
                 part for version, packed in versions.items() for part in (version.encode(), packed)
             ]
             try:
-                await ask(connection, b"SADD", self._keys.models.encode(), model.encode())
-                await ask(connection, b"HSET", self._keys.versions(model).encode(), *fields)
+                await asking.one(b"SADD", self._keys.models.encode(), model.encode())
+                await asking.one(b"HSET", self._keys.versions(model).encode(), *fields)
             except redis.exceptions.ReadOnlyError:  # the server is left
                 raise
             except redis.ResponseError as error:  # its events are spooled
                 self._lanes.held.add(model)
                 refused(model, error)
+            except alone:
+                self._lanes.held.add(model)
             else:
                 self._lanes.held.discard(model)
                 if self._awaited.get(model) == versions:  # none was added meanwhile
                     del self._awaited[model]
         return not held <= self._lanes.held
 
-    async def verify(self, connection: AbstractConnection) -> list[str]:
+    async def verify(self, asking: Asking) -> list[str]:
         """Look whether what was published is still there; return the models of which something is
         gone, whose versions are published again. Of many models some are looked at in turn, and all
         once one of them is gone.
@@ -87,17 +112,16 @@ class Versions:
         models = [model for model in self._known if model not in self._awaited]
         most = max(LEAST_VERIFIED, len(models) // VERIFIED_IN)
         turn, rest = models[:most], models[most:]
-        gone = await self._gone(connection, turn)
+        gone = await self._gone(asking, turn)
         if gone:
-            gone |= await self._gone(connection, rest)
-            await self._forget_purged()
+            gone |= await self._gone(asking, rest)
+            await self.forget_purged()
         for model in self._known.keys() & set(turn):  # to the end of the queue
             self._known[model] = self._known.pop(model)
-        for model in gone & self._known.keys():
-            self._awaited[model] = dict(self._known[model])
+        self.await_again(gone & self._known.keys())
         return sorted(gone & self._known.keys())
 
-    async def _gone(self, connection: AbstractConnection, models: Sequence[str]) -> set[str]:
+    async def _gone(self, asking: Asking, models: Sequence[str]) -> set[str]:
         """Return those models of which something is gone."""
         if not models:
             return set()
@@ -106,22 +130,14 @@ class Versions:
             *(("SISMEMBER", self._keys.models, model) for model in models),
             *(("HEXISTS", self._keys.versions(model), version) for model, version in names),
         ]
-        # by hiredis, since these are many: redis-py's packer takes ten times as long
-        packed = [pack_command(command) for command in commands]  # type: ignore[arg-type]  # its stub names a tuple of one
-        await connection.send_packed_command(b"".join(packed), check_health=False)
-        gone = set[str]()
-        for model in [*models, *(model for model, _ in names)]:
-            try:
-                there: Any = connection.read_response()
-                if not await there:
-                    gone.add(model)
-            except redis.exceptions.NoPermissionError:  # then nobody can look
-                pass
-            except redis.ResponseError:  # another type: publishing it again says so
-                gone.add(model)
-        return gone
+        replies = await asking.many(commands)
+        return {
+            model
+            for model, reply in zip([*models, *(name for name, _ in names)], replies, strict=True)
+            if _is_gone(reply)
+        }
 
-    async def _forget_purged(self) -> None:
+    async def forget_purged(self) -> None:
         """Forget the versions that are in the registry folder no more, though their model is. A
         folder that does not answer keeps no event waiting.
         """
@@ -148,3 +164,12 @@ class Versions:
             for model, version in names
             if model in known and version not in there[model]
         ]
+
+
+def _is_gone(reply: Any) -> bool:
+    """Tell by the reply to a look whether something is not there. Where nobody may look it counts
+    as there; one of another type is gone: publishing it again says so.
+    """
+    if isinstance(reply, redis.ResponseError):
+        return not isinstance(reply, redis.exceptions.NoPermissionError)
+    return not reply

@@ -32,6 +32,25 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivingState:
+    """How far a partition is archived.
+
+    Parameters
+    ----------
+    owned
+        Whether a worker archives it now.
+    missing
+        Predictions that left the log before they could be archived.
+    oldest_ms
+        Entry time (ms) of the oldest counted entry that is not archived; None if all are.
+    """
+
+    owned: bool
+    missing: int
+    oldest_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionState:
     """State of a partition in Redis.
 
@@ -61,6 +80,8 @@ class PartitionState:
         Numbers of its publishers that have not arrived.
     setback
         The latest setback of its checkpoint that a worker found; None if there was none.
+    archiving
+        How far it is archived; None if it never was.
     """
 
     partition: int
@@ -78,6 +99,7 @@ class PartitionState:
     log: str = ""
     holes: tuple[Hole, ...] = ()
     setback: Setback | None = None
+    archiving: ArchivingState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from driftgauge.shared.contract.notifications.status import (
     RouteFailure,
     RouteStatus,
 )
+from driftgauge.shared.losses import SETBACK_FIELD, Setback
 from driftgauge.shared.moments import Moment
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -116,6 +117,16 @@ async def routes(client: redis.asyncio.Redis, keys: Keys) -> list[NotificationRo
         for name, fields, letters in zip(names, replies[::2], replies[1::2], strict=True)
         if isinstance(fields, list)
     ]
+
+
+async def setbacks(client: redis.asyncio.Redis, keys: Keys, names: Sequence[str]) -> list[Setback]:
+    """Return the latest setback that a worker found of the checkpoint of each of some routes."""
+    async with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hget(keys.route(name), SETBACK_FIELD.decode())
+        replies = await pipe.execute(raise_on_error=False)
+    packed = (reply for reply in replies if isinstance(reply, bytes))
+    return [found for one in packed if (found := _decoded(one, Setback)) is not None]
 
 
 async def dead_letters(

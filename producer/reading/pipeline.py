@@ -6,7 +6,7 @@ what each has, and what waits where something does. Nothing is written.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Final, TypeVar
@@ -16,17 +16,20 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.reading.model_state import (
+    ArchivingState,
     Backlog,
     ModelState,
     PartitionState,
     Position,
 )
+from driftgauge.shared.archive import archived
+from driftgauge.shared.archive.archived import Archived
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
+from driftgauge.shared.contract.fault import ARCHIVE, ARCHIVED_PANES, FOLLOWERS, StageFault
 from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.contract.refused import Refused, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
@@ -46,7 +49,7 @@ VERSIONS_TRIED: Final = 3
 """Published versions of a model of which one must be readable."""
 MODEL_ASKED: Final = 5 + len(FOLLOWERS)
 SCRAPE_ASKED: Final = 3
-PARTITION_ASKED: Final = 6
+PARTITION_ASKED: Final = 9
 """Commands that are sent for a model, for one of a scrape, and for a partition."""
 
 _Form = TypeVar("_Form")
@@ -142,14 +145,14 @@ class Pipeline:
             for model in models
             for counts in (self._counts(model),)
         ]
-        waiting = [
+        asked_of = [
             (self._keys_of(model).log(model, number), partition)
             for model, answer in zip(models, answers, strict=True)
             for number, partition in enumerate(answer.partitions)
         ]
-        backlogs = iter(await self._backlogs(waiting, most))
+        waiting = iter(await self._waiting(asked_of, most))
         return [
-            answer.state(model, now_ms, backlogs)
+            answer.state(model, now_ms, waiting)
             for model, answer in zip(models, answers, strict=True)
         ]
 
@@ -157,23 +160,26 @@ class Pipeline:
         """Name the log of each of a model's partitions; none before a version of it was
         published.
         """
-        for unreadable in (await self._learn([model])).values():
-            raise BadData(unreadable)
-        keys = self._keys_of(model)
-        return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
+        return await self._named(model, Keys.log)
+
+    async def archives(self, model: str) -> list[str]:
+        """Name the hash of each of a model's partitions that tells how far it was archived."""
+        return await self._named(model, Keys.archive)
 
     async def panes(self, model: str) -> list[str]:
         """Name the panes of each of a model's partitions, in their order."""
-        for unreadable in (await self._learn([model])).values():
-            raise BadData(unreadable)
-        keys = self._keys_of(model)
-        return [keys.panes(model, partition) for partition in range(self._partitions.get(model, 0))]
+        return await self._named(model, Keys.panes)
 
     async def checkpoints(self, model: str) -> list[str]:
         """Name the checkpoints of counting each of a model's partitions, and of judging it."""
+        counts = await self._named(model, Keys.count)
+        return [*counts, self._keys_of(model).judge(model)]
+
+    async def _named(self, model: str, key: Callable[[Keys, str, int], str]) -> list[str]:
+        """Name a key of each of a model's partitions."""
         for unreadable in (await self._learn([model])).values():
             raise BadData(unreadable)
-        return [*self._counts(model), self._keys_of(model).judge(model)]
+        return self._each(model, key)
 
     async def _learn(self, models: Sequence[str]) -> dict[str, str]:
         """Read the number of partitions of models that were not met before, from any published
@@ -199,8 +205,11 @@ class Pipeline:
 
     def _counts(self, model: str) -> list[str]:
         """Name the checkpoint of each of a model's partitions."""
-        keys = self._keys_of(model)
-        return [keys.count(model, partition) for partition in range(self._partitions.get(model, 0))]
+        return self._each(model, Keys.count)
+
+    def _each(self, model: str, key: Callable[[Keys, str, int], str]) -> list[str]:
+        keys, partitions = self._keys_of(model), range(self._partitions.get(model, 0))
+        return [key(keys, model, partition) for partition in partitions]
 
     def _keys_of(self, model: str) -> Keys:
         return self._known.get(model, self._keys)
@@ -227,21 +236,42 @@ class Pipeline:
             pipe.xinfo_groups(log)
             pipe.xinfo_stream(log)
             pipe.xinfo_stream(keys.panes(model, partition))
+            pipe.hmget(keys.archive(model, partition), FAULT, archived.OFFSET, archived.STATE)
+            pipe.exists(keys.archive_owner(model, partition))
+            pipe.hget(keys.follower(model, ARCHIVED_PANES, partition), FAULT)
 
-    async def _backlogs(
+    async def _waiting(
         self, asked: Sequence[tuple[str, "_PartitionAnswer"]], most: int
-    ) -> list[Backlog]:
-        """Look into the logs where something waits."""
+    ) -> list["_Waiting"]:
+        """Look into the logs where something waits to be counted or archived."""
         behind = [(log, answer) for log, answer in asked if answer.behind]
-        if not behind:
-            return [Backlog()] * len(asked)
+        late = [(log, answer) for log, answer in asked if answer.archive_behind]
+        if not behind and not late:
+            return [_Waiting(Backlog(), answer.archiving([])) for _, answer in asked]
         pipe = self._client.pipeline(transaction=False)
         for log, answer in behind:
             pipe.xrange(
                 log, min=exclusive(answer.offset), count=most + 1 if answer.lag is None else 1
             )
-        found = dict(zip((log for log, _ in behind), await pipe.execute(), strict=True))
-        return [answer.backlog(found.get(log, []), most) for log, answer in asked]
+        for log, answer in late:
+            pipe.xrange(log, min=exclusive(answer.archive_offset or BEGINNING), count=1)
+        replies = iter(await pipe.execute())
+        found = {log: next(replies) for log, _ in behind}
+        unarchived = {log: next(replies) for log, _ in late}
+        return [
+            _Waiting(
+                answer.backlog(found.get(log, []), most), answer.archiving(unarchived.get(log, []))
+            )
+            for log, answer in asked
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What of a partition waits to be counted, and to be archived."""
+
+    backlog: Backlog
+    archiving: ArchivingState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +291,11 @@ class _PartitionAnswer:
     setback: Setback | None
     holes: tuple[Hole, ...]
     positions: tuple[Position, ...]
+    archive_fault: StageFault | None
+    archive_offset: str | None
+    archived: Archived
+    archive_owned: bool
+    panes_fault: StageFault | None
 
     @classmethod
     def take(cls, replies: Iterator[Any], keys: Keys, model: str, place: int) -> "_PartitionAnswer":
@@ -270,6 +305,7 @@ class _PartitionAnswer:
         owned, dead = _sound(next(replies)), _sound(next(replies))
         groups = next(replies)
         last, pane = _last_id(next(replies)), _last_id(next(replies))
+        archive_fault, archive_offset, archive_state = _sound(next(replies))
         return cls(
             log=log,
             offset=(offset or BEGINNING.encode()).decode(),
@@ -290,11 +326,29 @@ class _PartitionAnswer:
                 Position(log, "entry", last),
                 Position(panes, "entry", pane),
             ),
+            archive_fault=_decoded(archive_fault, StageFault),
+            archive_offset=None if archive_offset is None else archive_offset.decode(),
+            archived=_decoded(archive_state, Archived) or Archived(),
+            archive_owned=bool(_sound(next(replies))),
+            panes_fault=_decoded(_sound(next(replies)), StageFault),
         )
 
     @property
     def behind(self) -> bool:
         return EntryId.parse(self.last) > EntryId.parse(self.offset)
+
+    @property
+    def archive_behind(self) -> bool:
+        """Whether something was counted that is not archived."""
+        reached = self.archive_offset
+        return reached is not None and EntryId.parse(self.offset) > EntryId.parse(reached)
+
+    def archiving(self, entries: Sequence[Any]) -> ArchivingState | None:
+        """Return how far it is archived; `entries` begins with the oldest one that is not."""
+        if self.archive_offset is None:
+            return None
+        oldest = EntryId.parse(entries[0][0]).ms if entries else None
+        return ArchivingState(self.archive_owned, self.archived.missing, oldest)
 
     def backlog(self, entries: Sequence[Any], most: int) -> Backlog:
         if not entries:
@@ -309,7 +363,7 @@ class _PartitionAnswer:
             oldest_ms=oldest,
         )
 
-    def state(self, partition: int, backlog: Backlog, progress: _Judged | None) -> PartitionState:
+    def state(self, partition: int, waiting: _Waiting, progress: _Judged | None) -> PartitionState:
         judged = None if progress is None else progress.offsets.get(partition, BEGINNING)
         return PartitionState(
             partition=partition,
@@ -317,7 +371,7 @@ class _PartitionAnswer:
             counted=self.counted,
             owned=self.owned,
             offset=self.offset,
-            backlog=backlog,
+            backlog=waiting.backlog,
             dead_letters=self.dead,
             judged=judged,
             panes_behind=None if judged is None else self._panes_behind(judged),
@@ -327,6 +381,7 @@ class _PartitionAnswer:
             log=self.log,
             holes=self.holes,
             setback=self.setback,
+            archiving=waiting.archiving,
         )
 
     def _panes_behind(self, judged: str) -> int:
@@ -400,9 +455,19 @@ class _ModelAnswer:
             ],
         )
 
-    def state(self, model: str, now_ms: int, backlogs: Iterator[Backlog]) -> ModelState:
+    @property
+    def _follower_faults(self) -> Mapping[str, StageFault]:
+        """The faults of the followers; of archiving that of the partition that failed last."""
+        faults = ((one.archive_fault, one.panes_fault) for one in self.partitions)
+        found = [fault for pair in faults for fault in pair if fault is not None]
+        if not found:
+            return self.followers
+        open_ = [fault for fault in found if not fault.over] or found
+        return {**self.followers, ARCHIVE: max(open_, key=lambda fault: fault.at)}
+
+    def state(self, model: str, now_ms: int, waiting: Iterator[_Waiting]) -> ModelState:
         partitions = tuple(
-            answer.state(number, next(backlogs), self.judged)
+            answer.state(number, next(waiting), self.judged)
             for number, answer in enumerate(self.partitions)
         )
         judged = self.judged or _Judged()
@@ -418,7 +483,7 @@ class _ModelAnswer:
             judged.dead,
             self.fault,
             judged.labels_too_late,
-            self.followers,
+            self._follower_faults,
             self.setback,
             tuple(_all_decoded(self.held, Holdings)),
             tuple(

@@ -45,7 +45,7 @@ from driftgauge.producer.watching.feed import Unmonitored
 from driftgauge.producer.watching.losses import waiting_and_lost
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
-from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
+from driftgauge.shared.contract.fault import ARCHIVE, FOLLOWERS, StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
 
@@ -229,7 +229,7 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
     elif publisher.left:
         yield f"Events are spooled: {ADVICE[publisher.left]}."
     elif not publisher.connected:
-        yield "Redis does not answer; events are spooled until it does."
+        yield f"{publisher.silent} does not answer; events are spooled until it does."
     elif publisher.refused and publisher.refused_with in ADVICE:
         yield f"Events are spooled: {ADVICE[publisher.refused_with]}."
     elif publisher.refused:
@@ -297,7 +297,8 @@ def described(state: ModelState) -> ModelHealth:
             fault=_told(state.judging_fault),
         ),
         followers={
-            name: FollowerHealth(_told(state.follower_faults.get(name))) for name in FOLLOWERS
+            name: FollowerHealth(_told(state.follower_faults.get(name)))
+            for name in (*FOLLOWERS, ARCHIVE)
         },
     )
 

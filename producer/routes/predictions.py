@@ -1,5 +1,5 @@
-"""GET /predictions: the latest predictions from the log, filtered, as JSON in pages or as one CSV
-file.
+"""GET /predictions: predictions from the log and the archive, filtered, as JSON in pages or all as
+one file.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ from pydantic import FiniteFloat
 
 from driftgauge.producer.access.control import Guarded, caller_of, needs
 from driftgauge.producer.describing.declared import answers
+from driftgauge.producer.exporting.child import Form
+from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import MAX_ID
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading import prediction_log
-from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter
+from driftgauge.producer.reading.predictions import log
+from driftgauge.producer.reading.predictions.log import Logged, PredictionFilter
 from driftgauge.producer.routes.answering import answer
 from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.producer.routes.model_choice import known_model
@@ -44,7 +46,7 @@ Bound = Annotated[FiniteFloat | None, UNLESS_EMPTY]
 
 
 class LoggedPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A prediction as its log has it.
+    """A prediction as log and archive have it.
 
     Parameters
     ----------
@@ -63,9 +65,9 @@ class LoggedPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
     probabilities
         Of the schema's classes, in their order.
     client_id
-        Whether the client chose the id.
+        Whether the client chose the id; the archive does not tell.
     received
-        When the API took it; only of events whose id the client chose.
+        When the API took it; only of events whose id the client chose, from the log.
     """
 
     id: str
@@ -91,12 +93,15 @@ class PredictionPage(msgspec.Struct, frozen=True):
     next
         Cursor of the next page; null on the last one.
     read
-        Entries of the log that were read for it.
+        Entries of the log and rows of the archive that were looked at for it.
+    skipped
+        What is missing, in sentences: files of the archive that cannot be read.
     """
 
     predictions: list[LoggedPrediction]
     next: str | None
     read: int
+    skipped: list[str] = []
 
 
 def row_filter(
@@ -121,7 +126,17 @@ def prediction_filter(
     return replace(rows, since_ms=since, until_ms=until)
 
 
-FORMS: Final = {"application/json": PredictionPage, "text/csv": str}
+MEDIA: Final[dict[Form, str]] = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+ANSWERS: Final = {
+    "application/json": PredictionPage,
+    "text/csv": str,
+    "application/x-ndjson": bytes,
+    "application/vnd.apache.parquet": bytes,
+}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -130,7 +145,11 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/predictions")
     @needs("read")
-    @answers(FORMS, "A page of predictions, the newest first; as CSV all of them.")
+    @answers(
+        ANSWERS,
+        "A page of predictions, the newest first; in the other forms all of them: of an archive, "
+        "with what waits for it, from the first on, each with its last label.",
+    )
     async def list_predictions(
         request: Request,
         wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
@@ -138,29 +157,27 @@ def router(parts: Parts) -> APIRouter:
         limit: Limit = 100,
         cursor: Cursor = None,
         format: Annotated[  # noqa: A002  the parameter's public name
-            Literal["json", "csv"], Query(description="JSON in pages, or all of them as one CSV.")
+            Literal["json", Form],
+            Query(description="JSON in pages, or all as one file; without an archive only CSV."),
         ] = "json",
     ) -> Response:
         """Return the wanted predictions, newest first, each with its label if one came."""
         name = await known_model(parts, model)
-        logs = await parts.pipeline.logs(name)
         if format == "json":
-            found = await prediction_log.page(parts.reader, logs, wanted, limit, cursor or "")
+            found = await parts.predictions.page(name, wanted, limit, cursor or "")
             schemas = {
                 version: await schema_of(parts, name, version)
-                for version in {row.event.version for row in found.rows}
+                for version in {row.event.version for row in found.rows if row.names is None}
             }
-            rows = [_described(row, schemas[row.event.version]) for row in found.rows]
-            return answer(PredictionPage(rows, found.following or None, found.read))
-        schema = await schema_of(parts, name, wanted.version)
-        walked = prediction_log.walk(parts.reader, logs, wanted)
+            rows = [_described(row, schemas.get(row.event.version)) for row in found.rows]
+            following = found.following or None
+            return answer(PredictionPage(rows, following, found.read, list(found.skipped)))
+        blocks = await _file(parts, name, wanted, format)
         caller = caller_of(request)
         return StreamingResponse(
-            while_allowed(
-                _csv(parts, name, schema, walked), lambda: parts.access.still(caller, "read")
-            ),
-            media_type="text/csv; charset=utf-8; header=present",
-            headers={"Content-Disposition": f'attachment; filename="{file_name(name)}"'},
+            while_allowed(blocks, lambda: parts.access.still(caller, "read")),
+            media_type=MEDIA[format],
+            headers={"Content-Disposition": f'attachment; filename="{file_name(name, format)}"'},
         )
 
     return routes
@@ -185,11 +202,34 @@ async def schema_of(parts: Parts, model: str, version: str) -> Schema | None:
         return None
 
 
-def file_name(model: str) -> str:
+async def _file(
+    parts: Parts, model: str, wanted: PredictionFilter, form: Form
+) -> AsyncIterator[bytes]:
+    """Return all wanted predictions as a file, block by block.
+
+    Raises
+    ------
+    Problem
+        422 if only an archive could give the form, 503 if the export cannot begin.
+    """
+    if parts.predictions.archived is not None:
+        return await parts.exports.begin(model, wanted, form)
+    if form != "csv":
+        raise Problem(
+            422,
+            f"`format={form}` is written from an archive, and this API has none: set "
+            "DRIFTGAUGE_ARCHIVE_URL, or ask for csv.",
+        )
+    schema = await schema_of(parts, model, wanted.version)
+    walked = log.walk(parts.reader, await parts.pipeline.logs(model), wanted)
+    return _csv(parts, model, schema, walked)
+
+
+def file_name(model: str, form: Form) -> str:
     """Name the file of a download; a model's name has nothing in it that a path or a header could
     be misled by.
     """
-    return f"predictions_{model}_{datetime.now(UTC):%Y%m%d_%H%M%S}.csv"
+    return f"predictions_{model}_{datetime.now(UTC):%Y%m%d_%H%M%S}.{form}"
 
 
 async def _csv(
@@ -231,7 +271,9 @@ def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[obje
 
 def _described(row: Logged, schema: Schema | None) -> LoggedPrediction:
     event = row.event
-    names = () if schema is None else schema.names
+    names = row.names
+    if names is None:
+        names = () if schema is None else schema.names
     known = len(names) == len(event.features)
     return LoggedPrediction(
         id=event.id,

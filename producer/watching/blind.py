@@ -16,6 +16,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
     blind.unpaired       warning    logged requests or answers stay without their other half
+    blind.archive        warning    the archive is behind, or lacks what left the log
     blind.notification   critical   a route of notifications does not get through (notification.py)
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: work
@@ -27,7 +28,7 @@ alert as it is. Every time is Redis's; after a jump back, what lies in the futur
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from driftgauge.producer.watching import exchanges, losses, notification
+from driftgauge.producer.watching import archive, exchanges, losses, notification
 from driftgauge.producer.watching.observation import (
     HOUR_MS,
     Activity,
@@ -70,6 +71,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "labels_stopped": "warning",
     "labels_full": "warning",
     "unpaired": "warning",
+    "archive": "warning",
     "notification": "critical",
 }
 LATE_IN_A_ROW: Final = 2
@@ -541,6 +543,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "labels_stopped": labels_stopped,
     "labels_full": labels_full,
     "unpaired": exchanges.unpaired,
+    "archive": archive.behind,
 }
 """What each rule reads. That of the routes is not among them: it has an alert for each route."""
 NAMES: Final = (*RULES, NOTIFICATION)

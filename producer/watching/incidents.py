@@ -33,6 +33,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "labels_stopped": "Look at what sends the labels.",
     "labels_full": "Send labels earlier, or raise the bound of waiting predictions.",
     "unpaired": "Look at the model server: do its predictions fail, and does its logger keep up?",
+    "archive": "Look at the archive's store and the worker's log; give Redis room meanwhile.",
     "notification": "Look at the route on the page Notifications, and send a message by "
     "`driftgauge notify test ROUTE`.",
 }

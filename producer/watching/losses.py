@@ -83,7 +83,7 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
 def rolled_back(memory: Memory, observed: Observation) -> Assessment:
     """Judge what is older in Redis than it was seen before, or gone."""
     state = observed.state
-    for found in [*_of_workers(memory, state), *_of_panes(memory, state), *observed.setbacks]:
+    for found in [*_of_workers(memory, observed), *_of_panes(memory, state), *observed.setbacks]:
         known = memory.setbacks.get(found.what)
         if known is None or found.events > known.events or found.at > known.at + AGAIN_MS:
             memory.setbacks[found.what] = found
@@ -105,9 +105,11 @@ def rolled_back(memory: Memory, observed: Observation) -> Assessment:
     return Assessment(bad=True, value=events or len(memory.setbacks), summary=summary)
 
 
-def _of_workers(memory: Memory, state: ModelState) -> list[Setback]:
+def _of_workers(memory: Memory, observed: Observation) -> list[Setback]:
     """Return the setbacks that workers noted beside their checkpoints, each once."""
-    noted = [state.judging_setback, *(partition.setback for partition in state.partitions)]
+    state = observed.state
+    counted = (partition.setback for partition in state.partitions)
+    noted = [state.judging_setback, *counted, *observed.noted]
     fresh = [
         one
         for one in noted

@@ -112,6 +112,8 @@ class Memory(msgspec.Struct):
         Labels joined so far, and the time (ms) at which that last changed or no prediction waited.
     labels_full
         (slice of time, predictions and labels that had found no room to wait at its first look).
+    unarchived
+        (slice of time, predictions that the archive lacked at its first look).
     alone, paired
         (slice of time, halves of predictions that had stayed alone, or had met, at its first look).
     failing
@@ -132,6 +134,7 @@ class Memory(msgspec.Struct):
     dead: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
+    unarchived: list[tuple[int, int]] = []
     alone: list[tuple[int, int]] = []
     paired: list[tuple[int, int]] = []
     failing: str = ""
@@ -164,6 +167,8 @@ class Observation(msgspec.Struct, frozen=True):
         The routes of notifications.
     is_first
         Whether the model is the first of all, by its name.
+    noted
+        Setbacks that workers noted of the routes, for the first model.
     """
 
     state: ModelState
@@ -175,6 +180,7 @@ class Observation(msgspec.Struct, frozen=True):
     evicts: str = ""
     routes: list[NotificationRoute] = []
     is_first: bool = False
+    noted: list[Setback] = []
 
     @property
     def now(self) -> int:

@@ -33,7 +33,7 @@ import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.reading.model_state import ModelState
-from driftgauge.producer.reading.notifications import NotificationRoute, routes
+from driftgauge.producer.reading.notifications import NotificationRoute, routes, setbacks
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
@@ -42,8 +42,10 @@ from driftgauge.producer.watching.incidents import incident_of
 from driftgauge.producer.watching.notification import assess
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.producer.watching.workers import DEAD_AFTER_LEASES, Workers
+from driftgauge.shared.connections.cluster import is_cluster
+from driftgauge.shared.connections.cluster_client import open_client, transaction
 from driftgauge.shared.connections.incidents import queue_incident
-from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import eviction
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
@@ -152,7 +154,9 @@ class Watchdog:
         self.workers = Workers(DEAD_AFTER_LEASES * settings.lease_ms / 1000)
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
-        self._client = connect_async(settings.redis_url, socket_timeout=None)
+        self._client = open_client(settings.redis_url, socket_timeout=None)
+        # models of a cluster lie in several slots, and a transaction in one
+        self._at_once = 1 if is_cluster(settings.redis_url) else AT_ONCE
         self._pipeline = Pipeline(self._client, self._keys)
         self._dropped = dropped
         self._refusals = {self._keys.refused: refusals}
@@ -170,6 +174,7 @@ class Watchdog:
         self._known: set[str] = set()
         self._evicts = ""
         self._routes: list[NotificationRoute] = []
+        self._noted: list[Setback] = []
         self._first = ""
         self._pause_s = settings.watchdog_seconds
         self._state: Supervised | None = None
@@ -223,6 +228,8 @@ class Watchdog:
             models = sorted({*await self._pipeline.models(), *self._compared})
             self._first = next(iter(models), "")
             self._routes = await routes(self._client, self._keys)
+            names = [one.name for one in self._routes]
+            self._noted = await setbacks(self._client, self._keys, names)
             self.silent_routes = [
                 found.summary for one in self._routes if (found := assess(one, now)).bad
             ]
@@ -231,9 +238,15 @@ class Watchdog:
                 await tell(now)
         failed: Exception | None = None
         self.blinding = {model: self.blinding.get(model, []) for model in models}
-        for start in range(0, len(models), AT_ONCE):
-            async with asyncio.timeout(TIMEOUT_S):
-                failed = await self._check_part(models[start : start + AT_ONCE], now) or failed
+        for start in range(0, len(models), self._at_once):
+            part = models[start : start + self._at_once]
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    failed = await self._check_part(part, now) or failed
+            except (*UNAVAILABLE, TimeoutError) as error:
+                if self._at_once > 1:
+                    raise
+                failed = error  # one master is away: the others' models are watched
             await asyncio.sleep(0)  # requests have their turn
         if self._stamps is not None:
             await asyncio.to_thread(self._stamps.save)
@@ -251,7 +264,7 @@ class Watchdog:
         """Return the policy by which Redis may evict keys; empty if it does not tell."""
         try:
             told: Any = await self._client.info("memory")
-        except redis.exceptions.NoPermissionError:
+        except redis.ResponseError:  # not allowed, or not there
             return ""
         return eviction(int(told.get("maxmemory", 0)), str(told.get("maxmemory_policy", "")))
 
@@ -353,7 +366,7 @@ class Watchdog:
             If one of them was written meanwhile; then nothing was written for any.
         """
         keys = [self._keys.watchdog(model) for model in models]
-        async with self._client.pipeline(transaction=True) as pipe:
+        async with transaction(self._client, keys[0]) as pipe:
             await pipe.watch(*keys)
             reading = self._client.pipeline(transaction=False)
             for key in keys:
@@ -399,6 +412,7 @@ class Watchdog:
             self._evicts,
             self._routes,
             state.model == self._first,
+            self._noted if state.model == self._first else [],
         )
         alerts = blind.judge(memory, observed)
         self._note(state.model, memory)

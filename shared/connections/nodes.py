@@ -6,18 +6,22 @@ node does not answer, the nodes are asked again, and who worked there is built a
 """
 
 import threading
+from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 
-from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
+from driftgauge.shared.connections.cluster import ClusterAddress, Slots, is_cluster
+from driftgauge.shared.connections.redis_client import (
+    TOPOLOGY,
+    UNAVAILABLE,
+    checked,
+    connect,
+    require,
+    told_slots,
+    unavailable,
+)
 from driftgauge.shared.contract.keys import slot_of
-
-CLUSTER_SCHEMES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
-"""Scheme of a cluster's address to that of a node's address."""
-MOVED = (redis.exceptions.MovedError, redis.exceptions.AskError, redis.exceptions.ClusterDownError)
-"""The errors of a node that does not, or not yet, serve the slot of a key."""
 
 
 class Nodes:
@@ -32,11 +36,11 @@ class Nodes:
 
     def __init__(self, url: str | None) -> None:
         self._url = url
-        self._parts = urlsplit(url or "")
-        self.is_cluster = self._parts.scheme in CLUSTER_SCHEMES
-        self._seeds = [self._first()] if self.is_cluster else []
+        self.is_cluster = is_cluster(url)
+        self._address = checked(ClusterAddress.parse, url) if self.is_cluster else None
+        self._seeds = deque(self._address.nodes if self._address else ())
         self._lock = threading.Lock()
-        self._owners: dict[tuple[int, int], str] = {}
+        self._slots: Slots | None = None
         self._shared: dict[str | None, redis.Redis] = {}
 
     def client(self, key: str, **options: Any) -> redis.Redis:
@@ -48,7 +52,7 @@ class Nodes:
             If no node of the cluster answers.
         """
         with self._lock:
-            url = self._owner(slot_of(key)) if self.is_cluster else self._url
+            url = self._home(key)
         return connect(url, **options)
 
     def shared(self, key: str) -> redis.Redis:
@@ -61,10 +65,38 @@ class Nodes:
             If no node of the cluster answers.
         """
         with self._lock:
-            url = self._owner(slot_of(key)) if self.is_cluster else self._url
-            if url not in self._shared:
-                self._shared[url] = connect(url)
-            return self._shared[url]
+            return self._client(self._home(key))
+
+    def masters(self) -> list[redis.Redis]:
+        """Return the shared client of each server that has slots.
+
+        Raises
+        ------
+        redis.ConnectionError
+            If no node of the cluster answers.
+        """
+        with self._lock:
+            if self._address is None:
+                return [self._client(self._url)]
+            self._slots = self._slots or self._told(self._address)
+            return [self._client(url) for url in self._slots.masters]
+
+    def require(self, key: str) -> redis.Redis:
+        """Return the shared client of a key's server, which answers.
+
+        Raises
+        ------
+        RedisUnavailable
+            If it does not.
+        ConfigurationError
+            If its address does not fit it.
+        """
+        try:
+            client = self.shared(key)
+        except redis.RedisError as error:
+            raise unavailable(self._url, error) from error
+        require(client, self._url)
+        return client
 
     def servers(self) -> list[redis.Redis]:
         """Return the shared clients that were asked for so far, one for each server."""
@@ -76,7 +108,8 @@ class Nodes:
         answer, or does not have a slot any more.
         """
         with self._lock:
-            self._owners = {}
+            self._slots = None
+            self._seeds.rotate(-1)  # the one that was asked last may see the cluster wrongly
             for client in self._shared.values():
                 client.connection_pool.disconnect(inuse_connections=False)
 
@@ -87,44 +120,28 @@ class Nodes:
                 client.close()
             self._shared = {}
 
-    def _owner(self, slot: int) -> str:
-        """Return the address of a slot's owner, as the nodes told it last."""
-        self._owners = self._owners or self._told()
-        for (first, last), url in self._owners.items():
-            if first <= slot <= last:
-                return url
-        self._owners = {}
-        raise redis.exceptions.ClusterDownError(f"no node of the cluster owns slot {slot}")
+    def _client(self, url: str | None) -> redis.Redis:
+        if url not in self._shared:
+            self._shared[url] = connect(url)
+        return self._shared[url]
 
-    def _told(self) -> dict[tuple[int, int], str]:
+    def _home(self, key: str) -> str | None:
+        """Return the address of a key's server, as the nodes told it last."""
+        if self._address is None:
+            return self._url
+        self._slots = self._slots or self._told(self._address)
+        return self._slots.require(slot_of(key))
+
+    def _told(self, address: ClusterAddress) -> Slots:
         """Ask the known nodes, one after the other, who owns which slots."""
         lost: Exception | None = None
-        for seed in self._seeds:
-            client = connect(seed)
-            client.set_response_callback("CLUSTER SLOTS", lambda reply, **_: reply)
-            try:
-                ranges: Any = client.execute_command("CLUSTER SLOTS")
-            except UNAVAILABLE as error:
-                lost = error
-                continue
-            finally:
-                client.close()
-            owners = {
-                (first, last): self._named(node[0], node[1], seed)
-                for first, last, node, *_ in ranges
-            }
-            self._seeds = sorted({*owners.values(), *self._seeds})
-            return owners
+        for seed in list(self._seeds):
+            with connect(seed, **TOPOLOGY) as client:
+                try:
+                    slots = Slots.told(told_slots(client), address, seed)
+                except UNAVAILABLE as error:
+                    lost = error
+                    continue
+            self._seeds = deque([seed, *sorted({*slots.masters, *self._seeds} - {seed})])
+            return slots
         raise redis.ConnectionError(f"no node of the cluster answers ({lost})")
-
-    def _named(self, host: bytes | None, port: int, seed: str) -> str:
-        """Return the address of a node; a node without a name is the one that was asked."""
-        return self._node_url(host.decode(), port) if host else seed
-
-    def _first(self) -> str:
-        return self._node_url(self._parts.hostname or "127.0.0.1", self._parts.port or 6379)
-
-    def _node_url(self, host: str, port: int) -> str:
-        scheme = CLUSTER_SCHEMES.get(self._parts.scheme, "redis")
-        user, at, _ = self._parts.netloc.rpartition("@")
-        return f"{scheme}://{user}{at}{host}:{port}"

@@ -5,9 +5,9 @@ so that an XADD could be applied twice and a transaction be repeated without its
 want to try again do so themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import redis
@@ -17,9 +17,12 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from driftgauge.shared.connections.cluster import is_cluster
 from driftgauge.shared.connections.one_server import Known
+from driftgauge.shared.connections.refusals import ADVICE, MISNAMED, refusal
 from driftgauge.shared.connections.sentinels import SCHEMES, Sentinels
-from driftgauge.shared.errors import ConfigurationError, RedisUnavailable
+from driftgauge.shared.connections.tls import Telling, TellingAsync, Untrusted, check_files
+from driftgauge.shared.errors import ConfigurationError, DriftgaugeError, RedisUnavailable
 
 SOCKET_TIMEOUT_S = 5.0
 """Longest wait for a reply, in seconds."""
@@ -29,6 +32,9 @@ BLOCK_MS = 1000
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 """Address of Redis if none is configured."""
 
+UNTOLD: Final = "of unknown release"
+SLOTS: Final = "CLUSTER SLOTS"
+
 UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
 """Errors that redis-py raises if the server cannot be reached, or is still loading its data."""
 
@@ -36,8 +42,15 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "protocol": 2,
     "socket_timeout": SOCKET_TIMEOUT_S,
     "socket_connect_timeout": 2.0,
+    "driver_info": None,
 }
-"""redis-py's options of every client: protocol RESP2 (replies are bytes), and timeouts."""
+"""redis-py's options of every client: protocol RESP2 (replies are bytes), timeouts, and no CLIENT
+SETINFO, which a user with few rights may not send, and a server without it counts as an error.
+"""
+
+TOPOLOGY: Final[Mapping[str, Any]] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+"""Options of a client that asks a node of a cluster for the slots: another one knows them too."""
+Parsed = TypeVar("Parsed")
 
 
 def connect(url: str | None, **options: Any) -> redis.Redis:
@@ -51,11 +64,12 @@ def connect(url: str | None, **options: Any) -> redis.Redis:
     settings = {**SETTINGS, "retry": Retry(NoBackoff(), 0), **options}
     single = settings.pop("single_connection_client", False)
     with _refusing():
+        check_files(url or "")
         if _has_sentinels(url):
             pool = Sentinels.parse(url or "").pool(settings)
         else:
             pool = redis.ConnectionPool.from_url(url or DEFAULT_URL, **settings)
-        pool.connection_class = type("Known", (Known, pool.connection_class), {})
+        pool.connection_class = type("Known", (Known, Telling, pool.connection_class), {})
         client = redis.Redis(connection_pool=pool, single_connection_client=single)
         client.auto_close_connection_pool = True
         return client
@@ -72,12 +86,13 @@ def connect_async(url: str | None, **options: Any) -> redis.asyncio.Redis:
     """
     settings = {**SETTINGS, "retry": AsyncRetry(NoBackoff(), 0), **options}
     with _refusing():
+        check_files(url or "")
         if _has_sentinels(url):
             client = redis.asyncio.Redis.from_pool(Sentinels.parse(url or "").pool_async(settings))
         else:
             client = redis.asyncio.Redis.from_url(url or DEFAULT_URL, **settings)
     pool = client.connection_pool
-    pool.connection_class = type("Leaving", (_Leaving, pool.connection_class), {})
+    pool.connection_class = type("Leaving", (_Leaving, TellingAsync, pool.connection_class), {})
     return client
 
 
@@ -94,6 +109,48 @@ class _Leaving(AbstractConnection):
 
 def _has_sentinels(url: str | None) -> bool:
     return urlsplit(url or "").scheme in SCHEMES
+
+
+def told_slots(client: redis.Redis) -> Sequence[Any]:
+    """Ask a node of a cluster who owns which slots; return its reply to CLUSTER SLOTS."""
+    client.set_response_callback(SLOTS, _as_it_is)
+    try:
+        reply: Any = client.execute_command(SLOTS)
+    except redis.ResponseError as error:
+        raise _no_cluster(error) from error
+    return list(reply)
+
+
+async def told_slots_async(client: redis.asyncio.Redis) -> Sequence[Any]:
+    """Do as `told_slots` with a client for asyncio."""
+    client.set_response_callback(SLOTS, _as_it_is)
+    try:
+        reply: Any = await client.execute_command(SLOTS)
+    except redis.ResponseError as error:
+        raise _no_cluster(error) from error
+    return list(reply)
+
+
+def _as_it_is(response: Any, **_: Any) -> Any:
+    return response
+
+
+def _no_cluster(error: redis.ResponseError) -> redis.ResponseError:
+    """Return what to raise where CLUSTER SLOTS is refused."""
+    disabled = "cluster support disabled" in str(error)  # its code is ERR, as that of much else
+    return redis.ResponseError(f"NOCLUSTER {error}") if disabled else error
+
+
+def checked(parse: Callable[[str], Parsed], url: str | None) -> Parsed:
+    """Read an address.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be used.
+    """
+    with _refusing():
+        return parse(url or DEFAULT_URL)
 
 
 @contextmanager
@@ -119,10 +176,57 @@ def shown(url: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def told_by(client: redis.Redis, section: str) -> dict[str, Any]:
+    """Return what a server tells in a section of INFO; nothing where INFO is not allowed, or not
+    there, as with some services.
+
+    Raises
+    ------
+    redis.ConnectionError, redis.TimeoutError
+        If it does not answer.
+    """
+    try:
+        told: Any = client.info(section)
+    except redis.ResponseError:
+        return {}
+    return dict(told)
+
+
+def unfitting(error: Exception, url: str | None) -> str:
+    """Return what of an address does not fit a Redis that is there, and what to do: TLS, its user,
+    or its scheme; empty if the error is another one.
+
+    Examples
+    --------
+    >>> unfitting(redis.AuthenticationError("WRONGPASS"), "redis://ann:no@cache")[:46]
+    'Redis at redis://cache refuses the user of DRI'
+    """
+    if isinstance(error, Untrusted):
+        return f"{error}."
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+        return (
+            f"Redis at {shown(url)} refuses the user of DRIFTGAUGE_REDIS_URL ({error}). Set its "
+            f"name and password there; `driftgauge redis acl` prints the rights that it needs."
+        )
+    code = refusal(error)
+    return f"Redis at {shown(url)} cannot be used: {ADVICE[code]}." if code in MISNAMED else ""
+
+
 def server_ms(client: redis.Redis) -> int:
     """Ask Redis for its time, in ms since 1970."""
     seconds, micros = client.time()
     return int(seconds) * 1000 + int(micros) // 1000
+
+
+def unavailable(url: str | None, error: Exception) -> DriftgaugeError:
+    """Return what to raise for a Redis that does not answer, or not as its address says."""
+    unfit = unfitting(error, url)
+    if unfit:
+        return ConfigurationError(unfit)
+    return RedisUnavailable(
+        f"No Redis at {shown(url)} ({error}). Start one (`driftgauge up` brings its own), or "
+        f"set DRIFTGAUGE_REDIS_URL to where it listens; `driftgauge doctor` looks for more."
+    )
 
 
 def require(client: redis.Redis, url: str | None) -> dict[str, str]:
@@ -136,20 +240,22 @@ def require(client: redis.Redis, url: str | None) -> dict[str, str]:
     Returns
     -------
     dict
-        `kind` (`redis` or `valkey`) and `version`.
+        `kind` (`redis` or `valkey`) and `version`, which some services do not tell.
 
     Raises
     ------
     RedisUnavailable
         If it does not answer.
+    ConfigurationError
+        If it answers, and TLS or the user of the address is wrong, or it is a node of a cluster and
+        the address that of one server.
     """
     try:
-        server: dict[str, Any] = client.info("server")
+        server = told_by(client, "server")
     except redis.RedisError as error:
-        raise RedisUnavailable(
-            f"No Redis at {shown(url)} ({error}). Start one (`driftgauge up` brings its own), or "
-            f"set DRIFTGAUGE_REDIS_URL to where it listens; `driftgauge doctor` looks for more."
-        ) from error
+        raise unavailable(url, error) from error
+    if server.get("redis_mode") == "cluster" and not is_cluster(url):
+        raise ConfigurationError(f"Redis at {shown(url)} cannot be used: {ADVICE['MOVED']}.")
     if "valkey_version" in server:
         return {"kind": "valkey", "version": str(server["valkey_version"])}
-    return {"kind": "redis", "version": str(server["redis_version"])}
+    return {"kind": "redis", "version": str(server.get("redis_version", UNTOLD))}

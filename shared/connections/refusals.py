@@ -28,13 +28,26 @@ ADVICE: Final[Mapping[str, str]] = {
     ),
     "MASTERDOWN": "this Redis is a replica that has lost its primary",
     "CLUSTERDOWN": "the cluster has lost some of its slots, and takes no writes until it has them",
+    "MOVED": (
+        "this Redis is a node of a Redis Cluster, which has the keys elsewhere. Say "
+        "redis+cluster:// in DRIFTGAUGE_REDIS_URL instead of redis:// (with TLS rediss+cluster://)"
+    ),
+    "TRYAGAIN": "a slot of the cluster is being moved to another node",
+    "NOCLUSTER": (
+        "this Redis is no cluster. Say redis:// in DRIFTGAUGE_REDIS_URL instead of redis+cluster://"
+    ),
 }
 """Meaning of the error and advice, by the error's code."""
+MISNAMED: Final = frozenset({"MOVED", "NOCLUSTER"})
+"""Codes that say that the scheme of the address is wrong."""
 KINDS: Final[tuple[tuple[type[redis.RedisError], str], ...]] = (
     (redis.exceptions.OutOfMemoryError, "OOM"),
     (redis.exceptions.ReadOnlyError, "READONLY"),
     (redis.exceptions.MasterDownError, "MASTERDOWN"),
     (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
+    (redis.exceptions.MovedError, "MOVED"),
+    (redis.exceptions.AskError, "TRYAGAIN"),
+    (redis.exceptions.TryAgainError, "TRYAGAIN"),
 )
 """Errors whose code redis-py takes out of the message."""
 DEMOTED: Final = "UNBLOCKED"

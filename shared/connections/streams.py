@@ -24,6 +24,9 @@ PAGE_ENTRIES: Final = 500
 PAGE_BYTES: Final = 1 << 20
 """About the most bytes of a request: fewer entries are asked for where they are large."""
 
+LEAST_DELETED: Final = "0-1"
+"""Id to which the highest deleted id of a stream can be set back; 0-0 would leave it as it is."""
+
 Fields = Mapping[bytes, bytes]
 """An entry's fields, as redis-py gives them."""
 Decoded = TypeVar("Decoded")
@@ -175,6 +178,29 @@ def last_generated(client: redis.Redis, stream: str) -> str:
         raise details
     last: bytes = details["last-generated-id"]
     return last.decode()
+
+
+def set_back(
+    pipe: redis.client.Pipeline, stream: str, last: EntryId, told: Mapping[str, Any]
+) -> None:
+    """Queue that a stream goes on behind an entry, which is its newest one: all behind it were
+    deleted.
+
+    From Redis 7.2 on a stream does not go back behind the highest id that was deleted, unless that
+    is set back before; Redis 6.2 does not know it.
+
+    Parameters
+    ----------
+    told
+        What XINFO STREAM tells of the stream now.
+    """
+    if last == EntryId(0, 0):  # it has no entry
+        pipe.unlink(stream)
+        return
+    if "max-deleted-entry-id" in told:
+        highest: bytes = told["last-generated-id"]
+        pipe.execute_command("XSETID", stream, highest, "MAXDELETEDID", LEAST_DELETED)
+    pipe.execute_command("XSETID", stream, str(last))
 
 
 def newest(client: redis.Redis, stream: str) -> tuple[EntryId, Fields] | None:

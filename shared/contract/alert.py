@@ -15,6 +15,7 @@ Action = Literal[
     "check_service",
     "fix_feed",
     "roll_back",
+    "review",
     "accept_reference",
     "retrain",
     "recalibrate",

@@ -37,6 +37,8 @@ class EntryId(NamedTuple):
     EntryId(ms=1763650000123, sequence=4)
     >>> EntryId.parse("9-12") < EntryId.parse("10-0"), str(EntryId(5, 0))
     (True, '5-0')
+    >>> EntryId(5, 0).next
+    EntryId(ms=5, sequence=1)
     """
 
     ms: int
@@ -57,6 +59,29 @@ class EntryId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.ms}-{self.sequence}"
+
+    @property
+    def next(self) -> Self:
+        """The least id behind it."""
+        return self._replace(sequence=self.sequence + 1)
+
+
+class Place(NamedTuple):
+    """Position of an entry among all partitions of a log: its id, then its partition."""
+
+    entry: EntryId
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.entry}.{self.partition}"
+
+    def bound(self, partition: int) -> EntryId:
+        """Return the entry of a partition from which on none is before this place.
+
+        >>> [str(Place(EntryId(5, 0), 1).bound(partition)) for partition in range(3)]
+        ['5-1', '5-0', '5-0']
+        """
+        return self.entry.next if partition < self.partition else self.entry
 
 
 def exclusive(entry_id: str | bytes | EntryId) -> str:

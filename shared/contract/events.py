@@ -29,6 +29,14 @@ VOID: Final = b"v"
 MONITOR_GROUP: Final = "monitor"
 """The consumer group whose offset shows the counting stage's progress to redis-cli and dashboards.
 """
+UNCOUNTED: Final = b"ids"
+"""Field of an entry of `Keys.uncounted`: ids of entries of the log, separated by blanks, that were
+repeated or could not be used. The id of the entry is the offset of the commit that passed them.
+"""
+REFUSED: Final = b"refused"
+"""Field beside `UNCOUNTED`, where some could not be used: a JSON object of the reasons, each with
+the ids of its entries, separated by blanks.
+"""
 
 Source = Literal["online", "batch", "shadow"]
 Value = float | str | None

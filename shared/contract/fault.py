@@ -10,10 +10,14 @@ from driftgauge.shared.moments import Moment
 
 FIELD: Final = b"fault"
 """The checkpoint's field that holds the latest one."""
-FOLLOWERS: Final = ("reports", "retraining", "rollback")
+FOLLOWERS: Final = ("reports", "retraining", "rollback", "archive:incidents")
 """Names of the checkpoints of the followers of a model's streams (`Keys.follower`), whose faults
 are shown beside those of counting and judging.
 """
+ARCHIVE: Final = "archive"
+"""Name of the archiving of all partitions, whose fault is shown among those of the followers."""
+ARCHIVED_PANES: Final = "archive:panes"
+"""Name of the checkpoint of the follower that archives a partition's panes."""
 TRIES: Final = 3
 """Attempts after which a fault is more than a hiccup: people are told, and the entry is singled
 out.

@@ -13,6 +13,17 @@ from driftgauge.shared.moments import Moment
 
 IncidentKind = Literal["model", "operation"]
 """Whether the model and its data are at fault, or the machine: its speed, its traffic, its monitor."""  # noqa: E501  a sentence
+CauseKind = Literal[
+    "broken_values",
+    "feature",
+    "segment",
+    "prediction",
+    "label",
+    "performance",
+    "fairness",
+    "operation",
+]
+"""What an alert of a model is as the cause of an incident."""
 IncidentState = Literal["open", "resolved"]
 IncidentChange = Literal[
     "opened",
@@ -27,8 +38,9 @@ IncidentChange = Literal[
     "resolved",
 ]
 """What changed: it began or began again; it is worse; another cause was found; another alert joined
-or one resolved; a silence that held its notification back is over; people are reminded; a person
-marked it; it is over.
+or one resolved; a silence is over; people are reminded; a person marked it; it is over. `silenced`
+is also that all of its alerts are, one by one. The end of what ended in a silence comes once more
+when that is over, to be told.
 """
 MOST_EVIDENCE: Final = 100
 """Most alerts that an incident names."""
@@ -109,7 +121,7 @@ class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):
     ----------
     kind
         Broken values, a column that drifts, a segment, the predictions, the labels, the
-        performance, or a limit of operation.
+        performance, unequal treatment, a limit of operation, or the monitor that is blind.
     fingerprint, rule
         The alert that tells of it, and its rule.
     feature, segment
@@ -120,16 +132,7 @@ class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):
         The version that it is about.
     """
 
-    kind: Literal[
-        "broken_values",
-        "feature",
-        "segment",
-        "prediction",
-        "label",
-        "performance",
-        "operation",
-        "monitor",
-    ]
+    kind: Literal[CauseKind, "monitor"]
     fingerprint: str
     feature: str = ""
     rule: str = ""

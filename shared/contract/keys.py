@@ -22,13 +22,43 @@ Partitions = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTITIONS)]
 Salt = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
 RouteName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,63}$")]
 """Name of a route of notifications."""
+LONGEST_FORMAT: Final = 9
+"""Most digits of a format's number."""
 FORMAT_FIELD: Final = b"format"
 """Field of a checkpoint that holds the format of its other fields."""
-FORMAT, FORMER = b"3", b"2"
-"""The format that is written, and the one without a checksum, which is read too; another one is
-refused.
+OLDEST_FORMAT, FORMAT = b"2", b"3"
+"""The oldest format that is read, and the one that is written: what is read is migrated to it
+(consumer/migrations).
 """
-FORMATS: Final = frozenset({FORMAT, FORMER})
+
+
+def unreadable(form: bytes) -> str:
+    """Return why a checkpoint of a format cannot be read, as the rest of a sentence; empty if it
+    can.
+
+    Examples
+    --------
+    >>> unreadable(b"3"), unreadable(b"2")
+    ('', '')
+    >>> unreadable(b"4")
+    'has format 4, which a newer release of Driftgauge wrote (this one reads 2 to 3)'
+    >>> unreadable(b"1")
+    'has format 1, which is too old (this release reads 2 to 3)'
+    >>> unreadable(b"junk")
+    'has no format that is known (this release reads 2 to 3)'
+    """
+    known = f"{OLDEST_FORMAT.decode()} to {FORMAT.decode()}"
+    if not form.isdigit() or len(form) > LONGEST_FORMAT:
+        return f"has no format that is known (this release reads {known})"
+    number = int(form)
+    if number > int(FORMAT):
+        return (
+            f"has format {number}, which a newer release of Driftgauge wrote (this one reads "
+            f"{known})"
+        )
+    if number < int(OLDEST_FORMAT):
+        return f"has format {number}, which is too old (this release reads {known})"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +162,19 @@ class Keys:
     def judge_epoch(self, model: str) -> str:
         return self._model(model, "epoch")
 
-    def follower(self, model: str, name: str) -> str:
-        """Return the key of the checkpoint of a follower of the model's streams, such as
-        `reports`.
+    def follower(self, model: str, name: str, partition: int | None = None) -> str:
+        """Return the key of the checkpoint of a follower of the streams of the model, or of one of
+        its partitions, such as `reports`.
         """
+        if partition is not None:
+            return self._partition(model, partition, name)
         return self._model(model, name)
 
-    def follower_owner(self, model: str, name: str) -> str:
-        return self._model(model, f"{name}:owner")
+    def follower_owner(self, model: str, name: str, partition: int | None = None) -> str:
+        return self.follower(model, f"{name}:owner", partition)
 
-    def follower_epoch(self, model: str, name: str) -> str:
-        return self._model(model, f"{name}:epoch")
+    def follower_epoch(self, model: str, name: str, partition: int | None = None) -> str:
+        return self.follower(model, f"{name}:epoch", partition)
 
     def judge_dead(self, model: str) -> str:
         return self._model(model, "dead")
@@ -223,6 +255,20 @@ class Keys:
 
     def dead(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "dead")
+
+    def uncounted(self, model: str, partition: int) -> str:
+        """Return the key of the stream that says which entries of the log were not counted."""
+        return self._partition(model, partition, "uncounted")
+
+    def archive(self, model: str, partition: int) -> str:
+        """Return the key of the checkpoint of what was written to the archive."""
+        return self._partition(model, partition, "archive")
+
+    def archive_owner(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "archive:owner")
+
+    def archive_epoch(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "archive:epoch")
 
     def ids(self, model: str, partition: int, hour: int) -> str:
         return self._partition(model, partition, f"client-ids:{hour}")

@@ -11,8 +11,11 @@ import msgspec
 from driftgauge.shared.contract.alert import Action
 from driftgauge.shared.contract.severity import AlertSeverity, Severity
 from driftgauge.shared.moments import Moment
+from driftgauge.shared.unpacking import require_known
 
 SNAPSHOT_FORMAT = 1
+Trigger = Literal["schedule", "alert", "current"]
+"""Why a snapshot was taken."""
 
 
 class Statistic(msgspec.Struct, frozen=True):
@@ -274,6 +277,70 @@ class SegmentDrift(msgspec.Struct, frozen=True):
     threshold: float | None
 
 
+class GroupRate(msgspec.Struct, frozen=True):
+    """How a segment is treated, by one rate.
+
+    Parameters
+    ----------
+    name
+        `selection_rate`, `true_positive_rate` or `false_positive_rate`, of the favourable outcome
+        (`Segments.outcome`).
+    value, baseline
+        The rate in the window, and in the reference; None where there are no rows for it.
+    rows
+        Rows of the window that it is a share of: all, or the labelled ones with or without the
+        outcome.
+    """
+
+    name: str
+    value: float | None
+    baseline: float | None
+    rows: int
+
+
+class FairnessReport(msgspec.Struct, frozen=True):
+    """A measure of fairness over the segments of a feature.
+
+    Parameters
+    ----------
+    name
+        `selection_rate_ratio` (1 if all are treated alike), `equal_opportunity` or `equalised_odds`
+        (0 if they are).
+    value
+        The least rate by the largest, or the largest less the least; None where it is not defined,
+        as `note` says.
+    low, high
+        Interval of 95 % for the measure of all rows that could have come, for all segments at once.
+    baseline
+        Value in the reference; None where it is not defined.
+    rate, least, most
+        The rate that differs most, and the values of the segments that have the least and the most
+        of it; empty without a value.
+    rows
+        Rows of the segments that were compared.
+    warning, critical
+        Limits of the policy; None without.
+    severity
+        Whether it is beyond them, and not by chance; None without a limit.
+    note
+        Why there is no value; empty if there is one.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    baseline: float | None
+    rate: str
+    least: str
+    most: str
+    rows: int
+    warning: float | None = None
+    critical: float | None = None
+    severity: Severity | None = None
+    note: str = ""
+
+
 class SegmentReport(msgspec.Struct, frozen=True):
     """One segment: the rows with one value of a feature.
 
@@ -298,6 +365,8 @@ class SegmentReport(msgspec.Struct, frozen=True):
         Contribution of this segment to the change of the model's metric (`Segments.metric`): its
         share of the labelled rows times the change of its own metric, in units of that metric. None
         without a baseline.
+    rates
+        How it is treated; empty if the version has no favourable outcome.
     """
 
     feature: str
@@ -311,6 +380,7 @@ class SegmentReport(msgspec.Struct, frozen=True):
     labelled: int
     metrics: list[MetricReport]
     contribution: float | None = None
+    rates: list[GroupRate] = []
 
 
 class SegmentFeature(msgspec.Struct, frozen=True):
@@ -325,12 +395,15 @@ class SegmentFeature(msgspec.Struct, frozen=True):
         without a baseline. The mix and the segments' contributions add up to the change.
     explanation
         One sentence on what changed where; empty if nothing did.
+    fairness
+        How alike its segments are treated; empty if the version has no favourable outcome.
     """
 
     feature: str
     segments: list[SegmentReport]
     mix: float | None = None
     explanation: str = ""
+    fairness: list[FairnessReport] = []
 
 
 class Segments(msgspec.Struct, frozen=True):
@@ -348,6 +421,9 @@ class Segments(msgspec.Struct, frozen=True):
         labels.
     unit
         Unit of the metric, as the schema has it; empty for a metric without a unit.
+    outcome
+        The class that is the favourable outcome, of which fairness is measured; empty if there is
+        none.
     """
 
     metric: str
@@ -355,6 +431,7 @@ class Segments(msgspec.Struct, frozen=True):
     baseline: float | None
     features: list[SegmentFeature]
     unit: str = ""
+    outcome: str = ""
 
 
 class Performance(msgspec.Struct, frozen=True):
@@ -480,7 +557,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     id: str
     model: str
     version: str
-    trigger: Literal["schedule", "alert", "current"]
+    trigger: Trigger
     created: Moment
     severity: Severity
     verdict: str
@@ -499,3 +576,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     segments: Segments | None = None
     failures: Failures | None = None
     format: int = SNAPSHOT_FORMAT
+
+    def __post_init__(self) -> None:
+        require_known(self.format, SNAPSHOT_FORMAT)

@@ -16,12 +16,19 @@ USAGE: Final = table(
     gauge("process_max_fds", "", "Most of them that the system allows."),
 )
 """Told by every process of ours; on Linux only."""
+PROCESS: Final = frozenset({"process_start_time_seconds", "process_max_fds"})
+"""Those that are of one process, and are not added up over several."""
 _collector: Final = ProcessCollector(registry=None)
 
 
+def usage() -> dict[str, float]:
+    """Return what the process uses now, by metric; nothing where the system does not tell it."""
+    families = _collector.collect()
+    found = (sample for family in families for sample in family.samples)
+    return {sample.name: sample.value for sample in found if sample.name in USAGE}
+
+
 def add_usage(text: Exposition) -> None:
-    """Add what the process uses now; nothing where the system does not tell it."""
-    for family in _collector.collect():
-        for sample in family.samples:
-            if sample.name in USAGE:
-                text.add(sample.name, sample.value)
+    """Add what the process uses now."""
+    for name, value in usage().items():
+        text.add(name, value)

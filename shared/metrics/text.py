@@ -129,6 +129,15 @@ class Exposition:
             for share, value in values.items()
         ]
 
+    def extend(self, name: str, lines: Sequence[str]) -> None:
+        """Add samples of a metric that another process wrote."""
+        self._lines[name] += lines
+
+    @property
+    def lines(self) -> dict[str, list[str]]:
+        """The samples as they are written, by metric, of those that have any."""
+        return {name: lines for name, lines in self._lines.items() if lines}
+
     def seal(self) -> None:
         """Join the lines of each metric, which takes less memory; no more samples are added."""
         for name, lines in self._lines.items():

@@ -4,7 +4,8 @@ follow from them. Pure.
 A joined row is a prediction with its label. `exact` sums floats without rounding, `layout` says
 what is summed for a version, and `sums` sums it. `metrics` is the table of all metrics, which
 `regression`, `classification` and `probabilities` compute from sums, with the intervals of
-`metric`. By segment less is summed: `measures`, of which `by_segment` computes fewer metrics.
+`metric`. By segment less is summed: `measures`, of which `by_segment` computes fewer metrics, and
+`fairness` how alike the segments of a feature are treated.
 `estimate` estimates the metrics without labels, `baseline` has the values that they are compared
 with.
 """
@@ -27,6 +28,15 @@ from driftgauge.shared.performance.estimate import (
     estimate,
     score_counts,
 )
+from driftgauge.shared.performance.fairness import (
+    MEASURES,
+    Disparity,
+    GroupCounts,
+    Measure,
+    Rate,
+    disparity,
+    label_counts,
+)
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.measures import Measures
 from driftgauge.shared.performance.metric import Confidence, Metric
@@ -44,16 +54,21 @@ __all__ = [
     "ASSUMPTION",
     "LABEL",
     "LOSSES",
+    "MEASURES",
     "METRICS",
     "REFERENCE_CONFIDENCE",
     "Baseline",
     "Confidence",
     "Definition",
+    "Disparity",
+    "GroupCounts",
     "Layout",
+    "Measure",
     "Measures",
     "Metric",
     "PerformanceBaselines",
     "PerformanceReference",
+    "Rate",
     "ScoreMap",
     "SegmentMetric",
     "Sums",
@@ -61,9 +76,11 @@ __all__ = [
     "can_estimate",
     "confusion",
     "definition",
+    "disparity",
     "empty_counts",
     "error_of",
     "estimate",
+    "label_counts",
     "mean_errors",
     "metrics",
     "score_counts",

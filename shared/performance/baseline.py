@@ -79,7 +79,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         predictions, labels
             One value a row: arrays with NaN, or lists with None, where one is missing.
         probabilities
-            Shape (rows, classes); None for a model without.
+            Shape (rows, classes), with NaN in the rows that have none; None for a model without.
         """
         known = _known(predictions, labels)
         if not known:
@@ -87,7 +87,10 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         said, truth = _chosen(predictions, known), _chosen(labels, known)
         given = probabilities[known] if probabilities is not None and layout.scored else None
         found = metrics(Sums.of(layout, said, truth, given), REFERENCE_CONFIDENCE)
-        scores = ScoreMap.fit(layout, truth, given) if given is not None else None
+        scores = None
+        if given is not None:
+            has = np.flatnonzero(~np.isnan(given).any(axis=1)).tolist()
+            scores = ScoreMap.fit(layout, _chosen(truth, has), given[has]) if has else None
         errors = np.array([error_of(one, other) for one, other in zip(said, truth, strict=True)])
         defined = {name: metric for name, metric in found.items() if metric.value is not None}
         kind = NumericReference if layout.kind == "numeric" else CategoricalReference

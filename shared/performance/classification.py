@@ -5,6 +5,7 @@ Averages are over the classes that a row has or was predicted to have, as in sci
 without any counts 0 where a ratio has no denominator.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -155,6 +156,50 @@ def recall_of_each(sums: Sums, sure: Confidence) -> dict[str, Metric]:
     return _of_each(sums, _totals(sums)[0], "no such label", sure)
 
 
+def specificity_of_each(sums: Sums, sure: Confidence) -> dict[str, Metric]:
+    """Compute the share of rows not predicted as a class among those with another label, of each
+    class that there is: the recall of all others taken together.
+    """
+    true, said, right = _totals(sums)
+    others = sums.rows - true
+    return _of_each(sums, others, "no other label", sure, hits=others - (said - right))
+
+
+def lift_of_each(sums: Sums, sure: Confidence) -> dict[str, Metric]:
+    """Compute how many times more frequent a class is among the rows predicted as it than among
+    all, of each class that there is: its precision by its share of the labels.
+
+    The interval is that of the multinomial delta method for its logarithm, as Katz et al. 1978
+    (Biometrics 34, 469-474) have it of a ratio of independent shares; it needs a right row.
+
+    Examples
+    --------
+    >>> from driftgauge.shared.performance.layout import Layout
+    >>> layout = Layout("categorical", ("a", "b"))
+    >>> sums = Sums.of(layout, ["a", "b", "b", "a"], ["a", "b", "b", "b"])
+    >>> lift_of_each(sums, Confidence())["a"].value
+    2.0
+    """
+    numbers = zip(*(counts.tolist() for counts in _totals(sums)), strict=True)
+    return {
+        name: _lift(sums.rows, true, said, right, sure)
+        for name, (true, said, right) in zip([*sums.layout.classes, OTHER], numbers, strict=True)
+        if true + said
+    }
+
+
+def _lift(rows: int, true: int, said: int, right: int, sure: Confidence) -> Metric:
+    if not true or not said:
+        return undefined("no such label" if said else "never predicted")
+    value = right * rows / (true * said)
+    if not right:
+        return Metric(value, None, None, rows, note="no right row, so no interval")
+    both = 1 / right - 1 / true - 1 / said
+    variance = right * both**2 + (true - right) / true**2 + (said - right) / said**2 - 1 / rows
+    half = sure.z * math.sqrt(max(variance, 0.0))
+    return Metric(value, value * math.exp(-half), value * math.exp(half), rows)
+
+
 def confusion(sums: Sums) -> tuple[list[str], list[list[int]]]:
     """Return the classes and the confusion matrix as they are shown: OTHER only if a row has it."""
     matrix, classes = sums.matrix, list(sums.layout.classes)
@@ -175,9 +220,10 @@ def _of_each(
     nothing: str,
     sure: Confidence,
     curve: Callable[[Floats], Floats] = np.asarray,
+    hits: Ints | None = None,
 ) -> dict[str, Metric]:
-    """Compute a rising function of the share of right rows among some, of each class that there
-    is, with Wilson's interval.
+    """Compute a rising function of the share of hits among some rows, of each class that there is,
+    with Wilson's interval.
 
     Parameters
     ----------
@@ -185,11 +231,14 @@ def _of_each(
         Rows of each class of which the share is taken.
     nothing
         Why a class without such rows has no value.
+    hits
+        Those that are counted; None for the right ones.
     """
     true, said, right = _totals(sums)
+    hits = right if hits is None else hits
     n = np.where(rows > 0, rows, np.nan)
-    low, high = sure.wilson(right, n)
-    found = [curve(numbers).tolist() for numbers in (right / n, low, high)]
+    low, high = sure.wilson(hits, n)
+    found = [curve(numbers).tolist() for numbers in (hits / n, low, high)]
     metrics = map(Metric, *found, rows.tolist())
     return {
         name: metric if metric.n else undefined(nothing)

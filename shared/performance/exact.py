@@ -6,6 +6,7 @@ and that of its square, is a whole number in the unit 2^-1200 (2^-2400 for squar
 associative, subtracting is exact, and a variance from sums does not cancel.
 """
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -106,9 +107,13 @@ def root_of(value: Fraction) -> float:
     """
     if value <= 0:
         return 0.0
-    half = (value.numerator.bit_length() - value.denominator.bit_length()) // 2
-    scaled = value / (Fraction(4) ** half)
-    return as_float(Fraction(float(scaled) ** 0.5) * Fraction(2) ** half)
+    above, below = value.numerator, value.denominator
+    half = (above.bit_length() - below.bit_length()) // 2
+    scaled = (above << max(-2 * half, 0)) / (below << max(2 * half, 0))  # from 1/2 to 8
+    try:
+        return math.ldexp(scaled**0.5, half)
+    except OverflowError:
+        return float(np.finfo(np.float64).max)
 
 
 def _parts(values: Floats) -> tuple[Ints, Ints]:

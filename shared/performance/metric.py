@@ -1,7 +1,8 @@
-"""A metric of joined rows with what is known about its error, and the two intervals that metrics
-have: Wilson's for shares, the normal one for everything else.
+"""A metric of joined rows with what is known about its error, and the intervals that metrics have:
+Wilson's for shares, the normal one for everything else, and the exact one for shares of which a
+level far from the middle has to hold.
 
-Both intervals take numbers or arrays, so that one arithmetic serves a whole version and all of its
+They take numbers or arrays, so that one arithmetic serves a whole version and all of its
 segments at once.
 """
 
@@ -72,6 +73,23 @@ class Confidence:
         half = self.z / (n + z2) * np.sqrt(np.maximum(hits * (1 - share), 0.0) + z2 / 4)
         low, high = np.maximum(center - half, 0.0), np.minimum(center + half, 1.0)
         return np.minimum(low, share), np.maximum(high, share)
+
+    def exact(self, hits: Ints, n: Ints) -> tuple[Floats, Floats]:
+        """Compute the exact interval of the share `hits / n` (Clopper, Pearson 1934, Biometrika 26,
+        404-413): each end misses the true share at most as often as it says, at any level.
+
+        Examples
+        --------
+        >>> low, high = Confidence(0.95).exact(np.array([8, 0]), np.array([10, 10]))
+        >>> low.round(4).tolist(), high.round(4).tolist()
+        ([0.4439, 0.0], [0.9748, 0.3085])
+        """
+        from scipy.special import betaincinv  # an API computes no interval
+
+        side = (1 - self.level) / 2
+        low = betaincinv(np.maximum(hits, 1), n - hits + 1, side)
+        high = betaincinv(hits + 1, np.maximum(n - hits, 1), 1 - side)
+        return np.where(hits > 0, low, 0.0), np.where(hits < n, high, 1.0)
 
     def normal(
         self,

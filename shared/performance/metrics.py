@@ -18,12 +18,20 @@ from driftgauge.shared.performance.classification import (
     accuracy,
     averaged,
     f1_of_each,
+    lift_of_each,
     precision_of_each,
     recall_of_each,
+    specificity_of_each,
 )
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.metric import Confidence, Metric
-from driftgauge.shared.performance.probabilities import brier, ece, log_loss, roc_auc
+from driftgauge.shared.performance.probabilities import (
+    average_precision,
+    brier,
+    ece,
+    log_loss,
+    roc_auc,
+)
 from driftgauge.shared.performance.regression import mae, mape, mean_error, r2, rmse
 from driftgauge.shared.performance.sums import Sums
 
@@ -103,9 +111,21 @@ TABLE: Final = (
         "precision", "precision", "larger", "classes", None, precision_of_each, in_gates=True
     ),
     Definition("recall", "recall", "larger", "classes", None, recall_of_each, in_gates=True),
+    Definition(
+        "specificity", "specificity", "larger", "classes", None, specificity_of_each, in_gates=True
+    ),
+    Definition("lift", "lift", "larger", "classes", None, lift_of_each, in_gates=True),
     Definition("log_loss", "log loss", "smaller", "probabilities", log_loss, in_gates=True),
     Definition("brier", "Brier score", "smaller", "probabilities", brier),
     Definition("roc_auc", "ROC AUC", "larger", "score", roc_auc, in_gates=True),
+    Definition(
+        "average_precision",
+        "average precision",
+        "larger",
+        "score",
+        average_precision,
+        in_gates=True,
+    ),
     Definition("ece", "calibration error", "smaller", "score", ece),
 )
 METRICS: Final = {metric.name: metric for metric in TABLE}

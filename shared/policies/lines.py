@@ -1,24 +1,24 @@
 """Reads TOML tables into structs, and says at which line a file that does not fit them is wrong.
 Pure.
 
-The parser tells the line of what is no TOML, and nothing of the lines of what it has read. So the
-line of a key is looked for: it is the one with which the file, read up to there, has the key.
+The parser tells the line of what is no TOML, and nothing of the lines of what it has read: they are
+found by places.py.
 """
 
 import re
 import tomllib
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-Place = tuple[str | int, ...]
-"""Where a value stands: the names of tables and keys, and the numbers of an array's entries."""
+from driftgauge.shared.policies.places import Place, places
+
 _Form = TypeVar("_Form")
 
 _LINE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$|( \(at end of document\))$")
 _PATH = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[([0-9]+)\]")
+_LONG = re.compile(rb"[0-9_]{4000,}")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 
 
@@ -59,6 +59,10 @@ def parsed(text: bytes) -> dict[str, Any]:
         last = text.count(b"\n") + 1
         line = int(found[1]) if found is not None and found[1] else last
         raise TomlFault(line, _LINE.sub("", str(error))) from error
+    except ValueError as error:  # Python reads no integer of thousands of digits
+        long = _LONG.search(text)
+        line = text.count(b"\n", 0, long.start()) + 1 if long is not None else 1
+        raise TomlFault(line, "a number in it is too long") from error
     except RecursionError as error:
         raise TomlFault(1, "its values are nested too deeply") from error
 
@@ -107,19 +111,15 @@ def line_of(text: bytes, place: Place) -> int:
     >>> line_of(text, ("d", 1, "absent")), line_of(text, ("absent",))
     (9, 1)
     """
-    lines = text.decode(errors="replace").split("\n")
-    whole = _prefix(lines, len(lines))
-    while place and not _has(whole, place):
-        place = place[:-1]
-    if not place:
-        return 1
-    lacks, has = 0, len(lines)  # so many lines can be read, without the place and with it
-    while (middle := _readable(lines, lacks, has)) is not None:
-        if _has(_prefix(lines, middle), place):
-            has = middle
-        else:
-            lacks = middle
-    return lacks + 1
+    whole = text.decode(errors="replace")
+    best, line = 0, 1
+    for found, offset in places(whole):
+        same = _common(found, place)
+        if same > best:
+            best, line = same, whole.count("\n", 0, offset) + 1
+        if best == len(place):
+            break
+    return line
 
 
 def worded(place: Place) -> str:
@@ -145,29 +145,7 @@ def _said(message: str) -> tuple[Place, str]:
     return inside, _PATH.sub("", message)
 
 
-def _prefix(lines: Sequence[str], count: int) -> dict[str, Any] | None:
-    """Parse the first lines; None if a value goes on beyond them."""
-    try:
-        return tomllib.loads("\n".join(lines[:count]))
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return None
-
-
-def _readable(lines: Sequence[str], lacks: int, has: int) -> int | None:
-    """Return a number of lines between two, near their middle, that can be read; None if none
-    can.
-    """
-    middle = (lacks + has) // 2
-    around = (*range(middle, lacks, -1), *range(middle + 1, has))
-    return next((count for count in around if _prefix(lines, count) is not None), None)
-
-
-def _has(found: Any, place: Place) -> bool:
-    for step in place:
-        if isinstance(step, int):
-            if not isinstance(found, list) or step >= len(found):
-                return False
-        elif not isinstance(found, dict) or step not in found:
-            return False
-        found = found[step]
-    return True
+def _common(one: Place, other: Place) -> int:
+    """Return with how many equal steps two places begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))

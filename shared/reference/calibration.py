@@ -14,6 +14,7 @@ import msgspec
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import pack_counts, unpack_counts
 from driftgauge.shared.reference.runs import Runs
+from driftgauge.shared.unpacking import require_known
 
 Order = Literal["exchangeable", "ordered", "uncalibrated", "clock"]
 CALIBRATION_FORMAT = 1
@@ -172,7 +173,7 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     watch
         Columns that are a function of the clock and that the user wants judged nevertheless.
     format
-        Version of this file format.
+        Number of the file's format; 1 where none is written.
     """
 
     features: tuple[FeatureCalibration, ...]
@@ -183,7 +184,10 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     alarm_share: float | None = None
     in_order: float | None = None
     watch: tuple[str, ...] = ()
-    format: int = CALIBRATION_FORMAT
+    format: int = 1
+
+    def __post_init__(self) -> None:
+        require_known(self.format, CALIBRATION_FORMAT)
 
     @cached_property
     def order(self) -> dict[str, Order]:

@@ -93,7 +93,7 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         values: Floats = np.asarray(column, dtype=np.float64)
         present = np.sort(values[~np.isnan(values)])
         chosen, atoms, deciles = _choose_cuts(present, cuts)
-        cells = NumericCells(chosen).of(values)
+        cells = NumericCells([chosen]).of(values[None])[0]
         counts = np.bincount(cells, minlength=2 * len(chosen) + 2)
         scale = (
             float(np.abs(present).max(initial=0.0)) or 1.0
@@ -119,11 +119,12 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
 
     @cached_property
     def _cells(self) -> NumericCells:
-        return NumericCells(np.array(self.cuts))
+        return NumericCells([np.array(self.cuts)])
 
     def cells(self, values: Column) -> Ints:
         """Return the cell of each value, shape (rows,)."""
-        return self._cells.of(np.asarray(values, dtype=np.float64))
+        cells: Ints = self._cells.of(np.asarray(values, dtype=np.float64)[None])[0]
+        return cells
 
 
 class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=True):
@@ -355,10 +356,25 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         cells
             Shape (columns, rows).
         """
-        parts = [
-            reference.cells(values) for reference, values in zip(self.columns, columns, strict=True)
-        ]
-        return np.array(parts, dtype=np.int64).reshape(len(parts), -1) + self.offsets[:-1, None]
+        cells = np.empty((len(columns), len(columns[0]) if columns else 0), dtype=np.int64)
+        if self._numbers:
+            numbers = [np.asarray(columns[place], dtype=np.float64) for place in self._numbers]
+            cells[self._numbers] = self._numeric_cells.of(np.stack(numbers))
+        for place, reference in enumerate(self.columns):
+            if isinstance(reference, CategoricalReference):
+                cells[place] = reference.cells(columns[place])
+        cells += self.offsets[:-1, None]
+        return cells
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        """Places of the numeric columns."""
+        return [at for at, one in enumerate(self.columns) if isinstance(one, NumericReference)]
+
+    @cached_property
+    def _numeric_cells(self) -> NumericCells:
+        numeric = (one for one in self.columns if isinstance(one, NumericReference))
+        return NumericCells([np.array(one.cuts) for one in numeric])
 
 
 def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats, Floats]:

@@ -48,27 +48,8 @@ def as_text(snapshot: Snapshot) -> str:
 
     Examples
     --------
-    >>> from driftgauge.shared.contract.snapshot import Window
-    >>> window = Window(0, 1, 900, 6, 5000)
-    >>> print(
-    ...     as_text(
-    ...         Snapshot(
-    ...             id="1",
-    ...             model="steel",
-    ...             version="v1",
-    ...             trigger="current",
-    ...             created=1,
-    ...             severity="ok",
-    ...             verdict="No drift.",
-    ...             window=window,
-    ...             reference_rows=8000,
-    ...             features=[],
-    ...             prediction=None,
-    ...             alerts=[],
-    ...             events_per_day=1.0,
-    ...         )
-    ...     )
-    ... )
+    >>> from driftgauge.shared.reporting.example import EXAMPLE
+    >>> print(as_text(EXAMPLE))
     No drift.
     <BLANKLINE>
     feature  verdict  PSI  KS  JS  why

@@ -16,7 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from driftgauge.shared.contract.severity import WORST_FIRST, Severity, most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert, FeatureReport, Snapshot
 from driftgauge.shared.performance import LOSSES
-from driftgauge.shared.reporting import arranged, lines, segmented, svg
+from driftgauge.shared.performance.fairness import LEAST_ROWS
+from driftgauge.shared.reporting import arranged, fairness, lines, segmented, svg
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.wording import filters
 from driftgauge.shared.wording.plain import clip
@@ -45,25 +46,8 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
 
     Examples
     --------
-    >>> from driftgauge.shared.contract.snapshot import Window
-    >>> window = Window(start=0, end=1_800_000, rows=900, panes=6, events=5000)
-    >>> page = render_html(
-    ...     Snapshot(
-    ...         id="1",
-    ...         model="steel",
-    ...         version="v1",
-    ...         trigger="schedule",
-    ...         created=1_800_000,
-    ...         severity="ok",
-    ...         verdict="No drift.",
-    ...         window=window,
-    ...         reference_rows=8000,
-    ...         features=[],
-    ...         prediction=None,
-    ...         alerts=[],
-    ...         events_per_day=43_200.0,
-    ...     )
-    ... )
+    >>> from driftgauge.shared.reporting.example import EXAMPLE
+    >>> page = render_html(EXAMPLE)
     >>> page.startswith("<!doctype html>"), "No drift." in page
     (True, True)
     """
@@ -90,24 +74,8 @@ def report_name(snapshot: Snapshot) -> str:
 
     Examples
     --------
-    >>> from driftgauge.shared.contract.snapshot import Window
-    >>> report_name(
-    ...     Snapshot(
-    ...         id="1",
-    ...         model="steel",
-    ...         version="v1",
-    ...         trigger="schedule",
-    ...         created=1714557600000,
-    ...         severity="ok",
-    ...         verdict="",
-    ...         window=Window(0, 0, 0, 0, 0),
-    ...         reference_rows=0,
-    ...         features=[],
-    ...         prediction=None,
-    ...         alerts=[],
-    ...         events_per_day=0.0,
-    ...     )
-    ... )
+    >>> from driftgauge.shared.reporting.example import EXAMPLE
+    >>> report_name(EXAMPLE)
     'drift_report_20240501_100000'
     """
     return f"drift_report_{EPOCH + timedelta(milliseconds=snapshot.created):%Y%m%d_%H%M%S}"
@@ -154,8 +122,10 @@ GLOBALS: Final[Mapping[str, Any]] = {
     "over_time": lines.over_time,
     "interval": lines.interval,
     "marks_of": arranged.marks,
+    "fairness_table": fairness.fairness_table,
     "is_rest": segmented.is_rest,
     "told": segmented.told,
+    "least_compared": LEAST_ROWS,
     "losses": LOSSES,
     "zip": zip,
 }

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from driftgauge.shared.contract.severity import ALARMING, WORST_FIRST, Severity, rank
+from driftgauge.shared.contract.severity import ALARMING, WORST_FIRST, Severity, rank, worst
 from driftgauge.shared.contract.snapshot import (
+    FairnessReport,
     MetricReport,
     SegmentDrift,
     SegmentFeature,
@@ -100,6 +101,8 @@ def sentence_of(feature: SegmentFeature) -> str:
     bad = [one for one in feature.segments if one.severity in ALARMING]
     if bad:
         return f"Segments of {feature.feature}: {tally(bad)}."
+    if unfair(feature):
+        return f"{feature.feature}: its values are not treated as alike as the policy asks for."
     if all(one.severity == "insufficient_data" for one in feature.segments):
         return f"No segment of {feature.feature} has rows enough to be judged."
     return f"No segment of {feature.feature} stands out."
@@ -118,6 +121,11 @@ def told(segments: Segments | None) -> list[str]:
         if segments is None
         else [one.sentence for one in segment_tables(segments) if _stands_out(one.feature)]
     )
+
+
+def unfair(feature: SegmentFeature) -> list[FairnessReport]:
+    """Return the measures of fairness that are beyond a limit of the policy."""
+    return [one for one in feature.fairness if one.severity in ALARMING]
 
 
 def tally(segments: list[SegmentReport]) -> str:
@@ -232,14 +240,17 @@ def _table(place: int, feature: SegmentFeature, metric: str, reach: float) -> Se
     ]
     kept = len(rows) if len(rows) <= MOST_SHOWN + 2 else MOST_SHOWN if _stands_out(feature) else 0
     folded = tally([row.segment for row in rows[kept:]])
-    severity = ordered[0].severity if ordered else "insufficient_data"
+    found = [one.severity for one in ordered[:1]]
+    found += [one.severity for one in unfair(feature) if one.severity]
+    severity: Severity = worst(found) if found else "insufficient_data"
     return SegmentTable(
         place, feature, sentence_of(feature), severity, rows[:kept], rows[kept:], folded
     )
 
 
 def _stands_out(feature: SegmentFeature) -> bool:
-    return bool(feature.explanation) or any(one.severity in ALARMING for one in feature.segments)
+    bad = any(one.severity in ALARMING for one in feature.segments)
+    return bool(feature.explanation) or bad or bool(unfair(feature))
 
 
 def _urgency(table: SegmentTable) -> tuple[int, float]:

@@ -33,27 +33,8 @@ def render_text(snapshot: Snapshot) -> str:
 
     Examples
     --------
-    >>> from driftgauge.shared.contract.snapshot import Window
-    >>> window = Window(0, 1, 900, 6, 5000)
-    >>> print(
-    ...     render_text(
-    ...         Snapshot(
-    ...             id="1",
-    ...             model="steel",
-    ...             version="v1",
-    ...             trigger="schedule",
-    ...             created=1,
-    ...             severity="ok",
-    ...             verdict="No drift.",
-    ...             window=window,
-    ...             reference_rows=8000,
-    ...             features=[],
-    ...             prediction=None,
-    ...             alerts=[],
-    ...             events_per_day=1.0,
-    ...         )
-    ...     )
-    ... )
+    >>> from driftgauge.shared.reporting.example import EXAMPLE
+    >>> print(render_text(EXAMPLE))
     steel v1: No drift.
     900 rows in 6 panes, 5,000 events; reference 8,000
     """

@@ -6,7 +6,9 @@ from typing import Final, Literal
 
 from driftgauge.shared.contract.alert import Action
 
-Kind = Literal["data_quality", "drift", "performance", "improvement", "limit", "monitor"]
+Kind = Literal[
+    "data_quality", "drift", "performance", "improvement", "fairness", "limit", "monitor"
+]
 Against = Literal["reference", "baseline", "limit", "clock"]
 BOTH: Final = frozenset({"standard", "classic"})
 FAMILY: Final = ".*"
@@ -22,8 +24,8 @@ class Rule:
     name
         Name in alerts. `performance.*` stands for one rule per metric, such as `performance.mae`.
     kind
-        Subject of its alerts: broken values, drift of values, a model that got worse or better, a
-        limit that a user set, or a monitor that is blind.
+        Subject of its alerts: broken values, drift of values, a model that got worse or better,
+        groups that are treated differently, a limit that a user set, or a monitor that is blind.
     against
         What it compares the window with: the reference rows, the performance on them, a stated
         limit, or the clock.

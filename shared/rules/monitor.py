@@ -48,6 +48,7 @@ BLIND: Final = declare(
             "labels_stopped": "No labels",
             "labels_full": "Labels without room",
             "unpaired": "Answers without requests",
+            "archive": "Archive behind",
             "notification": "People not told",
         },
     )

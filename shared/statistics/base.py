@@ -1,5 +1,8 @@
 """The definition of a statistic: a name, a title, and a function of one column's counts.
 
+The function is given the counts of one window, or of many of the same column at once, as while a
+worker catches up: it computes over the last axis, and gives each window's value by itself.
+
 Each statistic is one file beside this one with a decorated function. It is found by its place: then
 `driftgauge.NAME`, comparisons, snapshots, pages and the thresholds of policy files have it.
 """
@@ -8,13 +11,51 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+import numpy as np
+
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract.snapshot import Statistic
 from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.statistics.counts import ColumnCounts
 
-Compute = Callable[..., Statistic]
-"""A function of a column's counts, and options by name, that returns the statistic."""
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of a statistic, of each window: arrays of the shape of `ColumnCounts.m`, or what
+    holds for all.
+
+    Parameters
+    ----------
+    value
+        Its value; None if it is not defined for these counts, as `note` says.
+    expected
+        Its mean without drift, for these sample sizes; None where no formula is known.
+    p_value
+        P-value of its test; None if there is none.
+    note
+        Why there is no value, or what to know of it; empty if there is nothing.
+    """
+
+    value: Floats | None
+    expected: Floats | float | None = None
+    p_value: Floats | None = None
+    note: str | Sequence[str] = ""
+
+    def each(self, name: str, windows: int) -> list[Statistic]:
+        """Return the statistic of each window."""
+        value, expected, p_value = (
+            [None] * windows if one is None else np.broadcast_to(one, windows).tolist()
+            for one in (self.value, self.expected, self.p_value)
+        )
+        note = [self.note] * windows if isinstance(self.note, str) else self.note
+        return [
+            Statistic(name, number, mean, chance, note=words)
+            for number, mean, chance, words in zip(value, expected, p_value, note, strict=True)
+        ]
+
+
+Compute = Callable[..., Values]
+"""A function of a column's counts, and options by name, that returns the statistic's values."""
 Exact = Callable[[Floats, Floats], float]
 """A function of the values of two samples, none missing, that returns the statistic's value."""
 EVERY_KIND: Final[tuple[Kind, ...]] = ("numeric", "categorical")
@@ -54,10 +95,17 @@ class Definition:
         return ("numeric" if counts.is_numeric else "categorical") in self.kinds
 
     def __call__(self, counts: ColumnCounts, **options: float) -> Statistic:
-        """Compute it; it has no value for a column of another kind, as its note says."""
+        """Compute it of one window; it has no value for a column of another kind, as its note
+        says.
+        """
+        return self.each(counts, **options)[0]
+
+    def each(self, counts: ColumnCounts, **options: float) -> list[Statistic]:
+        """Compute it of each window, as of one."""
         if not self.suits(counts):
-            return undefined(self.name, NOT_FOR_THIS_KIND)
-        return self.compute(counts, **options)
+            return undefined(NOT_FOR_THIS_KIND).each(self.name, counts.windows)
+        values: Values = self.compute(counts, **options)
+        return values.each(self.name, counts.windows)
 
 
 STATISTICS: Final[dict[str, Definition]] = {}
@@ -82,11 +130,14 @@ def statistic(
     return register
 
 
-def statistics_of(counts: ColumnCounts) -> list[Statistic]:
-    """Return all statistics that suit a column's kind; one that is undefined says why."""
-    return [known(counts) for known in STATISTICS.values() if known.suits(counts)]
+def statistics_of(counts: ColumnCounts) -> list[list[Statistic]]:
+    """Return, for each window, all statistics that suit the column's kind; one that is undefined
+    says why.
+    """
+    found = [known.each(counts) for known in STATISTICS.values() if known.suits(counts)]
+    return [[of_one[window] for of_one in found] for window in range(counts.windows)]
 
 
-def undefined(name: str, note: str) -> Statistic:
-    """Return a statistic that has no value for these counts."""
-    return Statistic(name, None, note=note)
+def undefined(note: str) -> Values:
+    """Return the values of a statistic that has none for these counts."""
+    return Values(None, note=note)

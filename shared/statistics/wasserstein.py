@@ -12,8 +12,7 @@ import math
 import numpy as np
 
 from driftgauge.shared.arrays import Floats
-from driftgauge.shared.contract.snapshot import Statistic
-from driftgauge.shared.statistics.base import statistic, undefined
+from driftgauge.shared.statistics.base import Values, statistic, undefined
 from driftgauge.shared.statistics.counts import ColumnCounts, without_values
 
 
@@ -25,34 +24,36 @@ def of_samples(reference: Floats, window: Floats) -> float:
 
 
 @statistic("wasserstein", "Wasserstein (approx.)", kinds=("numeric",), exact=of_samples)
-def wasserstein(counts: ColumnCounts) -> Statistic:
+def wasserstein(counts: ColumnCounts) -> Values:
     """Return the first Wasserstein distance of the values that are not missing, in their unit.
 
     From counts it is approximate, from samples exact.
     """
     if note := without_values(counts):
-        return undefined("wasserstein", note)
+        return undefined(note)
     widths = np.diff(counts.side.cuts)
     reference, window = counts.distributions
     value = _area(reference - window, widths)
     n, m = counts.side.values, counts.values
-    spread = np.sqrt(reference * (1 - np.minimum(reference, 1)) * (1 / n + 1 / m) * 2 / math.pi)
-    outside = int(counts.window[0] + counts.window[-2]) / m
-    note = (
-        f"at least: {100 * outside:.3g} % of the values lie beyond the reference's"
-        if outside
-        else ""
-    )
-    return Statistic("wasserstein", value, expected=_area(spread, widths), note=note)
+    sizes = (1 / n + 1 / m)[..., None]
+    spread = np.sqrt(reference * (1 - np.minimum(reference, 1)) * sizes * 2 / math.pi)
+    outside = (counts.window[..., 0] + counts.window[..., -2]) / m
+    notes = [
+        f"at least: {100 * share:.3g} % of the values lie beyond the reference's" if share else ""
+        for share in np.ravel(outside).tolist()
+    ]
+    return Values(value, _area(spread, widths), note=notes)
 
 
-def _area(difference: Floats, widths: Floats) -> float:
+def _area(difference: Floats, widths: Floats) -> Floats:
     """Integrate |difference|, which is linear between neighbouring cuts.
 
     It goes from its value at a cut to its value just before the next one.
     """
-    left, right = difference[1:-1:2][: len(widths)], difference[2:-1:2][: len(widths)]
+    ends = 2 * len(widths) + 1
+    left, right = difference[..., 1:ends:2], difference[..., 2:ends:2]
     same_side = left * right >= 0
     total = np.abs(left) + np.abs(right)
     crossing = (left**2 + right**2) / np.where(total > 0, total, 1)
-    return float(np.sum(widths * np.where(same_side, total, crossing) / 2))
+    found: Floats = np.sum(widths * np.where(same_side, total, crossing) / 2, axis=-1)
+    return found

@@ -16,13 +16,14 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.extras import needs
 from driftgauge.shared.regular_files import SMALL, check_size
+from driftgauge.shared.storage.answers import CLIENT, translated
 from driftgauge.shared.storage.storage import Mark
 
 LIVE: Final = frozenset({"stages.json", "calibrations", "references", ".tried"})
@@ -31,7 +32,6 @@ SHORT: Final = 16
 """Characters of a digest in the name of an object."""
 PATIENCE_S: Final = 30.0
 """Longest time of a change that others win again and again."""
-CLIENT: Final[Any] = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
 
 
 class Objects:
@@ -168,19 +168,8 @@ class Objects:
             for page in self._obstore.list(self._store, prefix):
                 yield from page
 
-    @contextmanager
-    def _translated(self, *, gone: bool = False) -> Iterator[None]:
-        """Turn the library's errors into those of files; one that is not there may be `gone`."""
-        errors = self._obstore.exceptions
-        try:
-            yield
-        except (errors.NotFoundError, FileNotFoundError) as error:
-            if not gone:
-                raise FileNotFoundError(f"there is no object: {_said(error)}") from error
-        except (errors.AlreadyExistsError, errors.PreconditionError) as error:
-            raise FileExistsError(f"another process was faster: {_said(error)}") from error
-        except errors.BaseError as error:
-            raise OSError(None, f"{self._url} does not answer: {_said(error)}") from error
+    def _translated(self, *, gone: bool = False) -> AbstractContextManager[None]:
+        return translated(self._obstore, self._url, gone=gone)
 
 
 class ObjectsLook:
@@ -216,8 +205,3 @@ def _named(path: str, digest: str) -> str:
 def _path(key: str) -> str:
     """Return the path of an object."""
     return key.partition("/")[2].partition("@")[0]
-
-
-def _said(error: Exception) -> str:
-    """Return the first line of what the library says, which has a trace of its own below."""
-    return str(error).strip().partition("\n")[0][:300]

@@ -54,7 +54,7 @@ def _objects(place: str, folder: Path) -> Iterator[Path]:
         import obstore
         from obstore.store import S3Store
 
-    from driftgauge.shared.storage.objects import CLIENT
+    from driftgauge.shared.storage.answers import CLIENT
 
     bucket, _, key = place.removeprefix(OBJECT).partition("/")
     try:

@@ -1,12 +1,13 @@
 """The metrics of a validation's rows: those that a version's gates can bound.
 
 They are the metrics of a window's joined rows (shared/performance), computed from sums of the same
-kind, so that a gate and an alert mean the same by a name. `wape` and the ROC AUC of more than two
-classes exist only here, since sums over panes do not contain them. Pure.
+kind, so that a gate and an alert mean the same by a name. `wape`, and ROC AUC and average precision
+of more than two classes, exist only here, since sums over panes do not contain them. Pure.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
@@ -18,12 +19,16 @@ from driftgauge.shared.performance import (
     METRICS,
     Confidence,
     Layout,
+    Metric,
     Sums,
     definition,
     metrics,
 )
-from driftgauge.shared.performance.probabilities import area_under_roc
+from driftgauge.shared.performance.probabilities import area_under_roc, mean_precision
 from driftgauge.shared.reference.profile import Column
+
+Curve = Callable[[Floats, Floats, Confidence], Metric]
+"""Computes the area under a curve from the histograms of the score of two classes."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def score(name: str, outcomes: Outcomes) -> float:
     ----------
     name
         Name in the table of shared/performance/metrics.py; `f1`, `precision` and `recall` are means
-        over the classes, with `:LABEL` they are those of one class.
+        over the classes, with `:LABEL` they are those of one class. `specificity` and `lift` have
+        no mean.
 
     Raises
     ------
@@ -112,7 +118,7 @@ def score(name: str, outcomes: Outcomes) -> float:
     (0.75, 0.8)
     """
     if not _is_known(name, numeric=outcomes.numeric):
-        known = ", ".join(each for each in METRICS if _is_known(each, numeric=outcomes.numeric))
+        known = ", ".join(_known(numeric=outcomes.numeric))
         what = "numbers" if outcomes.numeric else "classes"
         raise BadData(f"there is no metric {name!r} of {what}; there are {known}")
     family, colon, label = name.partition(":")
@@ -126,7 +132,18 @@ def score(name: str, outcomes: Outcomes) -> float:
 def _is_known(name: str, *, numeric: bool) -> bool:
     """Tell whether a gate can bound a metric of numbers, or of classes."""
     metric = definition(name)
-    return metric is not None and metric.in_gates and (metric.basis == "numbers") == numeric
+    fits = metric is not None and metric.in_gates and (metric.basis == "numbers") == numeric
+    return fits and (":" in name or not _of_one_class(name))
+
+
+def _of_one_class(family: str) -> bool:
+    """Tell whether a metric exists by class only, without a mean over the classes."""
+    return METRICS[family].each is not None and f"{family}_macro" not in METRICS
+
+
+def _known(*, numeric: bool) -> list[str]:
+    names = [f"{each}:LABEL" if _of_one_class(each) else each for each in METRICS]
+    return [name for name in names if _is_known(name, numeric=numeric)]
 
 
 def _of_class(family: str, label: str, outcomes: Outcomes) -> float:
@@ -153,12 +170,14 @@ def _log_loss(outcomes: Outcomes) -> float:
     return _value("log_loss", Sums.of(layout, outcomes.predictions, outcomes.truth, given))
 
 
-def _roc_auc(outcomes: Outcomes) -> float:
-    """Compute the mean area of each class against the rest; of two classes, that of the second."""
+def _by_score(curve: Curve, outcomes: Outcomes) -> float:
+    """Compute the mean area under a curve of each class against the rest; of two classes, that of
+    the second.
+    """
     columns = dict(zip(outcomes.classes, outcomes.scored.T, strict=True))
     ranked = outcomes.classes[1:] if len(outcomes.classes) == 2 else outcomes.classes
     areas = {
-        name: _area(np.array([label == name for label in outcomes.truth]), columns[name])
+        name: _area(curve, np.array([label == name for label in outcomes.truth]), columns[name])
         for name in ranked
     }
     single = [label for label, found in areas.items() if found is None]
@@ -170,12 +189,12 @@ def _roc_auc(outcomes: Outcomes) -> float:
     return float(np.mean(list(areas.values())))
 
 
-def _area(positive: Flags, scores: Floats) -> float | None:
+def _area(curve: Curve, positive: Flags, scores: Floats) -> float | None:
     """Compute the area exactly, with a bin for each score that there is."""
     values, bins = np.unique(scores, return_inverse=True)
     positives = np.bincount(bins[positive], minlength=len(values)).astype(float)
     negatives = np.bincount(bins[~positive], minlength=len(values)).astype(float)
-    return area_under_roc(positives, negatives, Confidence()).value
+    return curve(positives, negatives, Confidence()).value
 
 
 def _value(name: str, sums: Sums) -> float:
@@ -185,5 +204,10 @@ def _value(name: str, sums: Sums) -> float:
     return metric.value
 
 
-_ON_ROWS: Final = {"wape": _wape, "log_loss": _log_loss, "roc_auc": _roc_auc}
+_ON_ROWS: Final[Mapping[str, Callable[[Outcomes], float]]] = {
+    "wape": _wape,
+    "log_loss": _log_loss,
+    "roc_auc": partial(_by_score, area_under_roc),
+    "average_precision": partial(_by_score, mean_precision),
+}
 """Metrics that need more than the sums of `Outcomes`."""

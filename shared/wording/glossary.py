@@ -36,6 +36,8 @@ WORDS: Final[Mapping[str, str]] = {
     "it.",
     "label": "What turned out to be true for an earlier prediction; it names that prediction's id.",
     "segment": "The rows of one value of a segment feature, such as `region=north`.",
+    "fairness": "How alike the values of a segment feature are treated: selected as often, and as "
+    "often rightly and wrongly.",
     "sd": "Standard deviation of a column in the reference: the measure of a shift.",
     "PSI": "Population stability index: how far the shares of values are from those of the "
     "reference; 0 is not at all, .25 is a lot.",

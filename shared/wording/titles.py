@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.performance import definition
+from driftgauge.shared.performance import MEASURES, definition
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics import STATISTICS
 
@@ -42,6 +42,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "check_service": "check the service",
     "fix_feed": "repair the feed",
     "roll_back": "roll back",
+    "review": "review how groups are treated",
     "accept_reference": "accept a new reference",
     "retrain": "retrain",
     "recalibrate": "recalibrate",
@@ -68,7 +69,7 @@ def title(name: str) -> str:
     if name in STATISTICS:
         return STATISTICS[name].title
     kind, colon, label = name.partition(":")
-    metric = definition(name)
+    metric = definition(name) or MEASURES.get(name)
     words = metric.title if metric else TITLES.get(kind) or rule.title or kind.replace("_", " ")
     return f"{words} of {label}" if colon else words
 

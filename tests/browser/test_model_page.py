@@ -13,11 +13,11 @@ def test_the_tiles_are_what_was_posted(page: Page, plant: Plant) -> None:
     page.goto(f"/dashboard/models/{MODEL}")
     card = page.locator(f'article[data-model="{MODEL}"]')
     counted = card.locator(f'[data-live="{MODEL}.events"]')
-    expect(counted).to_have_text(f"{plant.events():,}", timeout=60_000)
+    expect(counted).to_have_text(f"{plant.events():,}")
     assert number(card.locator(".window-rows").text_content() or "") == plant.judged().window.rows
     plant.post(rows(11, 130))
-    expect(counted).to_have_text(f"{plant.events():,}", timeout=60_000)
-    expect(card.locator(f'[data-live="{MODEL}.lag"]')).to_have_text("0\u00a0s", timeout=60_000)
+    expect(counted).to_have_text(f"{plant.events():,}")
+    expect(card.locator(f'[data-live="{MODEL}.lag"]')).to_have_text("0\u00a0s")
 
 
 def test_traffic_and_latency_appear(page: Page, plant: Plant) -> None:
@@ -30,7 +30,7 @@ def test_traffic_and_latency_appear(page: Page, plant: Plant) -> None:
         f"{plant.url}/predict", json={"model": SERVED, "features": {"x": 1.5, "y": 2}}
     )
     assert answer.json()["prediction"] == pytest.approx(5)
-    expect(card.locator(f'[data-live="{SERVED}.latency"]')).to_contain_text("ms", timeout=60_000)
+    expect(card.locator(f'[data-live="{SERVED}.latency"]')).to_contain_text("ms")
     points = "JSON.parse(document.getElementById('traffic-linear').textContent).points.length"
     before = page.evaluate(points)
     wait_for(lambda: page.evaluate(points) >= before + 2, "two points more")

@@ -34,7 +34,7 @@ def without_ring() -> None:
     """Nothing that was acknowledged is sent again."""
     from driftgauge.producer.publishing.ring import Ring
 
-    replace(Ring, "take", lambda _: [])
+    replace(Ring, "take", lambda *_: [])
 
 
 def without_telling() -> None:

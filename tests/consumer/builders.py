@@ -16,7 +16,7 @@ from driftgauge.consumer.counting.entries.columns import CheckedDecoder, DeadLet
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState
-from driftgauge.shared.contract.events import Prediction, encode
+from driftgauge.shared.contract.events import Prediction, encode, partition_of
 from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp, Span, unpack_counts
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
@@ -198,6 +198,18 @@ def count(
 def payload_of(entry: Entry) -> dict[str, object]:
     """Decode an entry by the standard library, as an oracle that shares no code with counting."""
     return dict(json.loads(dict(zip(entry[1][::2], entry[1][1::2], strict=True))[b"e"]))
+
+
+def divided(entries: Sequence[Entry], partitions: int) -> list[list[Entry]]:
+    """Divide a log among partitions, each with the numbers of its publishers without a gap."""
+    logs: list[list[Entry]] = [[] for _ in range(partitions)]
+    known: dict[tuple[int, bytes], dict[bytes, int]] = {}
+    for entry_id, fields in entries:
+        partition = partition_of(str(payload_of((entry_id, fields))["id"]), partitions)
+        numbers = known.setdefault((partition, fields[3]), {})
+        place = numbers.setdefault(fields[5], len(numbers) + 1)
+        logs[partition].append((entry_id, [*fields[:5], str(place).encode(), *fields[6:]]))
+    return logs
 
 
 def cells_by_comparison(values: Sequence[float | None], reference: NumericReference) -> list[int]:

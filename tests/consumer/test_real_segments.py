@@ -2,17 +2,19 @@
 rows; what changes in one is found there and named, and without a change nothing is said.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from fairlearn import metrics as fl
 from sklearn import metrics as sk
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.snapshot import SegmentReport, Snapshot
+from driftgauge.shared.performance.fairness import LEAST_ROWS
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.statistics.psi import population_stability
 from tests.consumer.labelled_world import Run, Scored, Traffic, World
@@ -60,28 +62,28 @@ def segments_of(snapshot: Snapshot) -> list[tuple[int, SegmentReport, set[str]]]
     ]
 
 
+def windows(world: World, rows: Scored) -> Iterator[tuple[np.ndarray, np.ndarray, Snapshot]]:
+    """Judge rows whose labels are late, shuffled, missing and doubled; yield which rows are joined
+    and which are in the drift window, with the snapshot of these.
+    """
+    traffic, run, number = Traffic.of(rows), Run(world, PANE), np.arange(len(rows.labels))
+    for (taken, _, first, last), snapshot in zip(
+        run.take(traffic, chunks=5), run.snapshots, strict=True
+    ):
+        labelled = [row for row in traffic.row_of[:taken] if row is not None]
+        panes = number // PANE + 1
+        joined = np.isin(number, labelled) & (first <= panes) & (panes <= last)
+        closed = traffic.row_of[:taken].count(None) // PANE * PANE
+        yield joined, (number >= closed - snapshot.window.rows) & (number < closed), snapshot
+
+
 def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
     """With labels late, shuffled, 10 % missing and 5 % doubled, each segment's rows, shares,
     accuracy and macro F1 are those of pandas and scikit-learn on exactly the rows that were joined,
     in every window; PSI is that of its rows' bins.
     """
-    rows = credit.stream()
-    traffic = Traffic.of(rows)
-    run = Run(credit, PANE)
-    compared = 0
-    for (taken, _, first, last), snapshot in zip(
-        run.take(traffic, chunks=5), run.snapshots, strict=True
-    ):
-        labelled = {row for row in traffic.row_of[:taken] if row is not None}
-        joined = np.array(
-            [
-                row in labelled and first <= row // PANE + 1 <= last
-                for row in range(len(rows.labels))
-            ]
-        )
-        closed = traffic.row_of[:taken].count(None) // PANE * PANE
-        drift = np.arange(len(rows.labels))
-        drift = (drift >= closed - snapshot.window.rows) & (drift < closed)
+    rows, compared = credit.stream(), 0
+    for joined, drift, snapshot in windows(credit, rows):
         for place, segment, known in segments_of(snapshot):
             own = rows_of(rows, place, segment.value, known)
             assert segment.rows == (own & drift).sum()
@@ -108,6 +110,52 @@ def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
                         _psi(credit, one.name, held, rows, own & drift), rel=1e-9
                     )
     assert compared > 20
+
+
+def test_fairness_is_fairlearns_of_the_same_rows(credit: World) -> None:
+    """In every window, by sex and by education, with rare values as one group: the ratio of the
+    selection rates on the window's predictions, opportunity and odds on the rows that were joined,
+    the default as outcome. A policy is needed for none of it, and no limit is there.
+    """
+    rows, compared = credit.stream(), 0
+    said, true = np.array(rows.predictions) == "1", np.array(rows.labels) == "1"
+    for joined, drift, snapshot in windows(credit, rows):
+        assert snapshot.segments is not None
+        assert snapshot.segments.outcome == "1"
+        for place, feature in enumerate(snapshot.segments.features):
+            known = {one.value for one in feature.segments}
+            values = np.array([row[place] if row[place] in known else OTHER for row in rows.groups])
+            found = [
+                _difference(compute, true, said, values, chosen, of_rate)
+                for compute, chosen, of_rate in (
+                    (fl.demographic_parity_ratio, drift, drift),
+                    (fl.true_positive_rate_difference, joined, joined & true),
+                    (fl.false_positive_rate_difference, joined, joined & ~true),
+                )
+            ]
+            if None not in found:
+                ratio, hits, alarms = found
+                expected = [ratio, hits, max(hits or 0.0, alarms or 0.0)]
+                assert [one.value for one in feature.fairness] == pytest.approx(expected)
+                assert {one.severity for one in feature.fairness} == {None}
+                compared += 1
+    assert compared >= 8
+
+
+def _difference(
+    compute: Callable[..., float],
+    true: np.ndarray,
+    said: np.ndarray,
+    values: np.ndarray,
+    chosen: np.ndarray,
+    of_rate: np.ndarray,
+) -> float | None:
+    """Compare the groups that have 30 rows of those that a rate is of; None for fewer than two."""
+    large = [value for value in set(values) if (values[of_rate] == value).sum() >= LEAST_ROWS]
+    kept = chosen & np.isin(values, large)
+    if len(large) < 2:
+        return None
+    return compute(true[kept], said[kept], sensitive_features=values[kept])
 
 
 def _psi(world: World, name: str, held: np.ndarray, rows: Scored, own: np.ndarray) -> float:

@@ -81,6 +81,7 @@ class Bank:
         self._settings = Settings(
             registry_dir=registry.folder,
             data_dir=folder / "data",
+            archive_url=str(folder / "archive"),
             port=FIRST_PORT,
             policy_file=folder / "policy.toml",
             **FAST,

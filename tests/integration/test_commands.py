@@ -267,7 +267,7 @@ def test_a_command_is_applied_exactly_once(client: redis.Redis, redis_url: str, 
     name = drift(client, redis_url, keys)
 
     def judge() -> JudgingStage:
-        settings = Settings(**settings_of(redis_url, keys))
+        settings = Settings(**settings_of(redis_url, keys, lease_ms=60_000))
         made = JudgingStage(
             raw_reads(connect(redis_url, single_connection_client=True)),
             settings,

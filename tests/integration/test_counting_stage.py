@@ -14,9 +14,9 @@ from driftgauge.consumer.running.settled import counting_policy
 from driftgauge.consumer.stages import counting as counting_stage
 from driftgauge.consumer.stages import reader
 from driftgauge.consumer.stages.counting import CountingStage
-from driftgauge.consumer.stages.stage import raw_reads
+from driftgauge.consumer.stages.stage import Pace, raw_reads
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.events import KINDS, Request, Response, encode
+from driftgauge.shared.contract.events import KINDS, UNCOUNTED, Request, Response, encode
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.settings import Settings
@@ -58,6 +58,32 @@ def count_all(stage: CountingStage, client: redis.Redis, keys: Keys, entries: in
         return found.events + found.dead + found.duplicates >= entries
 
     wait_for(done, f"{entries} entries")
+
+
+def test_a_long_read_is_counted_in_parts_that_fit_the_lease(
+    client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long an entry takes, as with thousands of columns, no part takes longer than the
+    lease, else it would be lost and read again for ever; each entry is counted once.
+    """
+    sizes: list[int] = []
+    whole = counting_stage.advance
+
+    def slow(state: Any, batch: Any, *more: Any) -> Any:
+        sizes.append(len(batch.entry_ms))
+        time.sleep(len(batch.entry_ms) / 1000)  # what thousands of columns take
+        return whole(state, batch, *more)
+
+    monkeypatch.setattr(counting_stage, "advance", slow)
+    append(client, keys.log(MODEL, 0), events(1, 300, int(time.time() * 1000)))
+    stage = start()
+    pace = Pace(lease_ms=80)
+    pace.slow_down()
+    monkeypatch.setattr(stage, "_pace", pace)
+    count_all(stage, client, keys, 300)
+    assert counters(client, keys).events == sum(sizes) == 300
+    assert sizes[:3] == [32, 16, 8]
+    assert max(sizes[3:]) <= 8
 
 
 def test_client_ids_outlive_the_worker(client: redis.Redis, keys: Keys, start: Start) -> None:
@@ -167,32 +193,59 @@ def test_trimming_waits_for_the_slowest_reader(
     log = keys.log(MODEL, 0)
     old = events(1, 1000, int(time.time() * 1000) - 10 * HOUR_MS)
     append(client, log, old)
-    client.xgroup_create(log, "archive", id=old[499][0].decode())
+    client.xgroup_create(log, "loader", id=old[499][0].decode())
     stage = start(log_retention_hours=1.0)
     count_all(stage, client, keys, 1000)
     append(client, log, events(2, 1, int(time.time() * 1000), first=1001))
     count_all(stage, client, keys, 1001)
     kept: Any = client.xrange(log, count=1)[0][0]
-    assert kept <= old[499][0], "what the archive has not read is gone"
+    assert kept <= old[499][0], "what the reader has not read is gone"
     assert kept > old[300][0], "nothing was trimmed"
-    client.xgroup_destroy(log, "archive")
+    client.xgroup_destroy(log, "loader")
     append(client, log, events(3, 1, int(time.time() * 1000), first=1002))
     count_all(stage, client, keys, 1002)
     assert client.xlen(log) < 200
+
+
+@pytest.mark.parametrize(
+    ("archive", "lag_hours", "kept"), [(None, 72, 0), ("/nowhere", 72, 3000), ("/nowhere", 5, 0)]
+)
+def test_the_log_waits_for_an_archive_that_has_not_begun(
+    client: redis.Redis,
+    keys: Keys,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    archive: str | None,
+    lag_hours: float,
+    kept: int,
+) -> None:
+    """Where there is an archive, what is counted and old enough to go stays until it is archived,
+    though no worker has begun to, or it has waited for as long as it may; else it goes.
+    """
+    monkeypatch.setattr(counting_stage, "READERS_CHECK_S", 0.0)
+    log = keys.log(MODEL, 0)
+    append(client, log, events(1, 3000, int(time.time() * 1000) - 10 * HOUR_MS))
+    append(client, log, events(2, 1, int(time.time() * 1000), first=3001))
+    stage = start(log_retention_hours=0, archive_url=archive, archive_lag_hours=lag_hours)
+    count_all(stage, client, keys, 3001)
+    assert kept <= client.xlen(log) < kept + 200, "the first page of a stream is trimmed as a whole"
 
 
 def test_a_full_redis_waits_for_no_reader_but_for_counting(
     client: redis.Redis, keys: Keys, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Near `maxmemory` counted entries go though a reader has not read them, which is told once
-    with its name; what was not counted stays, however full Redis is.
+    with its name, and so goes what is told of them; what was not counted stays, however full Redis
+    is.
     """
     log, now = keys.log(MODEL, 0), int(time.time() * 1000)
     append(client, log, events(1, 1000, now - 60_000))
-    client.xgroup_create(log, "archive", id="0")
+    client.xgroup_create(log, "loader", id="0")
     stage = start()
     count_all(stage, client, keys, 1000)
     append(client, log, events(2, 300, now, first=1001))
+    for place in range(300):
+        client.xadd(keys.uncounted(MODEL, 0), {UNCOUNTED: b""}, id=f"{place + 1}-0")
     used: Any = client.info("memory")
     client.config_set("maxmemory", int(used["used_memory"] / 0.85))
     try:
@@ -201,7 +254,8 @@ def test_a_full_redis_waits_for_no_reader_but_for_counting(
     finally:
         client.config_set("maxmemory", 0)
     assert client.xlen(log) < 500
-    assert caplog.text.count("before archive could read it") == 1
+    assert client.xlen(keys.uncounted(MODEL, 0)) <= 200, "a stream is trimmed by pages"
+    assert caplog.text.count("before loader could read it") == 1
     count_all(stage, client, keys, 1300)
     assert counters(client, keys).events == 1300
 

@@ -17,10 +17,9 @@ import pytest
 
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE
 
-DEMO_SECONDS = 300
+DEMO_SECONDS = 800
 """Bound of a demo, for slow machines; most take a tenth of it."""
 EVENTS = 2000
-pytestmark = pytest.mark.timeout(DEMO_SECONDS + 60)
 
 
 def driftgauge(

@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import FORMAT, FORMER, Keys
+from driftgauge.shared.contract.keys import FORMAT, OLDEST_FORMAT, Keys
 from driftgauge.shared.contract.pane import Block, Pane, encode, pack_counts
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
@@ -260,8 +260,12 @@ def test_a_frozen_clock_stalls_no_pane(
     assert any(fields[b"t"] == b"k" for _, fields in client.xrange(keys.log(MODEL, 0)))
 
 
+LONG_LEASE: Final = 60_000
+"""Lease (ms) of stages that a test drives by hand: nobody renews it."""
+
+
 def stage(redis_url: str, keys: Keys) -> CountingStage:
-    settings = Settings(**settings_of(redis_url, keys))
+    settings = Settings(**settings_of(redis_url, keys, lease_ms=LONG_LEASE))
     return CountingStage(
         raw_reads(connect(redis_url, single_connection_client=True)),
         settings,
@@ -321,7 +325,11 @@ def test_judging_refuses_keys_of_another_type(
     key = getattr(keys, name)(MODEL)
     client.set(key, "mine")
     found = JudgingStage(
-        connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy()
+        connect(redis_url),
+        Settings(**settings_of(redis_url, keys, lease_ms=LONG_LEASE)),
+        MODEL,
+        1,
+        JudgingPolicy(),
     )
     with pytest.raises(BadData, match=f"{key} is a string in Redis, not a {wanted}"):
         found.load()
@@ -342,7 +350,7 @@ def test_panes_wait_for_a_registration_that_is_gone(
     def judge() -> None:
         made = JudgingStage(
             raw_reads(connect(redis_url)),
-            Settings(**settings_of(redis_url, keys)),
+            Settings(**settings_of(redis_url, keys, lease_ms=LONG_LEASE)),
             MODEL,
             1,
             JudgingPolicy(),
@@ -374,18 +382,22 @@ def test_panes_that_went_back_are_reported_at_once(
     client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="3-0")
     client.hset(
         keys.judge(MODEL),
-        mapping={"format": FORMER, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
+        mapping={"format": OLDEST_FORMAT, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
     )
     for _ in range(2):
         found = JudgingStage(
-            connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy()
+            connect(redis_url),
+            Settings(**settings_of(redis_url, keys, lease_ms=LONG_LEASE)),
+            MODEL,
+            1,
+            JudgingPolicy(),
         )
         assert found.checkpoint.acquire()
         found.load()
         found.close()
         state: Any = client.hget(keys.judge(MODEL), "state")
         assert msgspec.json.decode(state)["rolled_back"] == {"0": 1}
-    assert client.hget(keys.judge(MODEL), "commit") == b"5"
+    assert client.hget(keys.judge(MODEL), "commit") == b"6"  # one of them migrated it
 
 
 def test_alerts_from_before_an_upgrade_are_told_as_incidents_once(
@@ -398,11 +410,15 @@ def test_alerts_from_before_an_upgrade_are_told_as_incidents_once(
     drifting = builders.Stream(np.random.default_rng(0)).panes(8).panes(6, shift=1.0)
     fields = builders.judge(drifting.entries).fields
     former = {name: one for name, one in fields.items() if not name.startswith(b"incident:")}
-    client.hset(keys.judge(MODEL), mapping={**former, "format": FORMER, "commit": 4})
+    client.hset(keys.judge(MODEL), mapping={**former, "format": OLDEST_FORMAT, "commit": 4})
     client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="14-0")
     for _ in range(2):
         found = JudgingStage(
-            connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy()
+            connect(redis_url),
+            Settings(**settings_of(redis_url, keys, lease_ms=LONG_LEASE)),
+            MODEL,
+            1,
+            JudgingPolicy(),
         )
         assert found.checkpoint.acquire()
         found.load()
@@ -410,7 +426,7 @@ def test_alerts_from_before_an_upgrade_are_told_as_incidents_once(
         client.delete(keys.judge_owner(MODEL))
         ((_, event),) = client.xrange(keys.incidents(MODEL))
         assert list(client.hgetall(keys.open_incidents(MODEL)).values()) == [event[b"e"]]
-        assert client.hget(keys.judge(MODEL), "commit") == b"5"
+        assert client.hget(keys.judge(MODEL), "commit") == b"6"  # one of them migrated it
     told = msgspec.json.decode(event[b"e"])
     assert told["type"] == "driftgauge.incident.opened"
     assert told["data"]["features"] == ["smooth"]

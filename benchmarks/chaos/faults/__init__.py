@@ -4,6 +4,7 @@ processes     workers, APIs and connections that end or stop
 restarting    a Redis that ends, loses power or stops, and comes back with all that it had
 refusing      a Redis that answers and takes no writes
 failing_over  a replica that takes over
+sharding      a Redis Cluster: masters that end or are replaced, slots that are moved
 losing        a Redis that loses what it had: deleted keys, an older copy
 serving       a disk of the API without space, a model that hangs, requests that never end
 """
@@ -15,6 +16,7 @@ from benchmarks.chaos.faults import (
     refusing,
     restarting,
     serving,
+    sharding,
 )
 from benchmarks.chaos.faults.fault import FAULTS, Fault
 
@@ -27,4 +29,5 @@ __all__ = [
     "refusing",
     "restarting",
     "serving",
+    "sharding",
 ]

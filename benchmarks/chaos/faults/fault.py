@@ -3,7 +3,9 @@ does.
 """
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import Enum
 
 from benchmarks.chaos.faults.scene import Scene
 
@@ -11,6 +13,17 @@ Course = Iterator[float]
 """The course of a fault: it begins, gives the seconds for which it lasts, and ends; it may have
 several steps.
 """
+
+
+class On(Enum):
+    """What a Redis is to its clients: one at an address, one behind Sentinels, or a cluster."""
+
+    ALONE = "alone"
+    SENTINELS = "sentinels"
+    CLUSTER = "cluster"
+
+
+EVERYWHERE = frozenset(On)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +42,8 @@ class Fault:
         Whether it can come now.
     of_redis
         Whether it is a fault of the Redis server, of which one is under way at a time.
-    sentinels
-        Whether it needs a Redis behind Sentinels; other faults of the server need one alone.
+    on
+        The kinds of Redis on which it can come.
     told
         Regular expression of what an API must say of it within a minute, as a reason of `/readyz`
         or an alert of the watchdog; empty if nothing has to be said.
@@ -47,7 +60,7 @@ class Fault:
     course: Callable[[Scene], Course]
     needs: Callable[[Scene], bool]
     of_redis: bool
-    sentinels: bool
+    on: AbstractSet[On]
     told: str
     loses: bool
     logged: str
@@ -63,7 +76,7 @@ def fault(
     *,
     needs: Callable[[Scene], bool] = lambda _: True,
     of_redis: bool = False,
-    sentinels: bool = False,
+    on: AbstractSet[On] = EVERYWHERE,
     told: str = "",
     loses: bool = False,
     logged: str = "",
@@ -79,7 +92,7 @@ def fault(
             course=course,
             needs=needs,
             of_redis=of_redis,
-            sentinels=sentinels,
+            on=on,
             told=told,
             loses=loses,
             logged=logged,

@@ -4,7 +4,7 @@ it has to be told, with its number where that can be known.
 
 from redis.client import Pipeline
 
-from benchmarks.chaos.faults.fault import Course, fault
+from benchmarks.chaos.faults.fault import Course, On, fault
 from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.plant.model import keys_of
 
@@ -19,6 +19,7 @@ UNREGISTERED = "versions is gone|holds the state of"
     "every key is deleted (FLUSHALL)",
     needs=Scene.redis_may_lose,
     of_redis=True,
+    on={On.ALONE},
     told=LOST,
     loses=True,
     logged=SET_BACK,
@@ -31,16 +32,17 @@ def flush_all(scene: Scene) -> Course:
 
     scene.lost()
     with scene.plant.client() as client:
-        scene.record.take(client, flush)
+        scene.record.take_and(client, flush)
     scene.record.deleted()
-    scene.plant.forget_dumps()
+    scene.alone.copies.forget()
     yield 0
 
 
 @fault(
     "Redis comes back from an older dump",
-    needs=lambda scene: scene.redis_may_lose() and scene.plant.has_dump(),
+    needs=lambda scene: scene.redis_may_lose() and scene.alone.copies.has_old(),
     of_redis=True,
+    on={On.ALONE},
     told=LOST,
     loses=True,
     logged=SET_BACK,
@@ -52,10 +54,10 @@ def older_dump(scene: Scene) -> Course:
     with scene.plant.client() as client:
         client.client_pause(60_000, all=False)  # the writes: what is acknowledged is in the record
         scene.record.take(client)
-    scene.plant.server.kill()
-    scene.plant.restore_dump()
+    scene.alone.server.kill()
+    scene.alone.copies.restore(scene.alone.server.folder)
     yield scene.between(0.0, 1.5)
-    scene.plant.start_redis()
+    scene.alone.start_redis()
     with scene.plant.client() as client:
         scene.record.restored(client)
     scene.came_back()
@@ -64,6 +66,7 @@ def older_dump(scene: Scene) -> Course:
 @fault(
     "the counts and panes of a partition are deleted, as by an eviction",
     needs=Scene.redis_may_lose,
+    on={On.ALONE, On.SENTINELS},
     told="blind.rolled_back",
     loses=True,
     logged=SET_BACK,
@@ -85,6 +88,7 @@ def evicted_counts(scene: Scene) -> Course:
 @fault(
     "the registration of the models is deleted, as by an eviction",
     needs=Scene.redis_is_well,
+    on={On.ALONE, On.SENTINELS},
     logged=UNREGISTERED,
 )
 def registration_deleted(scene: Scene) -> Course:

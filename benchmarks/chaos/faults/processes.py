@@ -1,5 +1,6 @@
 """Faults of workers, APIs and connections."""
 
+import os
 import signal
 from contextlib import suppress
 
@@ -14,6 +15,20 @@ def kill_worker(scene: Scene) -> Course:
     worker = scene.one_of(scene.plant.workers)
     worker.kill()
     worker.start()
+    yield 0
+
+
+@fault(
+    "the process of a worker that judges gets kill -9",
+    needs=lambda scene: bool(scene.judging()),
+    logged="The process that judges ended by itself",
+    weight=2,
+)
+def kill_judging(scene: Scene) -> Course:
+    """Kill the process that judges for a worker, which starts it again."""
+    judging = scene.judging()
+    with suppress(ProcessLookupError):
+        os.kill(judging[int(scene.random.integers(len(judging)))], signal.SIGKILL)
     yield 0
 
 
@@ -46,6 +61,7 @@ def kill_api(scene: Scene) -> Course:
 @fault("every connection to Redis is cut (CLIENT KILL)", needs=Scene.redis_answers, weight=3)
 def kill_clients(scene: Scene) -> Course:
     """Close all connections but our own."""
-    with scene.plant.client() as client, suppress(*UNAVAILABLE):
-        client.client_kill_filter(_type="normal", skipme=True)
+    for client in scene.plant.store.servers():
+        with client, suppress(*UNAVAILABLE):
+            client.client_kill_filter(_type="normal", skipme=True)
     yield 0

@@ -8,10 +8,10 @@ from typing import Any
 
 from redis.client import Pipeline
 
-from benchmarks.chaos.faults.fault import Course, fault
+from benchmarks.chaos.faults.fault import Course, On, fault
 from benchmarks.chaos.faults.scene import STARTING_S, Scene
 from benchmarks.chaos.plant.process import wait_for
-from benchmarks.chaos.plant.server import bound_files
+from benchmarks.chaos.stores.server import bound_files
 
 REFUSED = "Redis refuses to write|The watchdog fails"
 """What a worker logs, and the watchdog, which cannot write what it found."""
@@ -23,6 +23,7 @@ LONG_ENOUGH_S = (3.0, 5.0)
     "Redis is full (maxmemory, noeviction)",
     needs=Scene.redis_is_well,
     of_redis=True,
+    on={On.ALONE},
     told="nearly full",
     logged=REFUSED,
 )
@@ -33,7 +34,7 @@ def full_redis(scene: Scene) -> Course:
         pipe.config_set("maxmemory", 1)
 
     with scene.plant.client() as client:
-        scene.record.take(client, fill)
+        scene.record.take_and(client, fill)
     yield scene.between(*LONG_ENOUGH_S)
     _set(scene, "maxmemory", 0)
 
@@ -42,6 +43,7 @@ def full_redis(scene: Scene) -> Course:
     "Redis may evict keys (maxmemory-policy)",
     needs=Scene.redis_is_well,
     of_redis=True,
+    on={On.ALONE},
     told="may take away",
     logged="may take away",
 )
@@ -60,6 +62,7 @@ def evicting_policy(scene: Scene) -> Course:
     "Redis is a replica (READONLY)",
     needs=Scene.redis_is_well,
     of_redis=True,
+    on={On.ALONE},
     told="is a replica",
     logged=REFUSED,
 )
@@ -76,6 +79,7 @@ def read_only(scene: Scene) -> Course:
     "Redis lacks replicas (NOREPLICAS)",
     needs=Scene.redis_is_well,
     of_redis=True,
+    on={On.ALONE},
     told="has fewer replicas",
     logged=REFUSED,
 )
@@ -90,6 +94,7 @@ def too_few_replicas(scene: Scene) -> Course:
     "Redis cannot write its append-only file (no space)",
     needs=Scene.redis_is_well,
     of_redis=True,
+    on={On.ALONE},
     told="cannot write its file",
     logged=REFUSED,
 )
@@ -97,8 +102,8 @@ def full_append_only_file(scene: Scene) -> Course:
     """Let Redis's append-only file not grow, as on a full disk. Each write fails as a whole: after
     one that is cut, Redis 7.0 may damage the file of a promoted replica.
     """
-    server = scene.plant.server
-    bound_files(server.pid, scene.plant.power.size())
+    server = scene.alone.server
+    bound_files(server.pid, scene.alone.power.size())
     yield scene.between(*LONG_ENOUGH_S)
     bound_files(server.pid, None)
     _wait_until_written(scene, "aof_last_write_status")
@@ -108,12 +113,13 @@ def full_append_only_file(scene: Scene) -> Course:
     "Redis cannot save its snapshot (MISCONF)",
     needs=Scene.redis_is_well,
     of_redis=True,
+    on={On.ALONE},
     told="cannot write its file",
     logged=REFUSED,
 )
 def failing_snapshot(scene: Scene) -> Course:
     """Let a folder have the snapshot's name."""
-    snapshot = scene.plant.server.folder / "dump.rdb"
+    snapshot = scene.alone.server.folder / "dump.rdb"
     snapshot.unlink(missing_ok=True)
     snapshot.mkdir()
     _set(scene, "save", "3600 1")
@@ -137,5 +143,5 @@ def _set(scene: Scene, name: str, value: Any) -> None:
 
 
 def _wait_until_written(scene: Scene, status: str) -> None:
-    if not wait_for(lambda: scene.plant.server.told("persistence")[status] == "ok", 20):
+    if not wait_for(lambda: scene.alone.server.told("persistence")[status] == "ok", 20):
         raise TimeoutError(f"Redis does not write again: {status}.")

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from benchmarks.chaos.faults.fault import Course, fault
+from benchmarks.chaos.faults.fault import Course, On, fault
 from benchmarks.chaos.faults.scene import Scene
-from benchmarks.chaos.plant.server import bound_files
+from benchmarks.chaos.stores.server import bound_files
 
 HALF_SENT = 300
 """Requests to each API that are begun and not ended: more than it may open files."""
@@ -23,6 +23,7 @@ STARTING_S, PATIENCE_S = 0.5, 5.0
     "the disk of the spools is full while Redis is away",
     needs=Scene.redis_may_end,
     of_redis=True,
+    on={On.ALONE},
     told="spool cannot be written",
     logged="The spool in .* cannot be written",
 )
@@ -34,11 +35,11 @@ def full_spool_disk(scene: Scene) -> Course:
     living = [api.pid for api in scene.plant.apis]
     for pid in living:
         bound_files(pid, 0)
-    scene.plant.server.stop()
+    scene.alone.server.stop()
     yield scene.between(2, 4)
     for pid in living:
         bound_files(pid, None)
-    scene.plant.start_redis()
+    scene.alone.start_redis()
     scene.came_back()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, salts_for
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
@@ -15,7 +15,8 @@ from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 
 ONE = {"plant": 1}
 BOTH = {"plant": 1, "press": 3}
-"""Models by name, with their partitions."""
+SPREAD = {"plant": 1, "press": 6}
+"""Models by name, with their partitions; the last are those of a cluster."""
 SCHEMA = Schema(
     (
         Feature("temperature", "numeric", nullable=True),
@@ -51,8 +52,10 @@ def keys_of(version: PublishedVersion) -> Keys:
     return Keys(PREFIX).salted(version.manifest.salts)
 
 
-def published(name: str, partitions: int) -> PublishedVersion:
-    """Make the version of a model that is only monitored."""
+def published(name: str, partitions: int, *, labels: bool = False) -> PublishedVersion:
+    """Make the version of a model that is only monitored, whose predictions wait for labels or do
+    not.
+    """
     random = np.random.default_rng(7)
     rows = draw(random, REFERENCE_ROWS, 0.0)
     columns: list[Column] = [
@@ -62,5 +65,12 @@ def published(name: str, partitions: int) -> PublishedVersion:
         for feature in SCHEMA.features
     ]
     reference = build_profile(SCHEMA, columns, random.normal(size=REFERENCE_ROWS))
-    manifest = new_manifest(name, VERSION, task="monitor", partitions=partitions)
+    manifest = new_manifest(
+        name,
+        VERSION,
+        task="monitor",
+        partitions=partitions,
+        salts=salts_for(name, partitions),
+        labels=labels,
+    )
     return PublishedVersion(manifest, SCHEMA, reference)

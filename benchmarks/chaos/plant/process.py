@@ -29,6 +29,8 @@ def wait_for(true: Callable[[], Any], patience_s: float) -> bool:
         time.sleep(0.02)
 
 
+ORPHAN_S = 60.0
+"""Longest time (s) after a process for those that it has started."""
 ENDED = {0, -signal.SIGTERM}
 """Exit codes of a process that was asked to end; uvicorn raises the signal again when it is
 done.
@@ -56,7 +58,7 @@ class Process:
         self._command = command
         self._environment = {**os.environ, **environment(settings)}
         self._process: subprocess.Popen[bytes] | None = None
-        self._writer: subprocess.Popen[bytes] | None = None
+        self._writers: list[subprocess.Popen[bytes]] = []
         self.starts = 0
 
     @property
@@ -64,6 +66,14 @@ class Process:
         """Id of the process that was started last."""
         assert self._process is not None
         return self._process.pid
+
+    def children(self) -> list[int]:
+        """Return the ids of the processes that its threads have started, as Linux tells them."""
+        found: list[int] = []
+        for told in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            with suppress(OSError):  # the thread has ended
+                found += map(int, told.read_text().split())
+        return found
 
     @property
     def exit_code(self) -> int | None:
@@ -74,20 +84,20 @@ class Process:
         """Start it; another process writes its log, which a bound of its files would cut off."""
         self.starts += 1
         with self.log.open("ab") as output:
-            self._writer = subprocess.Popen(
+            writer = subprocess.Popen(
                 ["cat"], stdin=subprocess.PIPE, stdout=output, start_new_session=True
             )
-        assert self._writer.stdin is not None
-        with self._writer.stdin as pipe:
+        self._writers.append(writer)
+        assert writer.stdin is not None
+        with writer.stdin as pipe:
             output_path = Path(f"/dev/fd/{pipe.fileno()}")
             self._process = processes.start(self._command, output_path, self._environment)
 
     def kill(self) -> None:
-        """End it with kill -9."""
+        """End it with kill -9; what it has started ends by itself, later."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._close_log()
 
     def signal(self, number: int) -> "subprocess.Popen[bytes] | None":
         """Send a signal; return the process that got it."""
@@ -96,14 +106,11 @@ class Process:
         return self._process
 
     def end(self, patience_s: float = 20.0) -> int:
-        """End it by SIGTERM; return its exit code."""
+        """End it by SIGTERM; return its exit code when all that it ever started has ended, too."""
         if self._process is None:
             return 0
         self.signal(signal.SIGCONT)
         processes.stop(self._process, patience_s)
-        self._close_log()
+        for writer in self._writers:
+            writer.wait(ORPHAN_S)
         return int(self._process.returncode)
-
-    def _close_log(self) -> None:
-        if self._writer is not None:
-            self._writer.wait(10)

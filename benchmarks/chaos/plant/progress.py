@@ -44,6 +44,18 @@ def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> P
     return Progress(places)
 
 
+def set_back(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> set[str]:
+    """Return the models of which panes were judged that are not there (any more)."""
+    places = progress(client, versions).places
+    found = set()
+    for model, version in versions.items():
+        for partition in range(version.manifest.partitions):
+            judged, last = places[keys_of(version).panes(model, partition)]
+            if EntryId.parse(judged) > EntryId.parse(last):
+                found.add(model)
+    return found
+
+
 def _last(client: redis.Redis, stream: str) -> str:
     found = newest(client, stream)
     return BEGINNING if found is None else str(found[0])

@@ -6,5 +6,6 @@ from driftgauge.consumer.commands.worker import worker
 from driftgauge.consumer.stages import counting as counting_stage
 
 if __name__ == "__main__":
-    counting_stage.IDLE_TICK_S = counting_stage.FULL_PANE_TICK_S = math.inf
+    for time_s in ("IDLE_TICK_S", "FULL_PANE_TICK_S"):
+        setattr(counting_stage, time_s, math.inf)
     worker()

@@ -55,13 +55,12 @@ def list_routes(*, as_json: bool) -> None:
     """
     from driftgauge.consumer.commands.routes.listing import listed
     from driftgauge.shared.connections.nodes import Nodes
-    from driftgauge.shared.connections.redis_client import require
     from driftgauge.shared.contract.keys import Keys
 
     settings = located_settings()
     nodes, keys = Nodes(settings.redis_url), Keys(settings.key_prefix)
     try:
-        require(nodes.shared(keys.routes), settings.redis_url)
+        nodes.require(keys.routes)
         found = listed(nodes, keys, _routes(settings))
     finally:
         nodes.close()

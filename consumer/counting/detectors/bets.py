@@ -32,90 +32,88 @@ def tilts(law: Floats) -> Floats:
     Parameters
     ----------
     law
-        Shape (…, cells): of the reference alone.
+        Shape (cells, …): of the reference alone.
 
     Returns
     -------
-    Shape (…, PRESENT, tilts); 1 where no value can fall.
+    Shape (tilts, PRESENT, …); 1 where no value can fall.
 
     Examples
     --------
     >>> law = unmoved(np.array([0] * 4 + [900, 0, 0, 0, 100] + [0] * 4), np.zeros(13))
-    >>> np.round(tilts(law)[8] * 0.1, 2).tolist()  # one in ten is wrong; then a share of
+    >>> np.round(tilts(law)[:, 8] * 0.1, 2).tolist()  # one in ten is wrong; then a share of
     [0.01, 0.04, 0.06, 0.15, 0.22, 0.39, 0.03, 0.15, 0.21]
     """
-    present = law[..., :PRESENT] / law[..., :PRESENT].sum(axis=-1, keepdims=True)
-    edges = ndtri(np.minimum(np.cumsum(present, axis=-1), 1.0))
-    edges = np.concatenate((np.full_like(edges[..., :1], -np.inf), edges), axis=-1)
-    edges[..., -1] = np.inf
+    present = law[:PRESENT] / law[:PRESENT].sum(axis=0)
+    edges = ndtri(np.minimum(np.cumsum(present, axis=0), 1.0))
+    edges = np.concatenate((np.full_like(edges[:1], -np.inf), edges))
+    edges[-1] = np.inf
     found = []
     for shift, scale in (*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)):
-        moved = np.diff(ndtr((edges - shift) / scale), axis=-1)
+        moved = np.diff(ndtr((edges - shift) / scale), axis=0)
         found.append(np.divide(moved, present, out=np.ones_like(moved), where=present > 0))
-    return np.stack(found, axis=-1)
+    return np.ascontiguousarray(found)
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
-    """Return the distribution of the cells without drift, shape (…, cells), from the reference's
+    """Return the distribution of the cells without drift, shape (cells, …), from the reference's
     gaps and the counts since.
     """
     known: Floats = (gaps + counts).astype(np.float64)
-    known /= known.sum(axis=-1, keepdims=True)
+    known /= known.sum(axis=0)
     return known
 
 
 def bets(law: Floats, histograms: Floats, tilted_by: Floats) -> Floats:
-    """Return all experts' bets.
+    """Return all experts' bets in some blocks of events.
 
     Parameters
     ----------
     law
-        Distribution without drift, as `unmoved` returns it, shape (…, cells).
+        Distribution without drift, as `unmoved` returns it, shape (cells, blocks, columns).
     histograms
-        Decayed histograms, shape (…, cells, 3).
+        Decayed histograms, shape (3, cells, blocks, columns).
     tilted_by
-        Tilts as `tilts` returns them, shape (…, PRESENT, tilts).
+        Tilts as `tilts` returns them, shape (tilts, PRESENT, columns).
 
     Returns
     -------
-    Shape (…, cells, experts); each bet adds up to 1 over the cells.
+    Shape (cells x blocks x columns, experts); each bet adds up to 1 over the cells.
 
     Examples
     --------
-    >>> law = unmoved(np.full(13, 100), np.zeros(13))
-    >>> found = bets(law, np.repeat(law[:, None], 3, axis=1), tilts(law))
+    >>> law = unmoved(np.full((13, 1, 1), 100), np.zeros((13, 1, 1)))
+    >>> found = bets(law, np.repeat(law[None], 3, axis=0), tilts(law[:, 0]))
     >>> np.allclose(found.sum(axis=0), 1)
     True
     """
-    found = np.empty((*law.shape, EXPERTS))
-    present = law[..., :PRESENT, None]
-    found[..., :HISTOGRAMS] = (
-        law.repeat(HISTOGRAMS, axis=-1).reshape(histograms.shape) + histograms
-    ) / 2
-    tilted = present * tilted_by
-    tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
-    found[..., :PRESENT, HISTOGRAMS:-1] = tilted
-    found[..., MISSING, HISTOGRAMS:-1] = law[..., MISSING, None]
-    found[..., -1] = law * (1 - LOST)
-    found[..., MISSING, -1] += LOST
-    return found
+    found = np.empty((EXPERTS, *law.shape))
+    present = law[:PRESENT]
+    mixed, tilted, lost = found[:HISTOGRAMS], found[HISTOGRAMS:-1, :PRESENT], found[-1]
+    np.add(histograms, law, out=mixed)
+    mixed /= 2
+    np.multiply(present, tilted_by[:, :, None], out=tilted)
+    tilted *= (present.sum(axis=0) / tilted.sum(axis=1))[:, None]
+    found[HISTOGRAMS:-1, MISSING] = law[MISSING]
+    np.multiply(law, 1 - LOST, out=lost)
+    lost[MISSING] += LOST
+    return np.ascontiguousarray(found.reshape(EXPERTS, -1).T)
 
 
-def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
-    """Return the histograms after some events: their shares fade, and the new cells come in
-    equally.
+def faded(counts: Ints, events: Ints) -> tuple[Floats, Floats]:
+    """Return a and b of the decayed histograms h <- a h + b after some events: their shares fade,
+    and the new cells come in equally.
 
     Parameters
     ----------
-    histograms
-        Decayed histograms, shape (columns, cells, 3).
     counts, events
-        Counts of the new cells, shape (columns, cells), and number of new events, shape (columns,).
+        Counts of the new cells, shape (cells, blocks, columns), and number of new events, shape
+        (blocks, columns).
+
+    Returns
+    -------
+    Shapes (blocks, 3, 1, columns) and (blocks, 3, cells, columns).
     """
-    kept = ((1 - DECAYS) ** events[:, None, None]).repeat(
-        histograms.shape[1], axis=1
-    )  # numpy is slow along 3 alone
-    shares = counts / np.maximum(events, 1)[:, None]
-    result: Floats = histograms * kept
-    result += shares.repeat(HISTOGRAMS, axis=1).reshape(result.shape) * (1 - kept)
-    return result
+    kept: Floats = np.power((1 - DECAYS)[:, None], events[:, None])[:, :, None]
+    shares = (counts / np.maximum(events, 1)).swapaxes(0, 1)
+    return kept, (1 - kept) * shares[:, None]

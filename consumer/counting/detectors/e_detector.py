@@ -34,7 +34,7 @@ from driftgauge.consumer.counting.detectors.bets import (
     EXPERTS,
     HISTOGRAMS,
     bets,
-    decayed,
+    faded,
     tilts,
     unmoved,
 )
@@ -52,7 +52,9 @@ REST = 1024
 that its alert does not end meanwhile.
 """
 STRETCH = 512
-"""Most events that are processed at once, so that their data fit into the processor's cache."""
+"""Most events that are processed at once, a multiple of PART."""
+PART = 128
+"""Events whose e-values are made at once, so that they fit into the processor's cache."""
 
 Bytes = NDArray[np.int8]
 
@@ -77,7 +79,7 @@ ARRAYS = (
     "scores",
     "pending",
 )
-"""Names of the arrays of the state."""
+"""Names of the arrays of the state; the histograms are stored by columns."""
 
 
 @detector("e_detector", share=0.3, errors_share=0.03)
@@ -110,10 +112,9 @@ class EDetector:
         self._rank_cells = RankCells.build(reference, columns)
         self._gaps, self._rows = self._rank_cells.gaps, self._rank_cells.rows
         self._constants = self._rank_cells.constants
-        self._places: Ints = (np.arange(len(columns)) * CELLS)[:, None]
-        law = unmoved(self._gaps, np.zeros_like(self._gaps))
+        law = unmoved(self._gaps.T, np.zeros_like(self._gaps.T))
         self._tilts = tilts(law)
-        self._start = np.repeat(law[:, :, None], HISTOGRAMS, axis=2)
+        self._start = np.repeat(law[None], HISTOGRAMS, axis=0)
         self._seen = 0
         self._wakes = np.zeros(len(columns), dtype=np.int64)
         """Event count at which a resting column takes part again; 0 if it does not rest."""
@@ -168,7 +169,7 @@ class EDetector:
             self._wakes = np.where(awake, 0, self._wakes)
             self._ages = np.where(awake, 0, self._ages)
             self._counts = np.where(awake[:, None], 0, self._counts)
-            self._renew(np.where(awake[:, None, None], self._start, self._histograms))
+            self._renew(np.where(awake, self._start, self._histograms))
 
     def _advance(self, cells: Bytes, first: int, last: int) -> tuple[int, tuple[int, float] | None]:
         """Process events to `last`, or to the first evaluation at which R reaches c; then return
@@ -192,19 +193,25 @@ class EDetector:
         experts), and count the events.
         """
         columns, events = cells.shape
-        places = self._places + cells
         blocks = (self._seen % RENEWAL + np.arange(events)) // RENEWAL
-        size = columns * CELLS
-        bought = (blocks * size)[:, None] + places.T
-        counts = np.bincount(bought.ravel(), minlength=(int(blocks[-1]) + 1) * size).reshape(
-            -1, columns, CELLS
-        )
-        chances = self._chances(cells, places, counts.sum(axis=0))
+        number = int(blocks[-1]) + 1
+        rows = np.ascontiguousarray(cells.T).astype(np.int64)
+        rows *= number * columns
+        rows += (blocks * columns)[:, None] + np.arange(columns)
+        counts = np.bincount(rows.ravel(), minlength=CELLS * number * columns)
+        counts = counts.reshape(CELLS, number, columns)
+        rarities = self._rarities(cells, counts.sum(axis=1))
         taken = self._bets(counts, events)
-        factors = taken.take(bought, axis=0)
-        factors *= (1 / chances.T)[:, :, None]
-        kept, added = _composed(factors.reshape(-1, STEP, columns * EXPERTS))
-        added *= np.repeat((self._wakes == 0) / (columns * EXPERTS), EXPERTS)
+        kept = np.empty((events // STEP, columns * EXPERTS))
+        added = np.empty_like(kept)
+        for first in range(0, events, PART):
+            part, steps = slice(first, first + PART), slice(first // STEP, (first + PART) // STEP)
+            factors = taken.take(rows[part].ravel(), axis=0).reshape(-1, STEP, columns * EXPERTS)
+            # numpy is slow along the experts alone
+            factors *= rarities[part].repeat(EXPERTS).reshape(factors.shape)
+            _compose(factors, kept[steps], added[steps])
+        share = 1 / (columns * EXPERTS)
+        added *= np.repeat((self._wakes == 0) * share, EXPERTS) if self._wakes.any() else share
         if self._constants.any():
             added *= np.repeat(self._may_begin(cells), EXPERTS, axis=1)
         return _recursion(self._scores, kept, added)
@@ -218,40 +225,72 @@ class EDetector:
         possible: NDArray[np.bool_] = (moved | ~self._constants[:, None]).T
         return possible
 
-    def _chances(self, cells: Bytes, places: Ints, counts: Ints) -> Floats:
-        """Return the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1
-        + t).
+    def _rarities(self, cells: Bytes, counts: Ints) -> Floats:
+        """Return how rare, without drift, the cell is that each value fell into: one over its
+        chance (g + k) / (n + 1 + t), shape (events, columns).
+
+        Parameters
+        ----------
+        counts
+            How often each cell comes in each column, shape (CELLS, columns).
         """
-        flat = places.ravel()
+        columns, events = cells.shape
         # column by column: numpy sorts 8 bits in one pass
-        order = (
-            cells.argsort(axis=1, kind="stable") + np.arange(0, len(flat), cells.shape[1])[:, None]
-        ).ravel()
-        sizes = counts.ravel()
-        earlier = np.empty(len(flat), dtype=np.int64)
-        earlier[order] = np.arange(len(flat)) - (np.cumsum(sizes) - sizes).repeat(sizes)
-        favourable = (self._gaps + self._counts).ravel()[flat] + earlier
-        possible = (self._rows + 1 + self._ages)[:, None] + np.arange(places.shape[1])
-        chances: Floats = favourable.reshape(places.shape) / possible
-        return chances
+        order = cells.argsort(axis=1, kind="stable")
+        order *= columns
+        order += np.arange(columns)[:, None]
+        sizes = counts.T.ravel()
+        firsts = (self._gaps + self._counts).ravel() - (np.cumsum(sizes) - sizes)
+        favourable = np.empty(cells.size, dtype=np.int64)
+        favourable[order.ravel()] = np.arange(cells.size) + firsts.repeat(sizes)
+        possible = (self._rows + 1 + self._ages) + np.arange(events)[:, None]
+        rarities: Floats = possible / favourable.reshape(events, columns)
+        return rarities
 
     def _bets(self, counts: Ints, events: int) -> Floats:
-        """Return each block's bets, shape (blocks x columns x cells, experts), and add the blocks
+        """Return each block's bets, shape (CELLS x blocks x columns, experts), and add the blocks
         to the histograms.
+
+        Parameters
+        ----------
+        counts
+            Of each block, shape (CELLS, blocks, columns).
         """
-        laws, histograms = [], []
-        edges = [*range(RENEWAL - self._seen % RENEWAL, events, RENEWAL), events]
-        before = 0
-        for block, edge in zip(counts, edges, strict=True):
-            laws.append(unmoved(self._gaps, self._base_counts))
-            histograms.append(self._histograms)
-            self._counts = self._counts + block
-            self._ages = self._ages + (edge - before)
-            before = edge
-            if (self._seen + edge) % RENEWAL == 0:
-                new, passed = self._counts - self._base_counts, self._ages - self._base_ages
-                self._renew(decayed(self._histograms, new, passed))
-        return bets(np.stack(laws), np.stack(histograms), self._tilts).reshape(-1, EXPERTS)
+        number = counts.shape[1]
+        first = RENEWAL - self._seen % RENEWAL
+        edges = np.minimum(first + RENEWAL * np.arange(number), events)
+        ages = self._ages + edges[:, None]
+        known = self._counts.T[:, None] + np.cumsum(counts, axis=1)
+        base_ages = np.concatenate((self._base_ages[None], ages[:-1]))
+        base_counts = np.concatenate((self._base_counts.T[:, None], known[:, :-1]), axis=1)
+        renewed = number - int((self._seen + events) % RENEWAL > 0)
+        histograms = self._histogram_of_each(known - base_counts, ages - base_ages, renewed)
+        self._ages, self._counts = ages[-1], np.ascontiguousarray(known[:, -1].T)
+        if renewed:
+            self._base_ages = ages[renewed - 1]
+            self._base_counts = np.ascontiguousarray(known[:, renewed - 1].T)
+        return bets(unmoved(self._gaps.T[:, None], base_counts), histograms, self._tilts)
+
+    def _histogram_of_each(self, new: Ints, passed: Ints, renewed: int) -> Floats:
+        """Return the histograms that each block's bets are based on, shape (3, CELLS, blocks,
+        columns), and keep those of the next block.
+
+        Parameters
+        ----------
+        new, passed
+            What came since the bets before were fixed until the end of each block: counts, shape
+            (CELLS, blocks, columns), and events, shape (blocks, columns).
+        renewed
+            Number of blocks at whose end bets are renewed.
+        """
+        kept, gained = faded(new[:, :renewed], passed[:renewed])
+        found = np.empty((renewed + 1, *self._histograms.shape))
+        found[0] = self._histograms
+        for block in range(renewed):
+            np.multiply(found[block], kept[block], out=found[block + 1])
+            found[block + 1] += gained[block]
+        self._histograms = found[-1].copy()
+        return np.ascontiguousarray(found[: new.shape[1]].transpose(1, 2, 0, 3))
 
     def _alarm(self, row: int, after: int, place: int, score: float) -> Detection:
         """Describe an alarm, and start again."""
@@ -275,6 +314,7 @@ class EDetector:
         arrays = {
             name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS
         }
+        arrays["histograms"] = np.ascontiguousarray(self._histograms.T).tobytes()
         return frame(
             _State(
                 self.alpha,
@@ -302,24 +342,28 @@ class EDetector:
             setattr(
                 detector, f"_{name}", np.frombuffer(plain, dtype=like.dtype).reshape(shape).copy()
             )
+        stored = np.frombuffer(state.arrays["histograms"]).reshape(detector._histograms.T.shape)
+        detector._histograms = stored.T.copy()
         return detector
 
 
-def _composed(factors: Floats) -> tuple[Floats, Floats]:
-    """Return a and b of R <- a R + b for four updates R <- (1 + R) e.
+def _compose(factors: Floats, kept: Floats, added: Floats) -> None:
+    """Write a and b of R <- a R + b for four updates R <- (1 + R) e.
 
     Parameters
     ----------
     factors
         The e-values, shape (evaluations, 4, …).
+    kept, added
+        Memory for a and b, shape (evaluations, …).
     """
-    first, second = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3]
-    added = factors[:, 1] + first
+    second = factors[:, 2] * factors[:, 3]
+    np.multiply(factors[:, 0], factors[:, 1], out=kept)
+    np.add(factors[:, 1], kept, out=added)
     added *= second
     added += second
     added += factors[:, 3]
-    first *= second
-    return first, added
+    kept *= second
 
 
 def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
@@ -328,7 +372,7 @@ def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
     """
     with np.errstate(over="ignore"):
         for a, b in zip(kept, added, strict=True):
-            np.multiply(scores, a, out=a)
-            np.add(a, b, out=b)
+            np.multiply(scores, a, a)
+            np.add(a, b, b)
             scores = b
     return added

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -48,7 +48,8 @@ Entry = tuple[bytes, list[bytes]]
 LONGEST_PUBLISHER = 128
 """Longest name of a publisher, in bytes: names stay in the checkpoint for days."""
 LAYOUT = (b"t", b"p", b"s", b"e")
-REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in KINDS.values()}
+EVENTS = frozenset(KINDS.values())
+"""Types of the entries that are events."""
 
 _decoder = msgspec.json.Decoder(Prediction)
 _decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
@@ -210,14 +211,13 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     >>> batch.predictions[0].features, batch.dead[1].reason
     ([1.0, None], "unknown entry type b'x'")
     """
-    fields = [entry[1] for entry in entries]
     all_ms = times_of([entry[0] for entry in entries])
-    kinds = _regular(fields)
+    values = _regular([entry[1] for entry in entries])
     batch = None
-    if kinds == {PREDICTION}:
-        batch = _read_predictions(entries, all_ms, fields, expected)
-    elif kinds:
-        batch = _read_mixed(entries, all_ms, fields, expected)
+    if values is not None and values.kinds.count(PREDICTION) == len(entries):
+        batch = _read_predictions(entries, all_ms, values, expected)
+    elif values is not None:
+        batch = _read_mixed(entries, all_ms, values, expected)
     return batch or _read_singly(entries, all_ms)
 
 
@@ -242,16 +242,21 @@ def unusable(entry: Entry, reason: str) -> Batch:
     return batch
 
 
+class _Values(NamedTuple):
+    """The values of entries that all are events with their fields in the usual order."""
+
+    kinds: tuple[bytes, ...]
+    publishers: tuple[bytes, ...]
+    sequences: tuple[bytes, ...]
+    payloads: tuple[bytes, ...]
+
+
 def _read_predictions(
-    entries: Sequence[Entry],
-    all_ms: Ints,
-    fields: list[list[bytes]],
-    expected: CheckedDecoder | None,
+    entries: Sequence[Entry], all_ms: Ints, values: _Values, expected: CheckedDecoder | None
 ) -> Batch | None:
     """Read entries that are all predictions; None if any cannot be read."""
-    publishers = [values[3] for values in fields]
-    numbers = _sequence_numbers(publishers, [values[5] for values in fields])
-    predictions, checked = _decode_all([values[7] for values in fields], expected)
+    numbers = _sequence_numbers(values.publishers, values.sequences)
+    predictions, checked = _decode_all(values.payloads, expected)
     if numbers is None or predictions is None:
         return None
     return Batch(
@@ -259,7 +264,7 @@ def _read_predictions(
         all_ms,
         np.arange(len(entries)),
         all_ms,
-        publishers,
+        list(values.publishers),
         numbers,
         predictions,
         checked=checked,
@@ -267,21 +272,18 @@ def _read_predictions(
 
 
 def _read_mixed(
-    entries: Sequence[Entry],
-    all_ms: Ints,
-    fields: list[list[bytes]],
-    expected: CheckedDecoder | None,
+    entries: Sequence[Entry], all_ms: Ints, values: _Values, expected: CheckedDecoder | None
 ) -> Batch | None:
     """Read events of several kinds; None if any cannot be read."""
-    kinds = np.array([values[1] for values in fields])
-    numbers = _sequence_numbers(*zip(*(values[3:6:2] for values in fields), strict=True))
+    kinds = np.array(values.kinds)
+    numbers = _sequence_numbers(values.publishers, values.sequences)
     if numbers is None:
         return None
     found: dict[bytes, Numbered[Any]] = {}
     checked = None
     for kind in KINDS.values():
         places = np.flatnonzero(kinds == kind)
-        payloads = [fields[place][7] for place in places]
+        payloads = [values.payloads[place] for place in places.tolist()]
         events: list[Any] | None = []
         if kind == PREDICTION and payloads:
             events, checked = _decode_all(payloads, expected)
@@ -289,7 +291,7 @@ def _read_mixed(
             events = _decode_lines(payloads, _decoders[kind].decode_lines)
         if events is None:
             return None
-        publishers = [fields[place][3] for place in places]
+        publishers = [values.publishers[place] for place in places.tolist()]
         found[kind] = Numbered(places, all_ms[places], publishers, numbers[places], events)
     said = found[PREDICTION]
     return Batch(
@@ -323,19 +325,23 @@ def _in_order(first: Numbered[Any], second: Numbered[Any]) -> Numbered[Any]:
     )
 
 
-def _regular(fields: list[list[bytes]]) -> set[bytes]:
-    """Return the types of the entries if all are events with their fields in the usual order, else
-    nothing.
-    """
-    if set(map(len, fields)) != {2 * len(LAYOUT)}:
-        return set()
-    found = set(map(itemgetter(0, 1, 2, 4, 6), fields))
-    return {kinds[1] for kinds in found} if found <= REGULAR else set()
+def _regular(fields: list[list[bytes]]) -> _Values | None:
+    """Return the values of the entries if all are events with their fields in the usual order."""
+    try:
+        columns = list(zip(*fields, strict=True))
+    except ValueError:  # of different lengths
+        return None
+    if len(columns) != 2 * len(LAYOUT):
+        return None
+    if any(columns[2 * at].count(name) < len(fields) for at, name in enumerate(LAYOUT)):
+        return None
+    kinds, publishers, sequences, payloads = columns[1::2]
+    return _Values(kinds, publishers, sequences, payloads) if EVENTS.issuperset(kinds) else None
 
 
 def _sequence_numbers(publishers: Sequence[bytes], texts: Sequence[bytes]) -> Ints | None:
     """Read the numbers; None if any is no number, or the name of a publisher is too long."""
-    if max(map(len, publishers)) > LONGEST_PUBLISHER:
+    if max(map(len, set(publishers))) > LONGEST_PUBLISHER:
         return None
     try:
         numbers = np.array(list(map(int, texts)), dtype=np.int64)
@@ -345,7 +351,7 @@ def _sequence_numbers(publishers: Sequence[bytes], texts: Sequence[bytes]) -> In
 
 
 def _decode_all(
-    payloads: list[bytes], expected: CheckedDecoder | None
+    payloads: Sequence[bytes], expected: CheckedDecoder | None
 ) -> tuple[list[Prediction] | None, Kinds | None]:
     """Decode predictions at once, checked if they fit what is expected; None if any is
     unreadable.
@@ -357,7 +363,7 @@ def _decode_all(
 
 
 def _decode_lines(
-    payloads: list[bytes], decode: Callable[[bytes], list[_Event]]
+    payloads: Sequence[bytes], decode: Callable[[bytes], list[_Event]]
 ) -> list[_Event] | None:
     """Decode the payloads at once; None if any is unreadable, or if joining the lines could have
     made unreadable ones readable.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.reference.runs import marks
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
+from driftgauge.shared.versions.manifest import PublishedVersion
 
 
 class CellMap:
@@ -126,6 +128,18 @@ class CellMap:
             else None
         )
 
+    @classmethod
+    def of(cls, version: PublishedVersion) -> Self:
+        """Return the map of a published version, as counting uses it."""
+        return cls(
+            version.schema,
+            version.reference,
+            version.calibration,
+            batch_counts=version.manifest.batch_counts,
+            labels=version.manifest.labels,
+            performance=version.performance,
+        )
+
     @cached_property
     def decoder(self) -> CheckedDecoder:
         """Decoder of predictions with this schema."""
@@ -189,7 +203,7 @@ class CellMap:
         """Return the cell of every value, shape (columns, predictions), as places in the vector of
         all cells.
         """
-        return self._cells(predictions, self._columns(predictions))
+        return self.reference.cells(self._columns(predictions))
 
     def mapped(self, predictions: Sequence[Prediction]) -> tuple[Ints, Ints | None, "OddRows"]:
         """Return the cell of every value, its mark (shared/reference/runs.py), which is asked for
@@ -197,7 +211,7 @@ class CellMap:
         have.
         """
         columns = self._columns(predictions)
-        cells = self._cells(predictions, columns)
+        cells = self.reference.cells(columns)
         odd = OddRows.of(columns, self.beyond[cells])
         if not self.runs:
             return cells, None, odd
@@ -207,15 +221,6 @@ class CellMap:
         ):
             marked[place] = marks(reference, values, cells[place])
         return cells, marked, odd
-
-    def _cells(self, predictions: Sequence[Prediction], columns: list[Column]) -> Ints:
-        cells = np.empty((len(self.reference.columns), len(predictions)), dtype=np.int64)
-        for place, (reference, values) in enumerate(
-            zip(self.reference.columns, columns, strict=True)
-        ):
-            cells[place] = reference.cells(values)
-        cells += self.offsets[:-1, None]
-        return cells
 
     def score_counts(self, predictions: Sequence[Prediction]) -> Ints:
         """Count the probabilities, flat; predictions that have none of all classes are left out."""

@@ -5,6 +5,7 @@ Each action has one condition; the first whose condition holds is recommended, i
     check_service  a limit on latency, traffic or the window is exceeded, which the model's inputs do not explain
     fix_feed     the values are broken (data quality), or broken values explain the alert
     roll_back    critical and firing, on a version that is new, while the model had another one before that did better
+    review       the values of a feature are treated more differently than the policy allows
     accept_reference  an ordered column fires, more than 30 % of the last 30 days were in alarm, no performance fell
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
     recalibrate  the prediction, the labels or the performance moved, and no feature drifts
@@ -38,6 +39,10 @@ ADVICE: Final[Mapping[Action, str]] = {
         "retraining does not help against that."
     ),
     "roll_back": "Roll back to the version before: this one is new, and it is critical.",
+    "review": (
+        "Look at how these groups differ in features and labels, and at what the model decides by; "
+        "whether the difference is justified is for people to say."
+    ),
     "accept_reference": (
         "Accept a new reference if this is how the process is now (`driftgauge reference accept`), "
         "or retrain on recent "
@@ -167,6 +172,7 @@ CONDITIONS: Final[Mapping[Action, Callable[[AlertState, Circumstances], bool]]] 
     "check_service": lambda alert, _circumstances: is_operational(alert.rule, alert.feature),
     "fix_feed": _fix_feed,
     "roll_back": _roll_back,
+    "review": lambda alert, _circumstances: _asks(alert, "review"),
     "accept_reference": _accept_reference,
     "retrain": _retrain,
     "recalibrate": _recalibrate,

@@ -10,7 +10,8 @@ notified only if it is critical; one that begins later is notified once.
 
 A segment is a part of all rows: a fall of the model's performance explains the falls of its
 segments and names them. A drift within a segment is explained if each of its columns has an alert
-over all rows, or by a fall of the performance of the model or the segment.
+over all rows, or by a fall of the performance of the model or the segment. Nothing explains unequal
+treatment, of which a person has to judge.
 
 An explained alert is recorded with `inhibited_by` and not notified. If the cause ends and the alert
 does not, people are notified then. Whether broken values explain a drift is measured: the PSI of
@@ -33,11 +34,13 @@ def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evalua
     """Return the fingerprint of the open alert that explains another one of the same version; empty
     if there is none.
     """
+    rule = rule_of(alert.rule)
+    if rule.kind == "fairness":
+        return ""
     if alert.segment:
         return _whole(alert, [other for other in others if not other.segment]) or _own_fall(
             alert, others
         )
-    rule = rule_of(alert.rule)
     broken = rule.kind == "data_quality"
     if not alert.feature or (broken and rule.online):
         return ""
@@ -155,7 +158,7 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
         for cells in (reference, window)
     )
     limit = _drifts_from(evaluation, column, rows)
-    return population_stability(p, q) < evaluation.policy.resolve_below * limit
+    return float(population_stability(p, q)) < evaluation.policy.resolve_below * limit
 
 
 def _drifts_from(evaluation: Evaluation, column: int, rows: int) -> float:
@@ -165,6 +168,6 @@ def _drifts_from(evaluation: Evaluation, column: int, rows: int) -> float:
     That threshold is for 7 days; a shorter window varies more, so at worst less is explained and
     people are notified of both.
     """
-    if column in evaluation.version.ordered and not evaluation.lacking_days:
-        return evaluation.week_threshold(column)
+    if column in evaluation.version.ordered and not evaluation.week.lacking_days:
+        return evaluation.week.threshold[column]
     return evaluation.psi_threshold(column, evaluation.policy.psi_warning, rows)

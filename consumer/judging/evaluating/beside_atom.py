@@ -11,6 +11,7 @@ others as a value does, so they are taken as one.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -93,9 +94,7 @@ class BesideAtom:
         the smaller sample; 1 with too few rows.
         """
         m = int(cells[self.cells].sum())
-        if m < LEAST_ROWS:
-            return 1
-        return int(self._places(m).max()) + 1
+        return 1 if m < LEAST_ROWS else len(self._binning(m)[1])
 
     def psi(self, cells: Ints, _rows: int) -> float:
         """Return the PSI of these rows by themselves; 0 with too few.
@@ -105,31 +104,43 @@ class BesideAtom:
         cells
             Window rows over all cells.
         """
-        bins, window = self.bins(cells), cells[self.cells]
-        if bins == 1:
+        window = cells[self.cells]
+        m = int(window.sum())
+        if m < LEAST_ROWS:
             return 0.0
-        place = self._places(int(window.sum()))
-        reference, seen = (
-            np.bincount(place, weights=counts, minlength=bins).astype(np.int64)
-            for counts in (self.reference, window)
-        )
-        absent = max(ABSENT_SHARE, ABSENT_ROWS / int(window.sum()))
-        return float(population_stability(reference, seen, absent=absent))
+        place, reference = self._binning(m)
+        seen = np.bincount(place, weights=window, minlength=len(reference)).astype(np.int64)
+        absent = max(ABSENT_SHARE, ABSENT_ROWS / m)
+        return float(population_stability(reference, seen, absent))
 
     def threshold(self, floor: float, alpha: float, cells: Ints, _rows: int) -> float:
         """Return the PSI that is exceeded with probability alpha when the true one is `floor`."""
         bins, m = self.bins(cells), int(cells[self.cells].sum())
         if bins == 1:
             return float("inf")
-        return threshold(floor, alpha, bins, int(self.reference.sum()), m)
+        return threshold(floor, alpha, bins, self._reference_rows, m)
 
-    def _places(self, m: int) -> Ints:
-        """Return the bin of each cell for m window rows: about as many reference rows are in each,
-        and none is empty.
+    def _binning(self, m: int) -> tuple[Ints, Ints]:
+        """Return the bin of each cell for m window rows, and the reference rows of each bin: about
+        as many are in each, and none is empty.
         """
-        n = int(self.reference.sum())
-        bins = min(MOST_BINS, int(min(m, n) // MIN_EXPECTED))
+        bins = min(MOST_BINS, int(min(m, self._reference_rows) // MIN_EXPECTED))
+        if bins not in self._binnings:
+            self._binnings[bins] = self._bin(bins)
+        return self._binnings[bins]
+
+    @cached_property
+    def _reference_rows(self) -> int:
+        return int(self.reference.sum())
+
+    @cached_property
+    def _binnings(self) -> dict[int, tuple[Ints, Ints]]:
+        """What was binned before, by the number of bins that was asked for: a few entries."""
+        return {}
+
+    def _bin(self, bins: int) -> tuple[Ints, Ints]:
         middle = np.cumsum(self.reference) - self.reference / 2
-        place: Ints = np.minimum(middle * bins / n, bins - 1).astype(np.int64)
-        used = np.unique(place[self.reference > 0])
-        return np.maximum(np.searchsorted(used, place, side="right") - 1, 0)
+        even: Ints = np.minimum(middle * bins / self._reference_rows, bins - 1).astype(np.int64)
+        used = np.unique(even[self.reference > 0])
+        place = np.maximum(np.searchsorted(used, even, side="right") - 1, 0)
+        return place, np.bincount(place, weights=self.reference).astype(np.int64)

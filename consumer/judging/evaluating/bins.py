@@ -2,13 +2,13 @@
 them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.reference.profile import ReferenceProfile
-from driftgauge.shared.statistics.counts import pooled_bins
+from driftgauge.shared.statistics.counts import Pooled
 from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 
@@ -24,21 +24,14 @@ class PooledBins:
     reference: Floats
 
     @classmethod
-    def of(cls, profile: ReferenceProfile, rows: int) -> "PooledBins":
-        places, shares = [], []
-        sizes: list[int] = []
-        for column in profile.columns:
-            place, reference = pooled_bins(column, profile.rows, rows)
-            places.append(place + sum(sizes))
-            shares.append(reference / max(profile.rows, 1))
-            sizes.append(len(reference))
-        joined = np.concatenate(shares)
+    def of(cls, columns: Sequence[Pooled], rows: int) -> "PooledBins":
+        """Join the pooled bins of all columns, of a reference of some rows."""
+        sizes = np.array([len(pooled.reference) for pooled in columns])
         starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        shares = np.concatenate([pooled.reference for pooled in columns]) / max(rows, 1)
+        places = [pooled.bin_of_cell + start for pooled, start in zip(columns, starts, strict=True)]
         return cls(
-            np.concatenate(places),
-            starts,
-            np.array(sizes),
-            np.where(joined > 0, joined, ABSENT_SHARE),
+            np.concatenate(places), starts, sizes, np.where(shares > 0, shares, ABSENT_SHARE)
         )
 
     def psi(self, cells: Ints, rows: int) -> Floats:

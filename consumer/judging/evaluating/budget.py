@@ -16,6 +16,10 @@ JUDGED_METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 """Metrics that the performance rule judges, by the kind of the prediction."""
 PERFORMANCE_TESTS = 2
+FAIRNESS_SHARE: Final = 0.5
+"""Part of what the segments have of the performance's share for the limits on fairness, if a policy
+states some.
+"""
 PAST_DAYS = 36
 """Verdicts of 30 days on past days: each by itself, or in its week."""
 SECONDS_PER_DAY = 86_400
@@ -23,7 +27,9 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Significance of one test of one column at one evaluation; `_day` of one past day."""
+    """Significance of one test of one column at one evaluation; `_day` of one past day, `fairness`
+    of one limit.
+    """
 
     psi: float
     integrity: float
@@ -34,6 +40,12 @@ class Levels:
     segment_performance_day: float = 0.5
     target: float = 0.5
     target_day: float = 0.5
+    fairness: float = 0.5
+
+
+def fairness_share(policy: JudgingPolicy) -> float:
+    """Return the part of the segments' budget for performance that limits on fairness take."""
+    return FAIRNESS_SHARE if policy.fairness else 0.0
 
 
 def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments: int = 0) -> Levels:
@@ -41,7 +53,7 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
 
     Each pane is evaluated, and a pane is full or an hour old; there are never more panes than
     events. If a version has segments, their tests get `segment_share` of the shares of PSI and
-    performance.
+    performance, of which the limits on fairness take theirs.
 
     Parameters
     ----------
@@ -61,6 +73,9 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
     of_metric = policy.performance_share * budget / PERFORMANCE_TESTS
     performance = of_metric * (1 - policy.late_share) / evaluations
     past = of_metric * policy.late_share / PAST_DAYS
+    of_fairness = fairness_share(policy)
+    of_falls = of_segments * (1 - of_fairness) / max(segments, 1)
+    fairness = policy.performance_share * budget * of_segments * of_fairness / evaluations
     of_target = policy.psi_share * budget * (1 - of_segments) / max(columns, 1)
     return Levels(
         psi=min(psi * (1 - of_segments), 0.5),
@@ -70,8 +85,41 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
         performance=min(performance * (1 - of_segments), 0.5),
         performance_day=min(past * (1 - of_segments), 0.5),
         segment_psi=min(psi * of_segments / max(segments, 1), 0.5),
-        segment_performance=min(performance * of_segments / max(segments, 1), 0.5),
-        segment_performance_day=min(past * of_segments / max(segments, 1), 0.5),
+        segment_performance=min(performance * of_falls, 0.5),
+        segment_performance_day=min(past * of_falls, 0.5),
         target=min(psi * (1 - of_segments) * (1 - policy.late_share), 0.5),
         target_day=min(of_target * policy.late_share / PAST_DAYS, 0.5),
+        fairness=min(fairness / max(len(policy.fairness), 1), 0.5),
     )
+
+
+def levels_of_one(
+    policy: JudgingPolicy, columns: int, false_alarms: float, *, labelled: bool = False
+) -> Levels:
+    """Share the false alarms of one comparison among its tests, as those of a stream are shared.
+
+    Parameters
+    ----------
+    columns
+        Columns that are judged.
+    false_alarms
+        How many the comparison may have on average.
+    labelled
+        Whether the performance is judged too.
+
+    Examples
+    --------
+    >>> from driftgauge.consumer.judging.policy import JudgingPolicy
+    >>> policy = JudgingPolicy(psi_share=0.6, integrity_share=0.4)
+    >>> round(levels_of_one(policy, 2, 0.01).psi, 6)
+    0.003
+    """
+    shares = policy.psi_share + policy.integrity_share
+    shares += policy.performance_share if labelled else 0
+    columns = max(columns, 1)
+    psi = false_alarms * policy.psi_share / shares / columns
+    integrity = false_alarms * policy.integrity_share / shares / columns / INTEGRITY_TESTS
+    if not labelled:
+        return Levels(psi=psi, integrity=integrity)
+    performance = false_alarms * policy.performance_share / shares / PERFORMANCE_TESTS
+    return Levels(psi=psi, integrity=integrity, performance=performance, target=psi)

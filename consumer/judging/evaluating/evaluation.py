@@ -4,19 +4,20 @@ It runs at each pane, so it computes only what the rules need, vectorised over t
 statistics and histograms of a column are computed only for a snapshot.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating import integrity
-from driftgauge.consumer.judging.evaluating.budget import DAYS_PER_MONTH, Levels
+from driftgauge.consumer.judging.evaluating.budget import Levels
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.last_week import LastWeek
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
-from driftgauge.consumer.judging.ordered.day_bins import LEAST_ROWS, WEEK
+from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.ordered.week import VersionDays
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.arrays import Floats, Ints
@@ -27,9 +28,8 @@ from driftgauge.shared.statistics.psi import PSI
 from driftgauge.shared.wording.numbers import percent
 from driftgauge.shared.wording.titles import title
 
-"""The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
-
-
+ColumnReading = tuple[int, str, Reading, Evidence]
+"""Column, rule, and what it reads there."""
 NOT_THIS_RULE = "a new calibration judges this column by another rule"
 
 
@@ -52,6 +52,8 @@ class Evaluation:
     labels_tell
         Whether fresh labels show how well the model performs. Then input drift is at most a
         WARNING, and only a fall of the performance is critical.
+    known_week
+        The last 7 of these days, if they were judged before.
     """
 
     version: JudgedVersion
@@ -61,6 +63,7 @@ class Evaluation:
     policy: JudgingPolicy
     days: VersionDays | None = None
     labels_tell: bool = False
+    known_week: LastWeek | None = None
 
     @cached_property
     def lacking(self) -> str:
@@ -81,13 +84,15 @@ class Evaluation:
 
     @cached_property
     def part_psi(self) -> dict[int, float]:
-        """The PSI of the part of a column that is judged by itself, of every column that has one
-        (`JudgedVersion.parts`).
+        """The PSI of the part of a column that is judged by itself, of every exchangeable column
+        that has one (`JudgedVersion.parts`).
         """
         if self.lacking:
             return {}
         return {
-            column: part.psi(self.cells, self.rows) for column, part in self.version.parts.items()
+            column: part.psi(self.cells, self.rows)
+            for column, part in self.version.parts.items()
+            if self.version.is_exchangeable(column)
         }
 
     def psi_threshold(self, column: int, floor: float, rows: int | None = None) -> float:
@@ -121,9 +126,7 @@ class Evaluation:
             floor = self.policy.psi_critical
         return not value or value < share * self.part_threshold(column, floor)
 
-    def readings(
-        self, watching: set[tuple[int, str]]
-    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+    def readings(self, watching: set[tuple[int, str]]) -> Iterator[ColumnReading]:
         """Yield the bad readings, and those of every column and rule with an open alert.
 
         Parameters
@@ -131,18 +134,21 @@ class Evaluation:
         watching
             (column, rule) of the open alerts.
         """
-        weekly = self.weekly_readings(watching) if self.days is not None and self.days.due else ()
-        for column, rule, reading, evidence in (
-            *self._integrity_readings(watching),
-            *self._psi_readings(watching),
-            *weekly,
-        ):
-            if reading.severity is not None or (column, rule) in watching:
-                yield column, rule, reading, evidence
+        yield from self._of_window(watching) if watching else self._bad
+        if self.days is not None and self.days.due:
+            yield from _told(self.weekly_readings(watching), watching)
 
-    def _integrity_readings(
-        self, watching: set[tuple[int, str]]
-    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+    def _of_window(self, watching: set[tuple[int, str]]) -> Iterator[ColumnReading]:
+        """Yield those of the window."""
+        yield from _told(self._integrity_readings(watching), watching)
+        yield from _told(self._psi_readings(watching), watching)
+
+    @cached_property
+    def _bad(self) -> list[ColumnReading]:
+        """The bad readings of the window, which alerts and reports ask for."""
+        return [*self._of_window(set())]
+
+    def _integrity_readings(self, watching: set[tuple[int, str]]) -> Iterator[ColumnReading]:
         """Test the shares that are above their mean, which are few: the others cannot be
         significant.
         """
@@ -156,9 +162,7 @@ class Evaluation:
             if above or (check.column, check.rule) in watching:
                 yield check.column, check.rule, *self._integrity(check, count)
 
-    def _psi_readings(
-        self, watching: set[tuple[int, str]]
-    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+    def _psi_readings(self, watching: set[tuple[int, str]]) -> Iterator[ColumnReading]:
         """Judge the columns whose PSI is above the floor; a PSI below it is never an alarm."""
         if self.lacking:
             return
@@ -179,61 +183,9 @@ class Evaluation:
                 yield column, PSI, *self._psi(column)
 
     @cached_property
-    def lacking_days(self) -> str:
-        """Why there are too few days to judge ordered columns; empty if there are enough."""
-        whole = self.days.whole if self.days is not None else 0
-        if whole < WEEK:
-            return f"ordered in time: {whole} of {WEEK} whole days"
-        seen, least = (
-            (self.days.seen if self.days else 0),
-            (self.version.week.least_days if self.version.week else WEEK),
-        )
-        return (
-            ""
-            if seen >= least
-            else f"ordered in time: rows on {seen} of the last {WEEK} days, "
-            f"the reference has {least}"
-        )
-
-    def lacking_week(self, column: int) -> str:
-        """What the judgement of one ordered column needs and does not have; empty if it has
-        enough.
-        """
-        reference = self.version.week
-        if self.lacking_days or reference is None:
-            return self.lacking_days
-        if reference.usual_rows < LEAST_ROWS:
-            return (
-                f"ordered in time: the reference has {reference.usual_rows} rows in {WEEK} days, "
-                f"{LEAST_ROWS} are needed"
-            )
-        if reference.bins.sizes[column] < 2:
-            return f"ordered in time: {WEEK} days have too few rows beside its commonest values"
-        if self.week_rows < LEAST_ROWS:
-            return f"ordered in time: {self.week_rows} of {LEAST_ROWS} rows in the last {WEEK} days"
-        return ""
-
-    @cached_property
-    def _week(self) -> Ints:
-        reference = self.version.week
-        if self.days is None or reference is None:
-            return np.zeros(0, dtype=np.int64)
-        return self.days.last_week(reference.size)
-
-    @cached_property
-    def week_rows(self) -> int:
-        """Rows of the last 7 whole days."""
-        reference = self.version.week
-        return reference.bins.rows(self._week) if reference is not None and len(self._week) else 0
-
-    @cached_property
-    def week_psi(self) -> Floats:
-        """PSI of every column over the last 7 whole days."""
-        reference = self.version.week
-        columns = len(self.version.reference.columns)
-        if self.days is None or reference is None or self.lacking_days:
-            return np.zeros(columns)
-        return self.days.week_psi(reference)
+    def week(self) -> LastWeek:
+        """The last 7 whole days of the ordered columns."""
+        return self.known_week or LastWeek(self.version, self.policy, self.days)
 
     @cached_property
     def judged_psi(self) -> Floats:
@@ -242,42 +194,18 @@ class Evaluation:
         """
         columns = len(self.version.reference.columns)
         found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
-        ordered = self.version.ordered
-        for column in ordered:
-            found[column] = np.nan if self.lacking_week(column) else self.week_psi[column]
+        for column, lacking in self.week.lacking.items():
+            found[column] = np.nan if lacking else self.week.psi[column]
         return found
 
-    def week_threshold(self, column: int) -> float:
-        """Return the PSI of 7 days that is an alarm: the replayed threshold, but at least the
-        closed form for the number of rows.
-        """
-        reference, found = self.version.week, self.version.calibrated(column)
-        if reference is None or found is None or found.threshold is None:
-            return float("inf")
-        bins = int(reference.bins.sizes[column])
-        tests = DAYS_PER_MONTH * max(len(self.version.ordered), 1)
-        alpha = min(self.policy.psi_share * self.policy.false_alarms_per_month / tests, 0.5)
-        return max(
-            found.threshold,
-            threshold(0.0, alpha, bins, max(reference.rows, 1), max(self.week_rows, 1)),
-        )
-
-    def week_critical(self, column: int) -> float:
-        """Return the PSI of 7 days that is critical: the threshold times the ratio of the two
-        floors.
-        """
-        return self.week_threshold(column) * self.policy.psi_critical / self.policy.psi_warning
-
-    def weekly_readings(
-        self, watching: set[tuple[int, str]]
-    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+    def weekly_readings(self, watching: set[tuple[int, str]]) -> Iterator[ColumnReading]:
         """Judge the ordered columns on the last 7 whole days; an alert of a column that is no
         longer ordered gets a quiet reading.
         """
-        ordered = {one for one in self.version.ordered if not self.lacking_week(one)}
+        readings = self.week.readings(labels_tell=self.labels_tell)
         for column in self.version.watched:
-            if column in ordered:
-                yield column, PSI_WEEK.name, *self._weekly(column)
+            if column in readings:
+                yield column, PSI_WEEK.name, *readings[column]
             elif (column, PSI_WEEK.name) in watching and column not in self.version.ordered:
                 yield (
                     column,
@@ -286,44 +214,17 @@ class Evaluation:
                     Evidence(PSI, 0.0, None, None),
                 )
 
-    def _weekly(self, column: int) -> tuple[Reading, Evidence]:
-        value, bound = float(self.week_psi[column]), self.week_threshold(column)
-        severity: AlertSeverity | None = None
-        if value > bound:
-            severity = (
-                "critical"
-                if value > self.week_critical(column) and not self.labels_tell
-                else "warning"
-            )
-        found = self.version.calibrated(column)
-        expected = found.expected if found is not None else None
-        side = "above" if severity else "not above"
-        summary = (
-            f"PSI of the last {WEEK} days {value:.3f} is {side} {bound:.3f}, usual is "
-            f"{expected or 0.0:.3f}"
-        )
-        quiet = value < self.policy.resolve_below * bound
-        # only after a week does a window hold no row of this one: until then its quiet is no news,
-        # nor is its alarm
-        reading = Reading(
-            severity,
-            quiet=quiet,
-            summary=summary,
-            at_once=True,
-            quiet_days=WEEK - 1,
-            rest_days=WEEK,
-        )
-        return reading, Evidence(PSI, value, bound, expected)
-
-    def shares(self, column: int) -> list[Share]:
-        """Return the tested shares of a column for its report."""
-        return [
-            integrity.tested(check.rule, count, self.rows, check.law, check.reference)
-            for check, count in zip(
-                self.version.checks, self.version.bad_counts(self.cells)[0].tolist(), strict=True
-            )
-            if check.column == column and self.rows
-        ]
+    @cached_property
+    def shares(self) -> dict[int, list[Share]]:
+        """The tested shares of the columns that have some, for their reports."""
+        found: dict[int, list[Share]] = {}
+        if not self.rows:
+            return found
+        counts = self.version.bad_counts(self.cells)[0].tolist()
+        for check, count in zip(self.version.checks, counts, strict=True):
+            share = integrity.tested(check.rule, count, self.rows, check.law, check.reference)
+            found.setdefault(check.column, []).append(share)
+        return found
 
     def _integrity(self, check: IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
         """Test a share; at or below its mean the tail need not be computed."""
@@ -404,3 +305,12 @@ class Evaluation:
         if severity is None:
             summary = f"{name} {value:.3f} is not above {bound:.3f}"
         return severity, summary, Evidence(PSI, value, bound, expected)
+
+
+def _told(
+    found: Iterable[ColumnReading], watching: set[tuple[int, str]]
+) -> Iterator[ColumnReading]:
+    """Yield the bad ones, and those of open alerts."""
+    for one in found:
+        if one[2].severity is not None or one[:2] in watching:
+            yield one

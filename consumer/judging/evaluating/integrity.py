@@ -52,7 +52,12 @@ def limit(law: Law, m: int, alpha: float) -> int:
 
 def tested(rule: Rule, count: int, m: int, law: Law, reference: float) -> Share:
     """Return a share with the p-value of its rise."""
-    return Share(rule, reference, count / m, p_value=float(upper_tail(*law, m)[count]))
+    return Share(rule, reference, count / m, p_value=_p_value(law, m, count))
+
+
+@lru_cache(maxsize=4096)  # most counts are 0 or few, pane after pane
+def _p_value(law: Law, m: int, count: int) -> float:
+    return float(upper_tail(*law, m)[count])
 
 
 @lru_cache(maxsize=8)  # each is as long as the window; columns with equal laws follow each other

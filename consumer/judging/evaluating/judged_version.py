@@ -18,6 +18,7 @@ from driftgauge.shared.reference.calibration import Calibration, FeatureCalibrat
 from driftgauge.shared.reference.profile import PREDICTION, ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.statistics import ColumnCounts, ReferenceSide
+from driftgauge.shared.statistics.counts import Pooled
 from driftgauge.shared.versions.manifest import PublishedVersion
 
 
@@ -147,9 +148,9 @@ class JudgedVersion:
         return {column.name: place for place, column in enumerate(self.reference.columns)}
 
     def part(self, cells: Ints, column: int) -> Ints:
-        """Return one column's part of the vector of all cells."""
+        """Return one column's part of the vector of all cells, or of many, shape (…, cells)."""
         offsets = self.reference.offsets
-        return cells[offsets[column] : offsets[column + 1]]
+        return cells[..., offsets[column] : offsets[column + 1]]
 
     @cached_property
     def parts(self) -> dict[int, RareCategories | BesideAtom]:
@@ -195,18 +196,31 @@ class JudgedVersion:
         return np.add.reduceat(cells[places], starts), means
 
     @cached_property
-    def bins(self) -> dict[int, PooledBins]:
-        """The pooled bins of all columns, by the number of window rows; few are kept."""
+    def _bins(self) -> dict[tuple[Pooled, ...], PooledBins]:
+        """The pooled bins of all columns, by those of each; few are kept."""
+        return {}
+
+    @cached_property
+    def _bins_of_rows(self) -> dict[int, PooledBins]:
+        """The same by the number of window rows."""
         return {}
 
     def bins_for(self, rows: int) -> PooledBins:
         """Return the pooled bins for a number of window rows."""
-        found = self.bins.get(rows)
+        found = self._bins_of_rows.get(rows)
         if found is None:
-            if len(self.bins) >= MAX_BINS_KEPT:
-                self.bins.clear()
-            found = self.bins[rows] = PooledBins.of(self.reference, rows)
+            n = self.reference.rows
+            columns = tuple(side.pooling.of(n, rows) for side in self.sides)
+            found = self._bins.get(columns)
+            if found is None:
+                if len(self._bins) >= MAX_BINS_KEPT:
+                    self._bins.clear()
+                found = self._bins[columns] = PooledBins.of(columns, n)
+            if len(self._bins_of_rows) >= MAX_ROWS_KEPT:
+                self._bins_of_rows.clear()
+            self._bins_of_rows[rows] = found
         return found
 
 
 MAX_BINS_KEPT = 64
+MAX_ROWS_KEPT = 1024

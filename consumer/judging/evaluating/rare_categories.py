@@ -113,7 +113,7 @@ class RareCategories:
         if groups == 1 or not window.any():
             return 0.0
         value, freedom, _ = two_sample(self.reference.reshape(groups, -1).sum(axis=1), window)
-        return max(value - freedom, 0.0) * self._scale(m) / self._resolution(groups)
+        return max(float(value - freedom), 0.0) * self._scale(m) / self._resolution(groups)
 
     def threshold(self, floor: float, alpha: float, _cells: Ints, m: int) -> float:
         """Return the estimate that is exceeded with probability alpha when the true one is

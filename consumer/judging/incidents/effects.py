@@ -206,6 +206,12 @@ def of_performance(alert: AlertState) -> str:
     return f"{title(name)}{where} {moved} from {short_figure(evidence.expected)} to {now}"
 
 
+def of_fairness(alert: AlertState) -> str:
+    """Say how differently a feature's values are treated, as a sentence without its full stop."""
+    name = clip(alert.segment.removesuffix("=*"), 40)
+    return f"the values of {name} are treated differently: {alert.summary.partition(':')[0]}"
+
+
 def of_limit(alert: AlertState) -> str:
     """Say which limit on the model's operation is exceeded, as a sentence without its full stop."""
     evidence = alert.evidence

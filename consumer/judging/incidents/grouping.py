@@ -18,6 +18,7 @@ one; otherwise it opens its own.
    those with a column first.
 
 Operation (latency, traffic) never mixes with the model: such alerts of one model share an incident.
+So do those of unequal treatment, which somebody else may have to look at.
 An alert joins a closed incident, which opens again, by the first two rules alone, and within the
 policy's cooldown.
 """
@@ -26,10 +27,11 @@ from collections.abc import Iterable, Sequence
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.incidents.state import IncidentState, cause_kind
-from driftgauge.shared.contract.incident import Change
-from driftgauge.shared.rules import is_operational, rule_of
+from driftgauge.shared.contract.incident import CauseKind, Change
+from driftgauge.shared.rules import rule_of
 
 CONSEQUENCES = frozenset({"prediction", "label", "performance"})
+APART = frozenset({"operation", "fairness"})
 
 
 def incident_of(
@@ -44,12 +46,13 @@ def incident_of(
     incidents
         The model's incidents, open ones and those that may open again.
     """
-    if is_operational(alert.rule, alert.feature):
-        alike = [one for one in incidents if one.kind == "operation"]
+    kind = cause_kind(alert)
+    if kind in APART:
+        alike = [one for one in incidents if _kind(one) == kind]
         return _latest(one for one in alike if one.is_open) or _latest(alike)
-    of_model = [one for one in incidents if one.kind == "model"]
+    of_model = [one for one in incidents if _kind(one) not in APART]
     opened = [one for one in of_model if one.is_open]
-    consequence = cause_kind(alert) in CONSEQUENCES
+    consequence = kind in CONSEQUENCES
     return (
         _explaining(alert, opened)
         or (None if consequence else _of_column(alert, opened))
@@ -58,6 +61,10 @@ def incident_of(
         or _explaining(alert, of_model)
         or _of_column(alert, of_model)
     )
+
+
+def _kind(incident: IncidentState) -> CauseKind:
+    return incident.members[incident.cause].kind
 
 
 def columns_of(alert: AlertState) -> set[str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from driftgauge.consumer.judging.alerts.actions import ADVICE
-from driftgauge.consumer.judging.incidents.state import CauseKind, Member
+from driftgauge.consumer.judging.incidents.state import Member
 from driftgauge.shared.contract.alert import Action
-from driftgauge.shared.contract.incident import HEADLINE_LENGTH, Change
+from driftgauge.shared.contract.incident import HEADLINE_LENGTH, CauseKind, Change
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.wording.plain import clip
 from driftgauge.shared.wording.times import since
@@ -156,8 +156,9 @@ def action(facts: Facts) -> tuple[Action, str]:
     """Return what to do, by name and as one sentence."""
     kind, name = facts.cause.kind, facts.columns[0][0] if facts.columns else ""
     subject = _cut(name, NAME)
-    if kind == "operation":
-        return "check_service", ADVICE["check_service"]
+    if kind in {"operation", "fairness"}:
+        asked: Action = "check_service" if kind == "operation" else "review"
+        return asked, ADVICE[asked]
     if kind == "broken_values":
         if len(facts.columns) > 1 and not facts.broken:
             return "fix_feed", (

@@ -12,10 +12,11 @@ Theory of operation
   predictions and the performance; many features, where it seemed to be a few), and when it is
   over. All else is recorded (`evidence`) and not told: one more alert of the same fault is no news.
 - Its severity is the worst of its alerts' and never falls while it is open.
-- While all alerts that fire are silenced, or the incident is, nobody is told; what was held back,
-  or that something else is to be done by now, is told (`released`) when that is over and it still
-  lasts. An acknowledgement ends reminders, and
-  nothing else. That it is over is told if anything was told.
+- While all alerts that fire are silenced, or the incident is, it is *muted*: nobody is told. That
+  this begins is recorded (`silenced`), and so is its end while the incident lasts (`released`);
+  then is told what was held back, or that something else is to be done by now.
+- That it is over is told if anything was told; if it ended in a silence, when that is over.
+- An acknowledgement ends reminders, and nothing else.
 - It is remembered for the policy's cooldown, and opens again if one of its columns alarms within
   it.
 """
@@ -97,35 +98,54 @@ def moved(
     before
         The incident before this moment; None if it opens now.
     heard
-        Whether one of its alerts fires that is not silenced.
+        Whether one of its alerts that fire, or of those that ended last, is not silenced.
     """
     firing = any(one.is_firing for one in incident.members.values())
     change = _change(before, incident, firing=firing)
-    told = heard and not incident.is_silenced(now)
-    if change == "resolved":
-        closed = msgspec.structs.replace(incident, ended=now)
-        told = incident.notified is not None and not incident.is_silenced(now)
-        return _numbered(Moved(closed, change, told))
-    if incident.ended is not None and firing:
+    muted = not heard or incident.is_silenced(now)
+    was_muted = before is not None and before.muted
+    incident = msgspec.structs.replace(incident, muted=muted)
+    if change == "resolved" or not (firing or incident.is_open):
+        return _over(incident, now, ends=change == "resolved")
+    if incident.ended is not None:
         incident = msgspec.structs.replace(
             incident, ended=None, notified=None, reminders=0, acknowledged=None
         )
     news = change in {"opened", "reopened", "severity", "cause"}
-    if not news and told and incident.notified is None:
+    owed = incident.notified is None
+    if not news and not muted and owed:
         change = "released"
-    elif not news and change is None and _reminds(incident, now, policy) and told:
+    elif change is None and not muted and _reminds(incident, now, policy):
         change = "reminder"
+    elif change is None and muted is not was_muted:
+        change = "silenced" if muted else "released"
     if change is None:
         return None
-    notify = told and change != "evidence"
+    notify = not muted and (news or change == "reminder" or (change == "released" and owed))
     incident = msgspec.structs.replace(incident, known=min(incident.known, rank_of(incident)))
     other_advice = before is not None and incident.action != before.action
-    if not told and (news or other_advice):
-        incident = msgspec.structs.replace(incident, notified=None)
+    if muted and (news or other_advice):
+        incident = msgspec.structs.replace(incident, told=incident.is_told, notified=None)
     elif notify:
         reminders = incident.reminders + 1 if change == "reminder" else 0
-        incident = msgspec.structs.replace(incident, notified=now, reminders=reminders)
+        incident = msgspec.structs.replace(incident, told=True, notified=now, reminders=reminders)
     return _numbered(Moved(incident, change, notify))
+
+
+def _over(incident: IncidentState, now: int, *, ends: bool) -> Moved | None:
+    """Return the transition of an incident that ends now, or that ended in a silence which is over;
+    None if there is none.
+    """
+    if not ends and (incident.muted or not incident.is_told):
+        return None
+    notify = incident.is_told and not incident.muted
+    incident = msgspec.structs.replace(
+        incident,
+        told=incident.is_told and not notify,
+        notified=now if notify else incident.notified,
+        ended=now if ends else incident.ended,
+    )
+    return _numbered(Moved(incident, "resolved", notify))
 
 
 def _change(
@@ -171,7 +191,8 @@ def acknowledge(incident: IncidentState, mark: Acknowledgement) -> Moved:
 
 def silence(incident: IncidentState, mark: Silence) -> Moved:
     """Tell nobody of an open incident for a time."""
-    return _numbered(Moved(msgspec.structs.replace(incident, silenced=mark), "silenced"))
+    marked = msgspec.structs.replace(incident, silenced=mark, muted=True)
+    return _numbered(Moved(marked, "silenced"))
 
 
 def _numbered(found: Moved) -> Moved:

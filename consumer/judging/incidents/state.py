@@ -1,20 +1,17 @@
 """An incident as judging keeps it."""
 
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.shared.contract.alert import Acknowledgement, Action, Silence
-from driftgauge.shared.contract.incident import Change, IncidentAlert, IncidentKind
+from driftgauge.shared.contract.incident import CauseKind, Change, IncidentAlert, IncidentKind
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import is_operational, rule_of
 
-CauseKind = Literal[
-    "broken_values", "feature", "segment", "prediction", "label", "performance", "operation"
-]
 RANKS: Final[dict[CauseKind, int]] = {
     "operation": 0,
     "broken_values": 1,
@@ -23,6 +20,7 @@ RANKS: Final[dict[CauseKind, int]] = {
     "label": 4,
     "prediction": 5,
     "performance": 6,
+    "fairness": 7,
 }
 """Causes before consequences."""
 
@@ -82,8 +80,12 @@ class IncidentState(msgspec.Struct, frozen=True):
         Number of features that are judged.
     number
         Number of transitions so far.
+    told
+        Whether people were told of it since it opened, and not of its end yet.
     notified
-        Logical time (ms) at which people were last told; None if never.
+        Logical time (ms) at which people were last told; None if they are to be told of something.
+    muted
+        Whether nobody was to be told at its latest transition.
     reminders
         Reminders since it opened or its severity last rose.
     effect
@@ -102,7 +104,9 @@ class IncidentState(msgspec.Struct, frozen=True):
     known: int = len(RANKS)
     watched: int = 0
     number: int = 0
+    told: bool = False
     notified: int | None = None
+    muted: bool = False
     reminders: int = 0
     ended: int | None = None
     headline: str = ""
@@ -116,6 +120,11 @@ class IncidentState(msgspec.Struct, frozen=True):
     def is_open(self) -> bool:
         """Whether it goes on."""
         return self.ended is None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people are to be told of its end; old checkpoints say it otherwise."""
+        return self.told or (self.is_open and self.notified is not None)
 
     @property
     def columns(self) -> set[str]:
@@ -148,6 +157,8 @@ def cause_kind(alert: AlertState) -> CauseKind:
     rule = rule_of(alert.rule)
     if is_operational(alert.rule, alert.feature):
         return "operation"
+    if rule.kind == "fairness":
+        return "fairness"
     if rule.of_segment:
         return "segment"
     if rule.kind == "performance" or not alert.feature:

@@ -13,29 +13,23 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import msgspec
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import Levels
-from driftgauge.consumer.judging.evaluating.category_names import vanished
-from driftgauge.consumer.judging.evaluating.histogram import (
-    display_histogram,
-    quantiles,
-    reference_quantiles,
-)
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.labelled.late import Fall, Patience, with_days
 from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.reports.histogram import NO_BARS, reference_quantiles
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import DayTotal
 from driftgauge.shared.contract.severity import Severity
-from driftgauge.shared.contract.snapshot import FeatureReport, Share
+from driftgauge.shared.contract.snapshot import FeatureReport, Share, Statistic
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.profile import CategoricalReference
-from driftgauge.shared.statistics import ColumnCounts, ReferenceSide, statistics_of
+from driftgauge.shared.statistics import ColumnCounts, ReferenceSide
 from driftgauge.shared.statistics.psi import PSI, population_stability
 
 
@@ -92,12 +86,17 @@ class Target:
         return ColumnCounts(self.reference.column, cells, self.reference)
 
     @property
+    def rows(self) -> int:
+        """Labels of the window."""
+        return int(self.counts.m)
+
+    @property
     def lacking(self) -> str:
         """Why there are too few labels to judge; empty if there are enough."""
         if self.counts.n < self.policy.min_reference_rows:
             return f"{self.counts.n} of {self.policy.min_reference_rows} labelled reference rows"
-        if self.counts.m < self.policy.min_window_rows:
-            return f"{self.counts.m} of {self.policy.min_window_rows} labelled predictions"
+        if self.rows < self.policy.min_window_rows:
+            return f"{self.rows} of {self.policy.min_window_rows} labelled predictions"
         return ""
 
     @property
@@ -108,7 +107,7 @@ class Target:
     @cached_property
     def value(self) -> float:
         """PSI of the labels."""
-        return population_stability(*self.counts.bins)
+        return float(population_stability(*self.counts.bins))
 
     @cached_property
     def threshold(self) -> float:
@@ -118,9 +117,7 @@ class Target:
         if self.policy.kind == "classic":
             return self.policy.psi_warning
         bins = len(self.counts.bins[0])
-        return threshold(
-            self.policy.psi_warning, self.level.target, bins, self.counts.n, self.counts.m
-        )
+        return threshold(self.policy.psi_warning, self.level.target, bins, self.counts.n, self.rows)
 
     @property
     def rule(self) -> str:
@@ -138,9 +135,9 @@ class Target:
             f"PSI of the labels {self.value:.3f} is {'above' if bad else 'not above'} "
             f"{self.threshold:.3f}"
         )
-        summary += f", {self.counts.m:,} labelled predictions"
+        summary += f", {self.rows:,} labelled predictions"
         quiet = self.value < self.policy.resolve_below * self.threshold
-        expected = (len(self.counts.bins[0]) - 1) * (1 / self.counts.n + 1 / self.counts.m)
+        expected = (len(self.counts.bins[0]) - 1) * (1 / self.counts.n + 1 / self.rows)
         yield (
             self.rule,
             *with_days(
@@ -155,34 +152,29 @@ class Target:
     def _fallen(self, fall: Fall) -> tuple[Reading, Evidence]:
         """Tell of past days on which the labels drifted, at once."""
         counts = _counts(self.reference, fall.total)
-        value = population_stability(*counts.bins)
-        text = f"PSI of the labels {value:.3f}, {counts.m:,} labelled predictions {fall.when()}"
+        value, rows = float(population_stability(*counts.bins)), int(counts.m)
+        text = f"PSI of the labels {value:.3f}, {rows:,} labelled predictions {fall.when()}"
         reading = Reading(
             "warning", quiet=False, summary=text, at_once=True, quiet_days=1, since=fall.start
         )
-        return reading, Evidence(PSI, value, None, None, m=counts.m, start=fall.start, end=fall.end)
+        return reading, Evidence(PSI, value, None, None, m=rows, start=fall.start, end=fall.end)
 
-    def report(self) -> FeatureReport:
-        """Report the labels as a column is."""
+    def draft(self) -> FeatureReport:
+        """Report the labels as a column is, without the numbers that hang on their counts alone
+        (`reports.column_report.with_numbers`).
+        """
         severity, reason = self._conclusion()
-        statistics = statistics_of(self.counts)
-        if self.is_judged:
-            limit = self.threshold
-            statistics = [
-                msgspec.structs.replace(one, warning=limit) if one.name == PSI else one
-                for one in statistics
-            ]
+        limit = self.threshold if self.is_judged else None
         return FeatureReport(
             name=LABEL,
             kind="numeric" if self.counts.is_numeric else "categorical",
             severity=severity,
             reason=reason,
-            statistics=statistics,
+            statistics=[Statistic(PSI, None, warning=limit)],
             shares=[self._unknown()],
-            histogram=display_histogram(self.counts),
+            histogram=NO_BARS,
             reference_quantiles=reference_quantiles(self.reference),
-            window_quantiles=quantiles(self.reference, self.counts.window),
-            vanished=vanished(self.counts),
+            window_quantiles=[],
             unit=self.unit,
         )
 
@@ -241,14 +233,15 @@ class LabelsDrifted:
 
     def bad(self, total: DayTotal) -> Collection[str]:
         counts = _counts(self.reference, total)
-        value = population_stability(*counts.bins)
+        value = float(population_stability(*counts.bins))
         return self.subjects if value > self._limit(counts) else ()
 
     def _limit(self, counts: ColumnCounts) -> float:
         if self.policy.kind == "classic":
             return self.policy.psi_warning
-        patience = Patience.after(counts.m, self.least, self.level)
-        level, rows = (1 - patience.confidence.level) / 2, counts.m / patience.widened**2
+        labels = int(counts.m)
+        patience = Patience.after(labels, self.least, self.level)
+        level, rows = (1 - patience.confidence.level) / 2, labels / patience.widened**2
         bins = len(counts.bins[0])
         return threshold(self.policy.psi_warning, level, bins, counts.n, rows)
 

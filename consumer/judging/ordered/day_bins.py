@@ -14,7 +14,7 @@ import numpy as np
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.calibration import Timeline
 from driftgauge.shared.reference.profile import ReferenceProfile
-from driftgauge.shared.statistics.counts import MIN_EXPECTED, pooled_bins
+from driftgauge.shared.statistics.counts import MIN_EXPECTED, Pooling
 from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 WEEK = 7
@@ -51,10 +51,10 @@ class DayBins:
         sizes: list[int] = []
         for column in profile.columns:
             cells = np.array(column.bin_of_cell)
-            place, reference = pooled_bins(column, profile.rows, max(week_rows, 1))
+            own = Pooling(column).of(profile.rows, max(week_rows, 1))
             bin_of_cell.append(cells + bins)
-            pooled.append(place[np.unique(cells, return_index=True)[1]] + sum(sizes))
-            sizes.append(len(reference))
+            pooled.append(own.bin_of_cell[np.unique(cells, return_index=True)[1]] + sum(sizes))
+            sizes.append(len(own.reference))
             bins += int(cells.max()) + 1
         starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
         return cls(np.concatenate(bin_of_cell), np.concatenate(pooled), starts, np.array(sizes))

@@ -27,9 +27,8 @@ def findings(
     for limits in policy.thresholds:
         rule = THRESHOLD.of(limits.metric)
         for name, value, expected in _values(judged, limits, policy.thresholds):
-            found = Finding(name, rule, *held_against(limits, value, expected, policy))
-            if found.matters(open_alerts):
-                yield found
+            if severity_of(limits, value) is not None or (name, rule) in open_alerts:
+                yield Finding(name, rule, *held_against(limits, value, expected, policy))
 
 
 def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
@@ -72,20 +71,30 @@ def _values(
             yield version.reference.columns[column].name, found.value, found.expected
 
 
+def severity_of(limits: Threshold, value: float) -> AlertSeverity | None:
+    """Return how bad a value is by limits; None if it is within them.
+
+    Examples
+    --------
+    >>> severity_of(Threshold("accuracy", warning=0.9, critical=0.8, direction="below"), 0.85)
+    'warning'
+    """
+
+    def beyond(limit: float | None) -> bool:
+        if limit is None:
+            return False
+        return value >= limit if limits.direction == "above" else value <= limit
+
+    return "critical" if beyond(limits.critical) else "warning" if beyond(limits.warning) else None
+
+
 def held_against(
     limits: Threshold, value: float, expected: float | None, policy: JudgingPolicy
 ) -> tuple[Reading, Evidence]:
     """Judge a value by limits. It is quiet below `resolve_below` times the lower limit; if low
     values are bad, above the higher limit divided by it.
     """
-    above = limits.direction == "above"
-
-    def beyond(limit: float | None) -> bool:
-        return limit is not None and (value >= limit if above else value <= limit)
-
-    severity: AlertSeverity | None = (
-        "critical" if beyond(limits.critical) else "warning" if beyond(limits.warning) else None
-    )
+    above, severity = limits.direction == "above", severity_of(limits, value)
     stated = [limit for limit in (limits.warning, limits.critical) if limit is not None]
     first = (min if above else max)(stated)
     shown = limits.critical if severity == "critical" and limits.critical is not None else first

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from driftgauge.consumer.judging.evaluating.budget import fairness_share
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts, segments_of, share_of
@@ -108,7 +109,7 @@ def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Ite
         )
         yield RuleLevel(
             SEGMENT_PERFORMANCE.name,
-            share * of_segments,
+            share * of_segments * (1 - fairness_share(policy)),
             level.segment_performance,
             None,
             events,

@@ -16,17 +16,20 @@ target = { type = "webhook", url_env = "ON_CALL_URL" }
 """
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
-from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.consumer.judging.policy import FairnessLimit, JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.metrics import MODEL_METRICS, column_metrics
 from driftgauge.consumer.judging.stated import ModelPolicy
 from driftgauge.consumer.notifying import routes
 from driftgauge.consumer.notifying.routes import Route
 from driftgauge.shared.errors import PolicyRefused
-from driftgauge.shared.policies.lines import Place, TomlFault, converted, line_of, parsed
+from driftgauge.shared.performance import MEASURES
+from driftgauge.shared.policies.lines import TomlFault, converted, line_of, parsed
+from driftgauge.shared.policies.places import Place
 
 MOST_BYTES: Final = 262_144
 """Longest policy file: it is kept in Redis, and the part of a model in the model's checkpoint."""
@@ -111,6 +114,14 @@ def faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
                 columns = threshold.feature or "all columns"
                 yield entry, f"limits {threshold.metric} of {columns} twice"
             seen.add((threshold.metric, threshold.feature))
+        compared: set[tuple[str, str]] = set()
+        for number, limit in enumerate(said.fairness):
+            entry = (*place, "fairness", number)
+            for fault in _fairness_faults(limit):
+                yield entry, fault
+            if (limit.measure, limit.feature) in compared:
+                yield entry, f"limits {limit.measure} of {limit.feature} twice"
+            compared.add((limit.measure, limit.feature))
         warning, critical = together.psi_warning, together.psi_critical
         if warning and critical and warning > critical:
             key = "psi_critical" if said.psi_critical else "psi_warning"
@@ -125,6 +136,8 @@ def _threshold_faults(one: Threshold) -> list[str]:
         return [f"limits {one.metric} of a feature, but it is the model's: leave `feature` out"]
     if one.warning is None and one.critical is None:
         return [f"limits {one.metric} by neither `warning` nor `critical`"]
+    if not all(limit is None or isfinite(limit) for limit in (one.warning, one.critical)):
+        return [f"limits {one.metric} by what is no number"]  # JSON has neither nan nor inf
     if one.warning is not None and one.critical is not None:
         apart = (
             one.critical - one.warning if one.direction == "above" else one.warning - one.critical
@@ -134,4 +147,19 @@ def _threshold_faults(one: Threshold) -> list[str]:
             if apart >= 0
             else [f"limits {one.metric} with a `critical` that is reached before `warning`"]
         )
+    return []
+
+
+def _fairness_faults(one: FairnessLimit) -> list[str]:
+    measure = MEASURES.get(one.measure)
+    if measure is None:
+        known = ", ".join(MEASURES)
+        return [f"limits {one.measure!r}, which is no measure of fairness (there are: {known})"]
+    stated = [limit for limit in (one.warning, one.critical) if limit is not None]
+    if not stated:
+        return [f"limits {one.measure} by neither `warning` nor `critical`"]
+    if not all(0 <= limit <= 1 for limit in stated):
+        return [f"limits {one.measure} by what is not between 0 and 1"]
+    if len(stated) == 2 and measure.is_beyond(stated[0], stated[1]):
+        return [f"limits {one.measure} with a `critical` that is reached before `warning`"]
     return []

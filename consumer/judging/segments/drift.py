@@ -82,7 +82,7 @@ def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
 
 def _pooled(kept: Floats, expected: Floats, starts: Ints) -> Marks:
     """Say which bins are pooled: the small ones, and with them the next larger one if they stay
-    small together and are not rare, as `pooled_bins` does.
+    small together and are not rare, as `Pooling` does.
     """
     first, column = starts[:-1], np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     small = kept < MIN_EXPECTED

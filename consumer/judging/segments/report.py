@@ -1,5 +1,5 @@
-"""The segments in a snapshot: the severity of each, and what explains a change of the model's
-metric.
+"""The segments in a snapshot: the severity of each, what explains a change of the model's metric,
+and how alike they are treated.
 """
 
 from dataclasses import dataclass
@@ -8,16 +8,20 @@ from typing import Final
 import numpy as np
 
 from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE, metric_report
+from driftgauge.consumer.judging.policy import FairnessLimit
 from driftgauge.consumer.judging.segments.attribution import Attribution
+from driftgauge.consumer.judging.segments.fairness import severity_of
 from driftgauge.consumer.judging.segments.window import SegmentReading, SegmentWindow
 from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import (
+    FairnessReport,
+    GroupRate,
     SegmentDrift,
     SegmentFeature,
     SegmentReport,
     Segments,
 )
-from driftgauge.shared.performance import LOSSES, SegmentMetric
+from driftgauge.shared.performance import LOSSES, MEASURES, Measure, Rate, SegmentMetric
 
 SHOWN: Final = 3
 """Most columns whose drift is shown for each segment."""
@@ -47,7 +51,14 @@ def report(window: SegmentWindow) -> Segments:
         _feature(window, name, place, found, change.attributions.get(name))
         for name, place in window.reference.features()
     ]
-    return Segments(change.metric, change.value, change.baseline, features, change.unit)
+    return Segments(
+        change.metric,
+        change.value,
+        change.baseline,
+        features,
+        change.unit,
+        window.fairness.outcome,
+    )
 
 
 def _feature(
@@ -57,11 +68,62 @@ def _feature(
     sizes = [] if part is None else (sign * part.contributions).tolist()
     segments = [
         _segment(window, segment, place, found, sizes[segment - place.start] if sizes else None)
-        for segment in range(place.start, place.stop)
+        for segment in _segments(place)
     ]
     return SegmentFeature(
-        name, segments, None if part is None else sign * part.mix, window.change.sentence(name)
+        name,
+        segments,
+        None if part is None else sign * part.mix,
+        window.change.sentence(name),
+        _fairness(window, name, place),
     )
+
+
+def _fairness(window: SegmentWindow, name: str, place: slice) -> list[FairnessReport]:
+    """Report how alike the segments of a feature are treated; `place` is their range."""
+    fairness = window.fairness
+    if not fairness.outcome:
+        return []
+    values = [window.reference.layout.name(segment)[1] for segment in _segments(place)]
+    return [_measure(window, measure, name, values) for measure in MEASURES.values()]
+
+
+def _measure(
+    window: SegmentWindow, measure: Measure, feature: str, values: list[str]
+) -> FairnessReport:
+    fairness = window.fairness
+    found = fairness.of(measure, feature, SHOWN_CONFIDENCE)
+    known = found.value is not None
+    stated = [one for one in window.policy.fairness if one.is_on(measure.name, feature)]
+    warning, critical, severity = _limited(window, stated[0]) if stated else (None, None, None)
+    return FairnessReport(
+        measure.name,
+        found.value,
+        found.low,
+        found.high,
+        fairness.baseline(measure, feature),
+        found.rate if known else "",
+        values[found.least] if known else "",
+        values[found.most] if known else "",
+        found.rows,
+        warning,
+        critical,
+        severity,
+        found.note,
+    )
+
+
+def _limited(
+    window: SegmentWindow, limit: FairnessLimit
+) -> tuple[float | None, float | None, Severity]:
+    """Return the limits of a measure, and how bad it is at the level of its rule."""
+    found = window.fairness.of(MEASURES[limit.measure], limit.feature, 1 - window.level.fairness)
+    severity = "insufficient_data" if found.value is None else severity_of(limit, found) or "ok"
+    return limit.warning, limit.critical, severity
+
+
+def _segments(place: slice) -> range:
+    return range(place.start, place.stop)
 
 
 def _segment(
@@ -99,7 +161,22 @@ def _segment(
         labelled,
         reports,
         contribution,
+        [
+            GroupRate(
+                name,
+                counts.rate(segment),
+                _before(window, name, segment),
+                int(counts.rows[segment]),
+            )
+            for name, counts in window.fairness.now.items()
+        ],
     )
+
+
+def _before(window: SegmentWindow, rate: Rate, segment: int) -> float | None:
+    """Return a rate of a segment in the reference; None where it is not known."""
+    counts = window.fairness.before.get(rate)
+    return counts.rate(segment) if counts is not None else None
 
 
 def _of_metric(name: str, fallen: SegmentReading | None) -> Severity:

@@ -29,6 +29,7 @@ from driftgauge.consumer.judging.labelled.performance import Labelled, fallen
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.segments.change import SegmentChange
 from driftgauge.consumer.judging.segments.drift import psi_by_segment, thresholds, usual
+from driftgauge.consumer.judging.segments.fairness import Fairness
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.performance import LOSSES, Confidence, SegmentMetric, by_segment
@@ -206,6 +207,11 @@ class SegmentWindow:
     def change(self) -> SegmentChange:
         """The change of the model's metric, by segment."""
         return SegmentChange(self.reference, self.labelled)
+
+    @cached_property
+    def fairness(self) -> Fairness:
+        """How alike the segments are treated."""
+        return Fairness(self.reference, self.window, self.change.sums, self.policy.outcome)
 
     # -- performance -------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Every evaluation is a point. If there are too many, the one whose neighbours are
 removed, so that the points spread evenly over the time, from the first to the latest.
 """
 
+from bisect import bisect_left
 from functools import lru_cache
 
 import msgspec
@@ -33,7 +34,7 @@ class History(msgspec.Struct):
         >>> history = History()
         >>> for now in range(1000):
         ...     history.add(now, np.array([now / 1000]), oldest=500)
-        >>> len(history.times), history.times[0], history.times[-1], history.of(0)[-1]
+        >>> len(history.times), history.times[0], history.times[-1], history.columns()[0][-1]
         (64, 500, 999, 0.999)
         """
         if self.times and now <= self.times[-1]:
@@ -41,7 +42,7 @@ class History(msgspec.Struct):
             self.values.pop()
         self.times.append(now)
         self.values.append(row.astype("<f4").tobytes())
-        passed = sum(time < oldest for time in self.times)
+        passed = bisect_left(self.times, oldest)
         del self.times[:passed], self.values[:passed]
         if len(self.times) > MOST_POINTS:
             self._thin()
@@ -51,9 +52,11 @@ class History(msgspec.Struct):
         least = 1 + int(np.argmin(times[2:] - times[:-2]))
         del self.times[least], self.values[least]
 
-    def of(self, column: int) -> list[float | None]:
-        """Return the number in a place of the row at each time; None where it is not known."""
-        return [_shown(packed)[column] for packed in self.values]
+    def columns(self) -> list[list[float | None]]:
+        """Return the number at each time, of each place of the rows; None where it is not known.
+        No place is known without an evaluation.
+        """
+        return [list(column) for column in zip(*map(_shown, self.values), strict=True)]
 
 
 @lru_cache(maxsize=8 * MOST_POINTS)

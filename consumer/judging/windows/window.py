@@ -1,5 +1,6 @@
 """The window of a model version: its latest panes, and their sum."""
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
 from functools import reduce
@@ -56,8 +57,8 @@ class VersionWindow:
     cells: Ints
     panes: deque[WindowPane] = field(default_factory=deque)
     rows: int = 0
-    _start: int | None = None
-    """Start (ms) of the earliest pane; None if it must be computed again."""
+    _starts: list[int] = field(default_factory=list)
+    """Starts (ms) of the panes, ascending."""
     latency: Ints = field(
         default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64)
     )
@@ -72,7 +73,7 @@ class VersionWindow:
         while place and self.panes[place - 1].order > pane.order:
             place -= 1
         self.panes.insert(place, pane)
-        self._start = pane.start if len(self.panes) == 1 else min(self.start, pane.start)
+        insort(self._starts, pane.start)
         self.cells += unpack_counts(pane.cells, exactly=len(self.cells))
         self.rows += pane.rows
         if pane.latency:
@@ -92,7 +93,7 @@ class VersionWindow:
             self.rows - self.panes[0].rows >= least_rows or self.panes[0].end < oldest_end
         ):
             pane = self.panes.popleft()
-            self._start = None
+            del self._starts[bisect_left(self._starts, pane.start)]
             self.cells -= unpack_counts(pane.cells)
             self.rows -= pane.rows
             if pane.latency:
@@ -125,9 +126,7 @@ class VersionWindow:
 
     @property
     def start(self) -> int:
-        if self._start is None:
-            self._start = min((pane.start for pane in self.panes), default=0)
-        return self._start
+        return self._starts[0] if self._starts else 0
 
     @property
     def end(self) -> int:

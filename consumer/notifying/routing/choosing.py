@@ -7,15 +7,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from driftgauge.consumer.notifying.routes import Route
-from driftgauge.consumer.notifying.routing.case import Case, News
-from driftgauge.consumer.notifying.routing.cases import Cases
-from driftgauge.consumer.notifying.routing.flight import Flight, Part, incident_in
+from driftgauge.consumer.notifying.routing.delivery import Delivery, Part, incident_in
 from driftgauge.consumer.notifying.routing.quiet_hours import quiet_until
-from driftgauge.shared.contract.severity import rank
+from driftgauge.consumer.notifying.routing.tracked_incident import News, TrackedIncident
+from driftgauge.consumer.notifying.routing.tracked_incidents import TrackedIncidents
+from driftgauge.shared.contract.severity import AlertSeverity, rank
 
 MOST_TOGETHER: Final = 20
 """Most incidents that a message tells beside its first one."""
-Waiting = tuple[Case, News]
+Waiting = tuple[TrackedIncident, News]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Traits:
 
 @dataclass
 class Choosing:
-    """Chooses among the cases of a route.
+    """Chooses among the incidents of a route.
 
     Parameters
     ----------
@@ -38,47 +38,73 @@ class Choosing:
 
     route: Route
     traits: Traits
-    cases: Cases
+    incidents: TrackedIncidents
     beats: dict[str, int] = field(default_factory=dict)
+    _asked_at: int = field(default=0, init=False)
+    _quiet: dict[AlertSeverity, int] = field(default_factory=dict, init=False)
 
-    def next(self, now: int) -> Flight | None:
+    def next(self, now: int) -> Delivery | None:
         """Return the message to send now; None if none is due."""
         self._repeat(now)
         due = sorted(self._due(now), key=_urgency)
-        return self._flight(due, now) if due else self._beat(now)
+        return self._delivery(due, now) if due else self._beat(now)
 
     def grouped(self, news: News) -> News:
         """Let fresh news wait for others to go with."""
-        if not news.loud or news.tries or news.held:
+        if not news.loud or news.tries:
             return news
         return replace(news, due=max(news.due, self._group_end(news)))
 
-    def due_at(self) -> int | None:
+    def due(self, news: News, now: int) -> int:
+        """Return when news is to be sent at the earliest, by attempts, silences and quiet hours;
+        if that is not in the future, it is to be sent now.
+        """
+        ready = news.ready_at(now)
+        return ready if ready > now or not news.loud else self._quiet_until(news.severity, now)
+
+    def is_held(self, news: News, now: int) -> bool:
+        """Return whether a silence or quiet hours hold news back now."""
+        quiet = news.loud and self._quiet_until(news.severity, now) > now
+        return quiet or news.held_until > now
+
+    def due_at(self, now: int) -> int | None:
         """Return when there is something to do next (ms); None if nothing waits for a time."""
-        times = [case.news.due for case in self.cases if case.news is not None]
-        times += [case.repeat_at for case in self.cases if case.repeat_at and case.news is None]
+        times = [
+            self.due(tracked.news, now) for tracked in self.incidents if tracked.news is not None
+        ]
+        times += [
+            tracked.repeat_at
+            for tracked in self.incidents
+            if tracked.repeat_at and tracked.news is None
+        ]
         if self.traits.beat_s is not None:
-            times += [self._next_beat(case) for case in self.cases if case.told and case.is_open]
+            times += [
+                self._next_beat(tracked)
+                for tracked in self.incidents
+                if tracked.told and tracked.is_open
+            ]
         return min(times, default=None)
 
     def _due(self, now: int) -> Iterator[Waiting]:
-        """Yield what is due; what falls into quiet hours gets their end as its time."""
-        for case in self.cases:
-            news = case.news
-            if news is None or news.due > now:
+        """Yield what is due. An end in quiet hours disturbs nobody if it is a change in place."""
+        for tracked in self.incidents:
+            news = tracked.news
+            if news is None or news.ready_at(now) > now:
                 continue
-            until = self._quiet_until(news, now)
-            if until <= now:
-                yield case, news
-            elif self.traits.in_place and not case.is_open:  # its end disturbs nobody
-                yield case, replace(news, loud=False)
-            else:
-                self.cases.put(replace(case, news=replace(news, due=until)))
+            if self.due(news, now) <= now:
+                yield tracked, news
+            elif self.traits.in_place and not tracked.is_open:
+                yield tracked, replace(news, loud=False)
 
-    def _quiet_until(self, news: News, now: int) -> int:
-        return quiet_until(self.route.quiet, news.severity, now) if news.loud else now
+    def _quiet_until(self, severity: AlertSeverity, now: int) -> int:
+        """Return when the quiet hours end for a severity, which is asked once for each moment."""
+        if self._asked_at != now:
+            self._asked_at, self._quiet = now, {}
+        if severity not in self._quiet:
+            self._quiet[severity] = quiet_until(self.route.quiet, severity, now)
+        return self._quiet[severity]
 
-    def _flight(self, due: Sequence[Waiting], now: int) -> Flight:
+    def _delivery(self, due: Sequence[Waiting], now: int) -> Delivery:
         """Return the message of what is most urgent, with what may go with it."""
         lead, news = due[0]
         found = [(lead, news)]
@@ -88,10 +114,10 @@ class Choosing:
             found.sort(key=_urgency)
             lead, news = found[0]
         parts = [
-            Part(case.id, case.model, one.number, one.event)
-            for case, one in found[: 1 + MOST_TOGETHER]
+            Part(tracked.id, tracked.model, one.number, one.event)
+            for tracked, one in found[: 1 + MOST_TOGETHER]
         ]
-        return Flight(
+        return Delivery(
             tuple(parts),
             receipt=lead.receipt if len(parts) == 1 else "",
             repeat=news.repeat,
@@ -101,40 +127,46 @@ class Choosing:
 
     def _waiting_for_others(self, now: int) -> Iterator[Waiting]:
         """Yield news that only waits for others to go with, which is now."""
-        for case in self.cases:
-            news = case.news
-            if news is None or not news.loud or news.repeat or news.tries or news.held:
+        for tracked in self.incidents:
+            news = tracked.news
+            if news is None or not news.loud or news.repeat or news.tries:
                 continue
-            if now < news.due <= self._group_end(news) and self._quiet_until(news, now) <= now:
-                yield case, news
+            if now < news.ready_at(now) <= self._group_end(news) and (
+                self._quiet_until(news.severity, now) <= now
+            ):
+                yield tracked, news
 
     def _group_end(self, news: News) -> int:
         return news.since + round(1000 * self.route.group_seconds)
 
     def _repeat(self, now: int) -> None:
         """Make news of what is to be told again."""
-        for case in self.cases:
-            if case.news is None and 0 < case.repeat_at <= now:
-                incident = incident_in(case.event)
+        for tracked in self.incidents:
+            if tracked.news is None and 0 < tracked.repeat_at <= now:
+                incident = incident_in(tracked.event)
                 severity = "warning" if incident is None else incident.severity
-                news = News(case.seen, case.event, severity, now, now, repeat=case.repeats + 1)
-                self.cases.put(replace(case, news=news, repeat_at=0))
+                news = News(
+                    tracked.seen, tracked.event, severity, now, now, repeat=tracked.repeats + 1
+                )
+                self.incidents.put(replace(tracked, news=news, repeat_at=0))
 
-    def _beat(self, now: int) -> Flight | None:
+    def _beat(self, now: int) -> Delivery | None:
         """Return a message that keeps alive what was told; None if none is due."""
         if self.traits.beat_s is None:
             return None
-        for case in self.cases:
-            if case.told and case.is_open and self._next_beat(case) <= now:
-                part = Part(case.id, case.model, case.seen, case.event)
-                return Flight((part,), case.receipt, silent=True, is_beat=True)
+        for tracked in self.incidents:
+            if tracked.told and tracked.is_open and self._next_beat(tracked) <= now:
+                news = tracked.news  # which nothing newer may go before
+                number, event = (news.number, news.event) if news else (tracked.seen, tracked.event)
+                part = Part(tracked.id, tracked.model, number, event)
+                return Delivery((part,), tracked.receipt, silent=True, is_beat=True)
         return None
 
-    def _next_beat(self, case: Case) -> int:
-        return self.beats.get(case.id, 0) + round(1000 * (self.traits.beat_s or 0))
+    def _next_beat(self, tracked: TrackedIncident) -> int:
+        return self.beats.get(tracked.id, 0) + round(1000 * (self.traits.beat_s or 0))
 
 
 def _urgency(found: Waiting) -> tuple[bool, int, int, str]:
     """Order what is due: what people are told, the worst, what is due longest."""
-    case, news = found
-    return not news.loud, rank(news.severity), news.due, case.id
+    tracked, news = found
+    return not news.loud, rank(news.severity), news.due, tracked.id

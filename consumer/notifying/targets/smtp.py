@@ -4,10 +4,11 @@ import smtplib
 import socket
 import ssl
 import threading
+import time
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from driftgauge.consumer.notifying.post import resolved
+from driftgauge.consumer.notifying.post import MOST_TRIED, resolved
 
 WITHIN_S: Final = 60.0
 """Longest time (s) of a connection, from its beginning to its end."""
@@ -68,9 +69,10 @@ class BoundedSmtp(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """Connect to the first checked address of the host that answers; smtplib calls this."""
-        connected = _connected(host, port, timeout)
+        until = time.monotonic() + WITHIN_S
+        connected = _connected(host, port, timeout, until)
         self._cut = connected.dup()  # TLS takes the first one over
-        self._timer = threading.Timer(WITHIN_S, self._over)
+        self._timer = threading.Timer(max(0.0, until - time.monotonic()), self._over)
         self._timer.daemon = True
         self._timer.start()
         if self._tls is None:
@@ -109,11 +111,14 @@ class BoundedSmtp(smtplib.SMTP):
         raise smtplib.SMTPServerDisconnected("its answer is no SMTP, or breaks off")
 
 
-def _connected(host: str, port: int, timeout: float) -> socket.socket:
+def _connected(host: str, port: int, timeout: float, until: float) -> socket.socket:
     lost: OSError = ConnectionError("its name leads to no address")
-    for address in resolved(host, port):
+    for address in resolved(host, port)[:MOST_TRIED]:
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            break
         try:
-            return socket.create_connection((address, port), timeout)
+            return socket.create_connection((address, port), min(timeout, left_s))
         except OSError as error:
             lost = error
     raise lost

@@ -3,8 +3,8 @@
 One stage serves a route, however many models there are: its checkpoint and lease stand in a slot of
 their own, and it reads all streams at once. Theory of operation:
 
-- New entries are read until none is left; then the ledger (consumer/notifying/routing) says what to
-  send. So after a time without a worker only what still stands is told.
+- New entries are read until none is left; then the dispatcher (consumer/notifying/routing) says
+  what to send. So after a time without a worker only what still stands is told.
 - What is read, what is to be sent and what became of it are committed. A message is written down
   before it is sent. If the worker dies before the outcome is committed, the next owner sends it
   again, under the same key.
@@ -25,12 +25,12 @@ import redis
 from redis.client import Pipeline
 
 from driftgauge.consumer.notifying.routes import Route
-from driftgauge.consumer.notifying.routing.choosing import Traits
-from driftgauge.consumer.notifying.routing.ledger import Ledger
+from driftgauge.consumer.notifying.routing.dispatcher import Dispatcher
 from driftgauge.consumer.notifying.routing.matching import takes_model
 from driftgauge.consumer.notifying.wording import about
 from driftgauge.consumer.stages.attempts import DEAD_BYTES
 from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.consumer.stages.routes.open_route import OpenRoute
 from driftgauge.consumer.stages.routes.sender import Draw, Outcome, Sender, no_picture
 from driftgauge.consumer.stages.routes.streams import ManyStreams
 from driftgauge.consumer.stages.stage import CommitClock, Stage
@@ -92,16 +92,13 @@ class Notifying(Stage):
             self.lease_ms,
         )
         self._route_name, self._route_of, self._models = name, route_of, models
-        self._client_of, self._draw = client_of, draw
-        self._public_url = settings.public_url or ""
+        self._client_of = client_of
+        self._open = OpenRoute(self.name, settings.public_url or "", draw)
         self._streams = ManyStreams(client_of, is_cluster=is_cluster)
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
         self._dead = keys.route_dead(name)
-        self._sender: Sender | None = None
-        self._traits = Traits()
-        self._route: Route | None = None
         self._followed: dict[str, str] = {}
-        self._ledger: Ledger | None = None
+        self._dispatcher: Dispatcher | None = None
         self._known_models = 0
         self._read_to_end = 0.0
         self._due_at = math.inf
@@ -119,21 +116,21 @@ class Notifying(Stage):
         return self._due_at
 
     def load(self) -> None:
-        """Load the ledger; a stream that went back to an older state is read from there."""
+        """Load the dispatcher; a stream that went back to an older state is read from there."""
         self.check_types("stream", self._dead)
         fields = self.checkpoint.load()
         route = self._route_of()
-        self._open(route)
+        self._open.open(route)
         if route is None:
-            self._ledger, self._followed, self._due_at = None, {}, math.inf
+            self._dispatcher, self._followed, self._due_at = None, {}, math.inf
             return
         with self.checkpoint.reading():
-            self._ledger = Ledger(route, self._traits, fields)
-            known = dict(self._ledger.offsets)
+            self._dispatcher = Dispatcher(route, self._open.traits, fields)
+            known = dict(self._dispatcher.offsets)
         lasts = self._streams.lasts([self._keys.incidents(model) for model in known])
         for model, offset in known.items():
             last = lasts[self._keys.incidents(model)].encode()
-            self._ledger.begin(model, min(offset, last, key=EntryId.parse))
+            self._dispatcher.begin(model, min(offset, last, key=EntryId.parse))
         self._followed, self._known_models = {}, 0
         self._read_to_end = time.monotonic()
         self._client_of(self._keys.routes).sadd(self._keys.routes, self._route_name)
@@ -142,32 +139,32 @@ class Notifying(Stage):
 
     def turn(self) -> bool:
         """Read what is new; if nothing is, send what is due."""
-        ledger = self._ledger
-        if ledger is None:
+        dispatcher = self._dispatcher
+        if dispatcher is None:
             return False
         now = server_ms(self.client)
-        self._follow_new(ledger)
+        self._follow_new(dispatcher)
         found, more = self._streams.read(self.positions)
         for stream, entries in found:
             model = self._followed[stream]
             for entry_id, fields in entries:
                 content = dict(zip(fields[::2], fields[1::2], strict=True))
-                ledger.read(model, entry_id, content.get(b"e", b""), now)
+                dispatcher.read(model, entry_id, content.get(b"e", b""), now)
         if found:
             self._commit(now)
         if not more:
             self._read_to_end = time.monotonic()
         catching_up = time.monotonic() - self._read_to_end < CATCH_UP_S
-        sent = False if more and catching_up else self._send(ledger, now)
+        sent = False if more and catching_up else self._send(dispatcher, now)
         self.hold()
         return more or sent
 
     def finish(self) -> None:
         """Wait a moment for a message on its way, so that the next owner need not repeat it."""
-        if self._ledger is None or self._sender is None:
+        if self._dispatcher is None or self._sender is None:
             return
         until = time.monotonic() + LAST_S
-        while not self._look_after(self._ledger, LOOK_S) and time.monotonic() < until:
+        while not self._look_after(self._dispatcher, LOOK_S) and time.monotonic() < until:
             self.hold()
 
     def renewed(self) -> None:
@@ -180,56 +177,47 @@ class Notifying(Stage):
             self._clock.renewed()
 
     def close(self) -> None:
-        if self._sender is not None:
-            self._sender.close()
+        self._open.close()
         super().close()
+
+    @property
+    def _sender(self) -> Sender | None:
+        return self._open.sender
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def _open(self, route: Route | None) -> None:
-        """Build the target of a route, unless it is there and the route is as before."""
-        if self._sender is not None and route != self._route:
-            self._sender.close()
-            self._sender = None
-        self._route = route
-        if route is not None and self._sender is None:
-            from driftgauge.consumer.notifying.targets.building import build  # an HTTP client
-
-            target = build(route.target)
-            self._traits = Traits(target.in_place, target.beat_s)
-            self._sender = Sender(self.name, target, self._public_url, self._draw)
-
-    def _send(self, ledger: Ledger, now: int) -> bool:
+    def _send(self, dispatcher: Dispatcher, now: int) -> bool:
         """Look after the message on its way, or send the next one; return whether there may be
         another one to send at once.
         """
-        assert self._sender is not None  # noqa: S101  there is a ledger
-        if self._sender.flight is None:
-            flight = ledger.next(now)
+        assert self._sender is not None  # noqa: S101  there is a dispatcher
+        if self._sender.delivery is None:
+            delivery = dispatcher.next(now)
             self._commit(now)
-            if flight is None:
-                self._wait_until(ledger.due_at(), now)
+            if delivery is None:
+                self._wait_until(dispatcher.due_at(now), now)
                 return False
-            self._sender.start(flight, now)
-        if self._look_after(ledger, QUICK_S):
+            self._open.renew()
+            self._sender.start(delivery, now)
+        if self._look_after(dispatcher, QUICK_S):
             return True
         self._due_at = time.monotonic() + LOOK_S
         return False
 
-    def _look_after(self, ledger: Ledger, wait_s: float) -> bool:
+    def _look_after(self, dispatcher: Dispatcher, wait_s: float) -> bool:
         """Take the outcome of the message on its way, if there is one by now, and commit it; return
         whether none is on its way any more.
         """
-        assert self._sender is not None  # noqa: S101  there is a ledger
-        flight = self._sender.flight
-        if flight is None:
+        assert self._sender is not None  # noqa: S101  there is a dispatcher
+        delivery = self._sender.delivery
+        if delivery is None:
             return True
         outcome = self._sender.outcome(wait_s)
         if outcome is None:
             return False
-        if ledger.flight == flight:
+        if dispatcher.delivery == delivery:
             now = server_ms(self.client)
-            _note(ledger, outcome, now)
+            _note(dispatcher, outcome, now)
             self._commit(now)  # if it fails, the outcome is there after the reload
         self._sender.done()
         return True
@@ -240,9 +228,9 @@ class Notifying(Stage):
 
     # -- reading and committing --------------------------------------------------------------------
 
-    def _follow_new(self, ledger: Ledger) -> None:
+    def _follow_new(self, dispatcher: Dispatcher) -> None:
         """Follow the models that the route takes; one that is new to it from its first entry on."""
-        route = self._route
+        route = self._open.route
         if route is None or len(self._models) == self._known_models:
             return
         models = list(self._models)
@@ -251,18 +239,18 @@ class Notifying(Stage):
             stream = self._keys.incidents(model)
             if stream not in self._followed and takes_model(route.match, model):
                 self._followed[stream] = model
-                if model not in ledger.offsets:
-                    ledger.begin(model, BEGINNING.encode())
+                if model not in dispatcher.offsets:
+                    dispatcher.begin(model, BEGINNING.encode())
 
     def _offset(self, model: str) -> bytes:
-        return BEGINNING.encode() if self._ledger is None else self._ledger.offsets[model]
+        return BEGINNING.encode() if self._dispatcher is None else self._dispatcher.offsets[model]
 
     def _commit(self, now: int, *, about_it: bool = False) -> None:
-        assert self._ledger is not None  # noqa: S101  the callers have one
-        fields = self._ledger.changes(now)
-        if about_it and self._route is not None:
-            fields[ABOUT] = msgspec.json.encode(about(self._route, now))
-        letters = self._ledger.take_letters()
+        assert self._dispatcher is not None  # noqa: S101  the callers have one
+        fields = self._dispatcher.changes(now)
+        if about_it and self._open.route is not None:
+            fields[ABOUT] = msgspec.json.encode(about(self._open.route, now))
+        letters = self._dispatcher.take_letters()
 
         def queue(pipe: Pipeline) -> None:
             for letter in letters:
@@ -279,11 +267,11 @@ class Notifying(Stage):
             self._clock.reset()
 
 
-def _note(ledger: Ledger, outcome: Outcome, now: int) -> None:
+def _note(dispatcher: Dispatcher, outcome: Outcome, now: int) -> None:
     """Note what became of the message in flight."""
     if outcome.receipt is not None:
-        ledger.taken(outcome.receipt, now)
+        dispatcher.taken(outcome.receipt, now)
     elif outcome.is_final:
-        ledger.refused(outcome.reason, now)
+        dispatcher.refused(outcome.reason, now)
     else:
-        ledger.postponed(outcome.reason, outcome.after_s, now, maybe_taken=outcome.maybe_taken)
+        dispatcher.postponed(outcome.reason, outcome.after_s, now, maybe_taken=outcome.maybe_taken)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from driftgauge.consumer.notifying.message import Message
-from driftgauge.consumer.notifying.routing.flight import Flight, incident_in
+from driftgauge.consumer.notifying.routing.delivery import Delivery, incident_in
 from driftgauge.consumer.notifying.targets.base import Later, Refused, Target
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.wording.visible import visible
@@ -76,19 +76,19 @@ class Sender:
         self._name, self._target = name, target
         self._public_url, self._draw = public_url.rstrip("/"), draw
         self._thread: threading.Thread | None = None
-        self._flight: Flight | None = None
+        self._delivery: Delivery | None = None
         self._outcome = Outcome()
 
     @property
-    def flight(self) -> Flight | None:
+    def delivery(self) -> Delivery | None:
         """The message that is not done yet; None without one."""
-        return self._flight
+        return self._delivery
 
-    def start(self, flight: Flight, now: int) -> None:
+    def start(self, delivery: Delivery, now: int) -> None:
         """Start to send a message; the one before must have come to its end."""
-        self._flight = flight
+        self._delivery = delivery
         self._thread = threading.Thread(
-            target=self._send, args=(flight, now), name=f"{self._name} sending", daemon=True
+            target=self._send, args=(delivery, now), name=f"{self._name} sending", daemon=True
         )
         self._thread.start()
 
@@ -103,23 +103,23 @@ class Sender:
 
     def done(self) -> None:
         """Forget the message: its outcome is committed, or is nobody's business."""
-        self._thread = self._flight = None
+        self._thread = self._delivery = None
 
     def close(self) -> None:
         """Release the target, unless it is still in use: then the thread ends with its message."""
         if self._thread is None or not self._thread.is_alive():
             self._target.close()
 
-    def _send(self, flight: Flight, now: int) -> None:
-        self._outcome = self._tried(flight, now)
+    def _send(self, delivery: Delivery, now: int) -> None:
+        self._outcome = self._tried(delivery, now)
 
-    def _tried(self, flight: Flight, now: int) -> Outcome:
+    def _tried(self, delivery: Delivery, now: int) -> Outcome:
         """Send a message; whatever is raised becomes an outcome."""
         try:
-            message = message_of(flight, self._public_url, now)
-            if self._target.pictures and not flight.is_beat:
+            message = message_of(delivery, self._public_url, now)
+            if self._target.pictures and not delivery.is_beat:
                 message = replace(message, picture=self._picture(message.incident))
-            return Outcome(self._target.send(message, flight.receipt))
+            return Outcome(self._target.send(message, delivery.receipt))
         except Refused as error:
             return Outcome(reason=_bounded(error.reason), is_final=True)
         except Later as error:
@@ -149,28 +149,28 @@ def _bounded(reason: str) -> str:
     return visible(reason[:LONGEST_REASON])
 
 
-def message_of(flight: Flight, public_url: str, now: int) -> Message:
-    """Return the message that a flight carries.
+def message_of(delivery: Delivery, public_url: str, now: int) -> Message:
+    """Return the message that a delivery carries.
 
     Raises
     ------
     Refused
         If it carries no incident, because another release wrote it down.
     """
-    found = [(part, incident_in(part.event)) for part in flight.parts]
+    found = [(part, incident_in(part.event)) for part in delivery.parts]
     incidents = [incident for _, incident in found if incident is not None]
     if not incidents or found[0][1] is None:
         raise Refused("it holds no incident that this release can read")
     lead = incidents[0]
     return Message(
-        key=flight.key,
+        key=delivery.key,
         incident=lead,
-        event=flight.parts[0].event,
+        event=delivery.parts[0].event,
         link=link_of(public_url, lead),
         others=tuple(incidents[1:]),
-        repeat=flight.repeat,
-        silent=flight.silent,
-        is_first=flight.is_first,
+        repeat=delivery.repeat,
+        silent=delivery.silent,
+        is_first=delivery.is_first,
         sent=now,
     )
 

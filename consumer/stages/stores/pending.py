@@ -18,6 +18,7 @@ from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
+ERASED_AT_ONCE = 1000
 EXPIRE_BEHIND_S = 7 * 86_400
 """Expiry (s) of a day after the wait, to clean up after models that are no longer used; usually a
 day is deleted when it has passed in the log. It is long, since a worker that was down for days
@@ -56,7 +57,8 @@ class PendingStore:
     def keys_at(self, now_ms: int) -> list[str]:
         """Return the hashes that there may be at a time."""
         today = now_ms // DAY_MS
-        days = range(max(0, today - self._wait_days - 1), today + 2)
+        oldest = today - (self._expire_s // 86_400 + 1)
+        days = range(max(0, oldest), today + 2)
         return [key(day) for day in days for key in (self._pending, self._early)]
 
     def load(self, pending: Pending, entry_ms: int) -> None:
@@ -104,6 +106,21 @@ class PendingStore:
         for day in pending.gone:
             pipe.unlink(self._pending(day), self._early(day))
         pending.written()
+
+    def erase(self, digests: Sequence[bytes], now_ms: int) -> int:
+        """Erase what waits of some ids, at once; return how much it was. A label that comes later
+        finds no prediction.
+        """
+        pipe, keys = self._client.pipeline(transaction=False), self.keys_at(now_ms)
+        for key in keys:
+            pipe.exists(key)
+        there = [key for key, found in zip(keys, pipe.execute(), strict=True) if found]
+        gone = 0
+        for start in range(0, len(digests), ERASED_AT_ONCE):
+            for key in there:
+                pipe.hdel(key, *digests[start : start + ERASED_AT_ONCE])
+            gone += sum(pipe.execute())
+        return gone
 
     def _read(
         self,

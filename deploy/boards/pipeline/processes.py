@@ -158,6 +158,17 @@ WORKERS: Final = Row(
             unit="cps",
         ),
         Panel(
+            title="Days removed from the archive",
+            description="Days, of predictions or of labels, that were older than "
+            "DRIFTGAUGE_ARCHIVE_DAYS.",
+            queries=[
+                Query(
+                    f"sum by (model) (increase(driftgauge_archive_expired_total{{{MODEL}}}[1d]))",
+                    "{{model}}",
+                )
+            ],
+        ),
+        Panel(
             title="Leases",
             description="Stages that each worker owns.",
             queries=[

@@ -42,8 +42,10 @@ from driftgauge.producer.intake.numbering import CHECKS as NUMBERING_CHECKS
 from driftgauge.producer.intake.numbering import NUMBER, PARAMETERS, Numbering, voids
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.rows import MOST_FAULTS
+from driftgauge.producer.intake.turns import Turns
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.logged.good_events import EventTypes, Good, GoodEvents
 from driftgauge.producer.routes.parameters import TIME_SCHEMA
 from driftgauge.producer.routes.raw_body import MISNUMBERED, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
@@ -237,7 +239,7 @@ class Understood(msgspec.Struct):
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
-    most = parts.settings.events_max_rows
+    most, types = parts.settings.events_max_rows, EventTypes()
 
     @routes.post("/events")
     @needs("predict")
@@ -258,7 +260,7 @@ def router(parts: Parts) -> APIRouter:
         wanted = handling(request.headers)
         numbering = parts.clients.numbering(request.query_params)
         reading = Reading(
-            parts.serving, parts.refusals, numbering, request.query_params.get("model")
+            parts.serving, parts.refusals, types, numbering, request.query_params.get("model")
         )
         body = await read_body(request, parts.settings.events_max_bytes)
         lines = is_lines(request.headers.get("content-type", ""))
@@ -302,11 +304,13 @@ class Reading:
         self,
         serving: Serving,
         refusals: Refusals,
+        types: EventTypes,
         numbering: Numbering | None = None,
         model: str | None = None,
     ) -> None:
         self._serving = serving
         self._refusals = refusals
+        self._types = types
         self._numbering = numbering
         self._model = model if numbering is None else numbering.model
         self._checks = CHECKS if numbering is None else CHECKS | NUMBERING_CHECKS
@@ -336,20 +340,25 @@ class Reading:
         many, flaw = items.many, items.flaw
         found = Understood([], [], [], [])
         faults: list[FieldError] = []
-        number = -1
-        async for item, flawed in items:
-            number += 1
-            at = f"/{number}" if many else ""
-            one, wrong = await self._checked(item, at, flawed=flawed)
-            place = None if self._numbering is None else self._numbering.place(item, "id")
-            if one is not None:
-                found.accepted.append(one)
-                found.numbers += [place] if place is not None else []
-                continue
-            named = MOST_FAULTS if len(faults) < MOST_NAMED else 0
-            found.rejected.append(_rejected(number, item, wrong, at, named))
-            found.refused += [place] if place is not None else []
-            faults += wrong
+        number, turns = -1, Turns()
+        async for part in items.parts():
+            for item, flawed in part:
+                number += 1
+                if type(item) is tuple:  # as no JSON is
+                    self._take(item, found)
+                    continue
+                await turns.offer()
+                at = f"/{number}" if many else ""
+                one, wrong = await self._checked(item, at, flawed=flawed)
+                place = None if self._numbering is None else self._numbering.place(item, "id")
+                if one is not None:
+                    found.accepted.append(one)
+                    found.numbers += [place] if place is not None else []
+                    continue
+                named = MOST_FAULTS if len(faults) < MOST_NAMED else 0
+                found.rejected.append(_rejected(number, item, wrong, at, named))
+                found.refused += [place] if place is not None else []
+                faults += wrong
         if flaw is not None and not many and {one.reason for one in faults} == {"unreadable"}:
             raise flaw
         if faults and (strict or not many or not found.accepted):
@@ -362,10 +371,18 @@ class Reading:
             self._refusals.take(model, len(events))
         return found
 
+    def _take(self, good: Good, found: Understood) -> None:
+        """Take an event that was read by the type of its version."""
+        found.accepted.append(good[:2])
+        if self._numbering is not None:
+            found.numbers.append((self._numbering.partition(good[1].id), good[2]))
+
     async def _items(self, body: bytes, most: int, *, lines: bool) -> Items:
         """Read the items of a request; one that is not JSON is counted as one refused event."""
         try:
-            return await items_of(body, most, "events", lines=lines)
+            numbered = self._numbering is not None
+            good = GoodEvents(self._types, self._serving, self._model, numbered=numbered)
+            return await items_of(body, most, "events", lines=lines, read=good.read)
         except Problem as problem:
             if problem.status == HTTPStatus.BAD_REQUEST:
                 model = only_model(self._serving, self._model)

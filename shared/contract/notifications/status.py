@@ -95,12 +95,12 @@ class RouteStatus(msgspec.Struct, frozen=True):
     waiting
         Incidents with news that is not told yet, also for quiet hours.
     overdue
-        Since when the oldest of those waits that wait for the target alone, not for quiet hours;
-        None without one.
+        Since when the oldest of those waits that wait for the target alone, not for quiet hours or
+        the end of a silence; None without one.
     last_sent
         When the target last took a message; None for never.
     failure
-        What it fails on; None if its target took the last message.
+        What it fails on; None if its target took the last message, or nothing waits for it now.
     """
 
     sent: int = 0

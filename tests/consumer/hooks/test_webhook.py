@@ -1,5 +1,6 @@
 """The webhook of a hook, posted to a real server."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from driftgauge.consumer.hooks import webhook
-from driftgauge.consumer.judging.incidents.hooks import Run
+from driftgauge.consumer.judging.incidents.hooks import Run, RunResult
 
 RUN = Run("the-id", '{"id": "the-id"}', 0)
 
@@ -72,10 +73,53 @@ def test_a_receiver_that_refuses_is_not_asked_again(status: int) -> None:
     """A refusal is the outcome, and no redirection is followed."""
     with receiver(status) as (address, posted):
         outcome = webhook.post(address, RUN, 10, threading.Event())
-    assert (outcome.ok, outcome.detail, len(posted)) == (False, f"status {status}", 1)
+    words = outcome.detail.removesuffix(", a redirection, which is not followed")
+    assert (outcome.ok, words, len(posted)) == (False, f"status {status}", 1)
 
 
 def test_a_receiver_that_is_away_is_an_outcome_without_the_address() -> None:
     """The address may hold a token, so no message quotes it."""
     outcome = webhook.post("http://127.0.0.1:1/hook?token=secret", RUN, 10, threading.Event())
-    assert (outcome.ok, outcome.detail) == (False, "no answer (ConnectError)")
+    assert (outcome.ok, outcome.detail) == (False, "no connection (ConnectionRefusedError)")
+
+
+def test_an_answer_without_end_is_left() -> None:
+    """A receiver that sends a byte now and then cannot hold the worker: each attempt is cut when
+    its time is over.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+    ended = threading.Event()
+
+    def drip() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+                    while not ended.wait(0.02):
+                        connection.sendall(b"x")
+            except OSError:  # it was cut, or nobody came
+                continue
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    outcomes = list[RunResult]()
+    post = threading.Thread(
+        target=lambda: outcomes.append(webhook.post(address, RUN, 0.2, threading.Event())),
+        daemon=True,
+    )
+    post.start()
+    post.join(5)
+    ended.set()
+    thread.join()
+    listener.close()
+    assert outcomes == [RunResult(ok=False, detail="no answer within 0.2 s")]
+
+
+def test_a_metadata_address_gets_nothing() -> None:
+    """What a cloud tells its machines is no receiver, as it is none of a route."""
+    outcome = webhook.post("http://169.254.169.254/", RUN, 10, threading.Event())
+    assert not outcome.ok
+    assert "link-local" in outcome.detail

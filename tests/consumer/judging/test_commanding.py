@@ -12,7 +12,9 @@ from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alerts import cloud_event, fingerprint
 from driftgauge.shared.contract.commands import Acknowledge, SilenceAlert
-from tests.consumer.judging.builders import VERSIONS, EvaluatedWindow, Stream, judge
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.contract.pane import PaneEntry
+from tests.consumer.judging.builders import SIZES, VERSIONS, EvaluatedWindow, Stream, judge
 from tests.consumer.judging.test_advance import stream
 
 SMOOTH = fingerprint("plant", "1.0.0", "smooth", "adwin")
@@ -155,3 +157,68 @@ def test_no_incident_is_no_error_that_stops() -> None:
     outputs = apply(state, commands.encode(Acknowledge("0" * 16, "ann")))
     assert "no open alert or incident has the id 0000000000000000" in outputs.refused[0]
     assert state.progress.commands_refused == 1
+
+
+def test_silencing_its_alerts_one_by_one_mutes_the_incident() -> None:
+    """Whoever follows the incident knows it at once, and that it is over again; what is forgotten
+    of a day before changes nothing.
+    """
+    made, found = fired()
+    state = found.state()
+    (muted,) = apply(state, commands.encode(SilenceAlert(SMOOTH, "ann", minutes=1))).incidents
+    assert (muted.change, muted.muted, muted.notify) == ("silenced", True, False)
+    known = len(made.entries)
+    later = made.panes(8, shift=0.1).entries[known:]
+    outputs = advance(state, later, "plant", VERSIONS, JudgingPolicy())
+    released = [one for one in outputs.incidents if not one.muted]
+    assert released
+    assert released[0].updated - muted.updated >= MINUTE
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_end_in_a_silence_is_told_when_it_is_over(whole: bool) -> None:  # noqa: FBT001
+    """It is recorded when it comes, and told at the end of the silence, days later, once; whether
+    the incident was silenced or each of its alerts.
+    """
+    made, found = fired()
+    fields, day = found.fields, 24 * 60 * MINUTE
+    state = JudgingState.unpack(fields, SIZES)
+    name = incident_of(state) if whole else SMOOTH
+    until = made.now + 2 * day
+    apply(state, commands.encode(SilenceAlert(name, "ann", until=until)))
+    told: list[tuple[bool, int]] = []
+    while made.now < until + day:
+        known = len(made.entries)
+        later = made.panes(1, seconds=3600).entries[known:]
+        outputs = advance(state, later, "plant", VERSIONS, JudgingPolicy())
+        told += [(one.notify, one.updated) for one in outputs.incidents if one.state == "resolved"]
+    assert [notify for notify, _ in told] == [False, True]
+    assert told[0][1] < until <= told[1][1] < until + 2 * 60 * MINUTE
+    assert not state.incidents
+
+
+@pytest.mark.parametrize("name", ["incident", "alert"])
+def test_a_silence_is_the_same_wherever_a_step_ends(name: str) -> None:
+    """Through a checkpoint after each pane, both edges of the silence and the end that is told
+    after it are the transitions that one step writes.
+    """
+    made, found = fired()
+    before = len(made.entries)
+    asked = incident_of(found.state()) if name == "incident" else SMOOTH
+    silence = commands.encode(SilenceAlert(asked, "ann", until=made.now + 30 * 60 * MINUTE))
+    later = made.panes(40, seconds=3600).entries[before:]
+
+    def judged(steps: list[list[tuple[str, PaneEntry]]]) -> list[Incident]:
+        fields, incidents = dict(found.fields), []
+        for number, step in enumerate(steps):
+            state = JudgingState.unpack(fields, SIZES)
+            commanded = [("1-0", silence)] if number == 0 else []
+            outputs = advance(state, step, "plant", VERSIONS, JudgingPolicy(), commanded)
+            incidents += outputs.incidents
+            fields |= state.pack_changed()
+            fields = {key: value for key, value in fields.items() if value}
+        return incidents
+
+    whole = judged([later])
+    assert [one.change for one in whole if one.notify] == ["resolved"]
+    assert judged([[one] for one in later]) == whole

@@ -16,7 +16,7 @@ from driftgauge.consumer.metrics.opening import open_port
 from driftgauge.consumer.metrics.port import MOST_CONNECTIONS, Port, Teller
 from driftgauge.consumer.metrics.standing import DEAD_S, STALLED_S, Standing
 from driftgauge.consumer.metrics.table import WORKER
-from driftgauge.consumer.running.tally import Tally
+from driftgauge.consumer.running.tally import FAILURES, Tally
 from driftgauge.shared.access.key_file import create_key
 from driftgauge.shared.access.key_ring import KeyRing
 from driftgauge.shared.access.listening import listen
@@ -50,7 +50,9 @@ def busy() -> Standing:
     other.turned(0.0, time.time_ns() // 1_000_000 - 60_000)
     judging = Tally("judging", HOSTILE, takeovers=1)
     judging.failed("fault")
-    return standing(duty(counting), duty(other), duty(judging, owned=False))
+    archiving = Tally("archiving", HOSTILE, takeovers=1)
+    archiving.removed(2)
+    return standing(duty(counting), duty(other), duty(judging, owned=False), duty(archiving))
 
 
 @contextmanager
@@ -103,8 +105,12 @@ def test_metrics_in_both_formats() -> None:
     assert value(metrics, "driftgauge_leases_held", stage="counting") == 2
     assert value(metrics, "driftgauge_leases_held", stage="judging") == 0
     assert value(metrics, "driftgauge_takeovers_total", stage="judging") == 1
+    assert value(metrics, "driftgauge_archive_expired_total", model=HOSTILE) == 2
     failed = {"stage": "judging", "model": HOSTILE, "reason": "fault"}
     assert value(metrics, "driftgauge_stage_failures_total", **failed) == 1
+    for reason in FAILURES:
+        none = {"stage": "counting", "model": HOSTILE, "reason": reason}
+        assert value(metrics, "driftgauge_stage_failures_total", **none) == 0
     spells = "driftgauge_stage_spell_duration_seconds_bucket"
     assert value(metrics, spells, stage="counting", le="0.25") == 0
     assert value(metrics, spells, stage="counting", le="0.5") == 2

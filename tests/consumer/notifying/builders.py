@@ -4,7 +4,7 @@ from typing import Any
 
 from driftgauge.consumer.notifying.choices import Webhook
 from driftgauge.consumer.notifying.routes import Route
-from driftgauge.consumer.notifying.routing.flight import incident_in
+from driftgauge.consumer.notifying.routing.delivery import incident_in
 from driftgauge.shared.contract.incident import Incident
 from tests.consumer.hooks.builders import incident_event
 

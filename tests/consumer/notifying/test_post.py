@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from types import SimpleNamespace
 from typing import Any
 
+import httpcore
 import pytest
 
 from driftgauge.consumer.notifying import post as posting
@@ -292,3 +294,22 @@ def test_neither_address_nor_secret_is_logged(sink: Sink, caplog: pytest.LogCapt
         post("http://[geheim", b"", headers)
     assert "geheim" not in caplog.text
     assert "127.0.0.1" not in caplog.text
+
+
+def test_addresses_that_do_not_answer_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host of many addresses takes no longer than one: each gets what the ones before left."""
+    given: list[float] = []
+    monkeypatch.setattr(posting, "time", SimpleNamespace(monotonic=lambda: sum(given)))
+
+    def connect(*arguments: Any) -> None:
+        timeout = arguments[3]
+        given.append(timeout)
+        raise httpcore.ConnectTimeout
+
+    addresses = [f"127.0.0.{number}" for number in range(1, 9)]
+    monkeypatch.setattr(posting, "resolved", lambda *_: addresses)
+    monkeypatch.setattr(posting, "CONNECT_S", 10.0)
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
+    with pytest.raises(Later):
+        post("http://many.example/", b"", {}, within_s=15.0)
+    assert given == [10.0, 5.0]

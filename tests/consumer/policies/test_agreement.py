@@ -83,7 +83,7 @@ def test_an_old_file_at_a_start_changes_nothing(
     assert [one.getMessage().partition(" is older")[0] for one in told] == [
         f"The policy file {late.path}"
     ]
-    write(late.path, policy(0.5) + "\n", OLD + 200)
+    write(late.path, policy(0.5), OLD + 200)
     for _ in range(2):
         late.look()
         one.look()
@@ -168,3 +168,31 @@ def test_what_is_refused_is_told(client: redis.Redis, keys: Keys, tmp_path: Path
     for host in (one, two):
         host.policies.leave(client)
     assert not client.exists(keys.policy_files)
+
+
+ROUTE = """
+[[routes]]
+name = "on-call"
+target = { type = "webhook", url = "http://127.0.0.1:9/" }
+"""
+
+
+def test_a_host_that_is_outvoted_gives_its_routes_up_at_once(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """Not when it next tells of its file: until then a changed route would go by its old words. It
+    serves them again when nobody has the newer file.
+    """
+    one, two = (Host(client, keys, tmp_path, name) for name in ("one", "two"))
+    write(two.path, policy(0.3) + ROUTE, OLD + 100)
+    for host in (one, two, one, two):
+        host.look()
+    assert set(two.policies.routes) == {"on-call"}
+    write(one.path, policy(0.2), OLD + 200)
+    one.look()
+    two.look(1)
+    assert two.policies.routes == {}
+    one.policies.leave(client)
+    two.policies._told_s = -1e9
+    two.look(1)
+    assert set(two.policies.routes) == {"on-call"}

@@ -63,18 +63,6 @@ def test_a_change_is_taken_when_nobody_writes_any_more(path: Path, clock: Clock)
     assert not looked(watched)
 
 
-def test_the_same_content_is_no_change(path: Path, clock: Clock) -> None:
-    """A file that was only touched, or replaced by a copy, changes nothing."""
-    watched = WatchedFile(path, clock)
-    before = watched.accepted
-    write(path, CALM, OLD + 10)
-    assert not looked(watched)
-    path.unlink()
-    write(path, CALM, OLD + 20)
-    assert not looked(watched)
-    assert watched.accepted is before
-
-
 @pytest.mark.parametrize(
     ("text", "line"), [("[default]\npsi_warning = -1", 2), ("[default\n", 1), ("x", 1)]
 )
@@ -156,3 +144,43 @@ def test_a_worker_does_not_start_without_the_file(tmp_path: Path) -> None:
     """What cannot be read at the start is an error that names the file."""
     with pytest.raises(PolicyRefused, match=r"absent\.toml cannot be used: it cannot be read"):
         WatchedFile(tmp_path / "absent.toml")
+
+
+def test_what_is_saved_again_is_newer(path: Path, clock: Clock) -> None:
+    """The same content, saved again, was written then; it is the same policy, and no news."""
+    watched = WatchedFile(path, clock)
+    before = watched.accepted
+    write(path, CALM, OLD + 10)
+    assert not looked(watched)
+    assert watched.accepted.file is before.file
+    assert watched.accepted.origin.written == round(OLD + 10) * 1000
+    path.unlink()
+    write(path, CALM, OLD - 5000)  # moved here with its time
+    assert not looked(watched)
+    assert watched.accepted.origin.written == round(clock.now * 1000)
+    clock.now += 100
+    assert not looked(watched, 5)
+    assert watched.accepted.origin.written == round(clock.now - 100) * 1000
+
+
+def test_what_was_refused_and_is_saved_as_before_is_newer(path: Path, clock: Clock) -> None:
+    """Putting the old content back is saving it again."""
+    watched = WatchedFile(path, clock)
+    write(path, "wrong", OLD + 10)
+    assert looked(watched)
+    write(path, CALM, OLD + 20)
+    assert looked(watched)
+    assert watched.accepted.origin.written == round(OLD + 20) * 1000
+
+
+def test_what_was_out_of_sight_was_not_saved_again(path: Path, clock: Clock) -> None:
+    """A mount that is away for a moment brings no old file into force: it is as old as before."""
+    watched = WatchedFile(path, clock)
+    away = path.with_name("away")
+    path.rename(away)
+    assert looked(watched)
+    assert watched.refused is not None
+    away.rename(path)
+    assert looked(watched)
+    assert watched.refused is None
+    assert watched.accepted.origin.written == round(OLD) * 1000

@@ -8,6 +8,9 @@ from typing import Any
 import redis
 
 from driftgauge.consumer.running.roster import Pool
+from driftgauge.consumer.running.waiter import NEAR, SOON_MS, Waiter
+from driftgauge.consumer.stages.stage import Connection
+from driftgauge.shared.connections.bulk import Command
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
@@ -135,3 +138,41 @@ def test_an_idle_stage_of_a_server_that_restarted_loads_again(tmp_path: Path) ->
             client.xadd(stage.stream, {"e": "1"}, id="5-0")
             wait_for(lambda: stage.read[-1] == b"5-0", "what the server has now")
         client.close()
+
+
+def test_a_stage_that_runs_is_waited_for_soon(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """A short read knows only the stages that were idle when it began, so it is shorter still while
+    another one runs: else an entry that comes right after its turn would wait for the end of the
+    read.
+    """
+    waits: list[int] = []
+
+    class Noting(Waiter):
+        def _ask(self, client: redis.Redis, commands: list[Command]) -> list[Any]:
+            waits.append(int(commands[0][4]))
+            return super()._ask(client, commands)
+
+    entered, left = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        entered.set()
+        return not left.wait(60)
+
+    crew, pool = Crew(redis_url, keys.prefix), Pool("pool", 2)
+    idle = crew.add("idle", pool)
+    waiter = Noting(NEAR, crew.roster, crew.nodes, Connection(), crew.stop)
+    with crew.working():
+        wait_for(lambda: idle.loads, "the idle one")
+        crew.add("long", pool, work)
+        wait_for(entered.is_set, "the other one to run")
+        waiter._look()
+        left.set()
+        wait_for(lambda: not crew.roster.works(), "the end of its turn")
+        client.xadd(idle.stream, {"e": "1"})
+        wait_for(lambda: idle.read, "a turn of the idle one, so that it is near")
+        wait_for(lambda: not crew.roster.works(), "the end of that")
+        waiter._look()
+        waiter._let_go()
+    assert waits == [SOON_MS, NEAR.block_ms[0]]

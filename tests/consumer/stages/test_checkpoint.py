@@ -11,7 +11,7 @@ from redis.client import Pipeline
 
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import FORMAT, FORMER, Keys
+from driftgauge.shared.contract.keys import FORMAT, OLDEST_FORMAT, Keys
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 
@@ -123,12 +123,12 @@ def test_a_foreign_commit_number_cannot_be_built_on(server: redis.Redis, keys: K
     lease in hand.
     """
     first = owned(server, keys)
-    server.hset(keys.count("plant", 0), mapping={"format": FORMER, "commit": 7})
+    server.hset(keys.count("plant", 0), mapping={"format": OLDEST_FORMAT, "commit": 7})
     with pytest.raises(OwnershipLost, match="another commit"):
         first.commit({b"a": b"1"}, nothing)
     first.load()
     first.commit({b"a": b"1"}, nothing)
-    assert server.hget(keys.count("plant", 0), "commit") == b"8"
+    assert server.hget(keys.count("plant", 0), "commit") == b"9"  # one of them migrated it
 
 
 def test_a_change_between_watch_and_exec_aborts(server: redis.Redis, keys: Keys) -> None:
@@ -165,20 +165,25 @@ def test_a_release_leaves_the_lease_of_another(server: redis.Redis, keys: Keys) 
 
 
 @pytest.mark.parametrize(
-    "other", ["1", "99"]
-)  # 1 had no names of the detectors of errors, and packed sums in another way
-def test_another_format_is_refused(other: str, server: redis.Redis, keys: Keys) -> None:
-    """A checkpoint of another version of Driftgauge is never guessed at; the message says what to
-    do.
+    ("other", "words"),
+    [
+        ("1", r"has format 1, which is too old \(this release reads 2 to 3\)"),
+        ("4", r"has format 4, which a newer release of Driftgauge wrote"),
+        ("\xff", "has no format that is known"),
+        (None, "has no format that is known"),
+    ],
+)
+def test_another_format_is_refused(
+    other: str | None, words: str, server: redis.Redis, keys: Keys
+) -> None:
+    """A checkpoint of a release that is newer, or too old, is never guessed at; the message says
+    which it is, and what to do.
     """
-    server.hset(keys.count("plant", 0), mapping={"format": other, "commit": 3})
-    with pytest.raises(
-        BadData, match=rf"has format {other}, this version reads 3.*Run the version that wrote it"
-    ):
+    fields = {"commit": 3} | ({} if other is None else {"format": other})
+    server.hset(keys.count("plant", 0), mapping=fields)
+    with pytest.raises(BadData, match=rf"{words}.* Run the release that wrote it, or a later one"):
         make(server, keys).load()
-    server.hdel(keys.count("plant", 0), "format")
-    with pytest.raises(BadData, match="has format"):
-        make(server, keys).load()
+    assert server.hlen(keys.count("plant", 0)) == len(fields)
 
 
 def test_a_key_of_another_type_is_refused(server: redis.Redis, keys: Keys) -> None:

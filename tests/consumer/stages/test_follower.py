@@ -10,11 +10,14 @@ import pytest
 import redis
 
 from driftgauge.consumer.stages.acting import ACTING, Acting
+from driftgauge.consumer.stages.archiving.following import FollowedArchive
+from driftgauge.consumer.stages.archiving.incidents import Incidents
+from driftgauge.consumer.stages.archiving.panes import Panes
 from driftgauge.consumer.stages.follower import Done, Event, Follower, Hold, Sink
 from driftgauge.consumer.stages.reporting import Reports
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.fault import FIELD, FOLLOWERS, StageFault
+from driftgauge.shared.contract.fault import ARCHIVED_PANES, FIELD, FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.settings import Settings
@@ -163,11 +166,14 @@ def test_every_follower_is_watched() -> None:
     """The API looks for a fault of each sink that the worker has."""
     sinks = [
         found
-        for found in (*Sink.__subclasses__(), *Acting.__subclasses__())
-        if found.__module__.startswith("driftgauge.") and found is not Acting
+        for found in (Reports, *Acting.__subclasses__(), *FollowedArchive.__subclasses__())
+        if found.__module__.startswith("driftgauge.")
     ]
-    assert {one.key for one in sinks} == {Reports.key, *(one.key for one in ACTING)}
-    assert {one.key for one in sinks} == set(FOLLOWERS)
+    bases = {one for one in Sink.__subclasses__() if one.__module__.startswith("driftgauge.")}
+    assert bases == {Reports, Acting, FollowedArchive}
+    of_models = {Reports.key, Incidents.key, *(one.key for one in ACTING)}
+    assert {one.key for one in sinks} == {*of_models, Panes.key}
+    assert (of_models, Panes.key) == (set(FOLLOWERS), ARCHIVED_PANES)
 
 
 def test_who_has_lost_the_lease_commits_nothing(

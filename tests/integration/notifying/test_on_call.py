@@ -229,7 +229,6 @@ def story(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 def test_the_demos_fault_reaches_the_person_on_call_once(
     story: Story, receivers: Receivers
 ) -> None:

@@ -51,6 +51,7 @@ enabled = false
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)  # beside all else on a slow machine
 def test_every_answer_is_as_documented(
     settings: Settings, tmp_path: Path, client: redis.Redis, keys: Keys
 ) -> None:

@@ -408,7 +408,7 @@ async def test_slow_clients_and_followers_leave_room_for_others(
         for _ in range(150):
             half = stack.enter_context(socket.create_connection((address.hostname, address.port)))
             half.sendall(HALF)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=4) as http:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=12) as http:
 
             async def predict() -> int:
                 return (await http.post("/predict", json={"features": GOOD})).status_code

@@ -237,6 +237,9 @@ async def test_metrics_without_redis(settings: Settings, tmp_path: Path) -> None
     )
     assert value(metrics, "driftgauge_events_queued") == 2
     assert value(metrics, "driftgauge_events_dropped_total", reason="spool_full") == 3
+    # what has not happened stands at 0, so that its first event is an increase
+    assert value(metrics, "driftgauge_events_dropped_total", reason="queue_full") == 0
+    assert value(metrics, "driftgauge_connections_refused_total", reason="slow_head") == 0
     assert "driftgauge_lag_entries" not in metrics
 
 

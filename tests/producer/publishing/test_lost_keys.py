@@ -120,7 +120,7 @@ async def test_what_comes_again_takes_no_room_of_new_events(
     async with running(app) as http:
         await until(lambda: publisher.connected)
         await ask(http, 30)
-        publisher.sender._doubt("It is flushed")
+        publisher.sender.doubt("It is flushed")
         assert (publisher.queued, publisher.has_room(10), publisher.has_room(11)) == (
             30,
             True,

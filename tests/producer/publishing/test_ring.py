@@ -31,3 +31,16 @@ def test_bounded_in_bytes_and_says_so() -> None:
         assert ring.bytes <= 4 * (ENTRY_BYTES + 10)
     assert ring.shortened == 6
     assert kept(ring) == [7, 8, 9, 10]
+
+
+def test_the_events_of_some_lanes_are_taken_alone() -> None:
+    """What another master has now is sent again there; the rest stays, with its size."""
+    ring, gone, here = Ring(10**6), Lane("m", b"a"), Lane("m", b"b")
+    mixed = [
+        (lane, Entry(b"p", number, b"x" * 10, None)) for number, lane in ((1, gone), (2, here))
+    ]
+    ring.add(mixed, now=0)
+    assert [pair[0] for pair in ring.take({gone})] == [gone]
+    assert ring.bytes == ENTRY_BYTES + 10
+    assert [pair[0] for pair in ring.take()] == [here]
+    assert ring.bytes == 0

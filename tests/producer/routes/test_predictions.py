@@ -107,4 +107,4 @@ async def test_versions_with_other_features_share_one_table(
 
 def test_file_name() -> None:
     """A download's name says model and moment."""
-    assert len(file_name("steel")) == len("predictions_steel_20251120_201500.csv")
+    assert len(file_name("steel", "csv")) == len("predictions_steel_20251120_201500.csv")

@@ -19,6 +19,7 @@ from driftgauge.consumer.offline.reference_table import Recognised
 from driftgauge.consumer.offline.registration import register_version
 from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.app import create_app
+from driftgauge.producer.confined import Ended
 from driftgauge.producer.registering import child
 from driftgauge.producer.registering.upload import open_upload
 from driftgauge.shared.access.key_file import create_key
@@ -157,6 +158,7 @@ async def test_it_needs_an_admin(settings: Settings) -> None:
         (-signal.SIGALRM, "", 413, "took more than 1800 s"),
         (-signal.SIGSEGV, "", 422, "ended by SIGSEGV"),
         (1, "Traceback: secret", 500, "by a fault that is not yours"),
+        (65, "Traceback\nValueError: secret\n", 500, "by a fault that is not yours"),
     ],
 )
 def test_what_became_of_the_child(
@@ -167,7 +169,7 @@ def test_what_became_of_the_child(
     """
     upload = open_upload(tmp_path)
     upload.files["reference"] = upload.folder / "reference"
-    found = child._problem(upload, code, complaint.format(upload.folder), 1 << 32)
+    found = child._problem(upload, Ended(code, b"", complaint.format(upload.folder)), 1 << 32)
     upload.close()
     assert (found.status, told in found.detail) == (status, True), found.detail
     assert str(tmp_path) not in found.detail

@@ -6,9 +6,10 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.producer.scoring.answers import NUMBER, CsvText, JsonText, harmless
+from driftgauge.producer.scoring.answers import CsvText, JsonText
 from driftgauge.producer.scoring.batch import RowAnswer
 from driftgauge.shared.reference.schema import FieldError
+from driftgauge.shared.wording.harmless import NUMBER, harmless
 
 ANSWERS = [
     RowAnswer(1, "ok", 2, "a-b", -1.5, None, "published"),

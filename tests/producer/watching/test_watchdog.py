@@ -23,11 +23,11 @@ from driftgauge.producer.watching.incidents import incident_of
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.contract.alert import CloudEvent
 from driftgauge.shared.contract.alerts import cloud_event
-from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
-from driftgauge.shared.losses import Holdings, Hole
+from driftgauge.shared.losses import Held, Holdings, Hole
 from driftgauge.shared.policies.agreed import FileState, Origin, Refusal
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -155,9 +155,7 @@ async def test_a_worker_that_fails_is_shown_everywhere(
         assert not await reasons(http)
         health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
         assert health["partitions"][0]["fault"] is None
-        assert health["followers"] == {
-            name: {"fault": None} for name in ("reports", "retraining", "rollback")
-        }
+        assert health["followers"] == {name: {"fault": None} for name in (*FOLLOWERS, "archive")}
         follower = StageFault("reporting linear", "OSError: no space left", "", 4, now, now)
         client.hset(keys.follower("linear", "reports"), "fault", msgspec.json.encode(follower))
         await until(lambda: len(written.transitions()) > 2)
@@ -167,6 +165,14 @@ async def test_a_worker_that_fails_is_shown_everywhere(
         assert "OSError: no space left" in page
         health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
         assert health["followers"]["reports"]["fault"]["tries"] == 4
+        over = msgspec.structs.replace(follower, over=True)
+        client.hset(keys.follower("linear", "reports"), "fault", msgspec.json.encode(over))
+        await until(lambda: len(written.transitions()) > 3)
+        store = StageFault("archiving linear.0", "the archive is full", "", 5, now, now)
+        client.hset(keys.archive("linear", 0), "fault", msgspec.json.encode(store))
+        await until(lambda: len(written.transitions()) > 4)
+        (said,) = await reasons(http)
+        assert "archiving linear.0, 5 times: the archive is full" in said
 
 
 @pytest.mark.usefixtures("linear")
@@ -613,10 +619,13 @@ async def test_what_an_api_has_spooled_is_waited_for(
         (lane,) = app.state.parts.publisher._lanes
         lane.delay_s, lane.retry_at = 1.0, math.inf  # as if Redis refused what is written there
         assert await post(3) == ["spooled"] * 3
-        await until(lambda: client.hvals(keys.held("linear")))
-        packed: Any = client.hvals(keys.held("linear"))
-        (own,) = msgspec.json.decode(packed[0], type=Holdings).held
-        assert (own.log, own.first, own.last) == (log, 2, 4)
+
+        def held() -> list[Held]:
+            packed: Any = client.hvals(keys.held("linear"))
+            return [one for told in packed for one in msgspec.json.decode(told, type=Holdings).held]
+
+        await until(lambda: [(one.log, one.first, one.last) for one in held()] == [(log, 2, 4)])
+        (own,) = held()
         written.miss(Hole(own.publisher, 2, 6, 5))
         await until(lambda: "blind.lost firing" in written.transitions())
         (alert,) = [one for one in written.alerts() if one.rule == "blind.lost"]

@@ -1,5 +1,7 @@
 """One client for each server, shared by all threads, whatever the number of keys."""
 
+from typing import Self
+
 import pytest
 import redis
 
@@ -33,6 +35,12 @@ class Node:
         assert not inuse_connections, "others work with them"
 
     def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Nothing is open."""
 
 

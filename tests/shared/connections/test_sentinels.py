@@ -1,6 +1,9 @@
 """Addresses of Sentinels."""
 
+from typing import Any
+
 import pytest
+import redis
 
 from driftgauge.shared.connections.redis_client import connect, connect_async, shown
 from driftgauge.shared.connections.sentinels import Sentinels
@@ -26,3 +29,26 @@ def test_an_address_that_lacks_something_is_refused(rest: str) -> None:
     for make in (connect, connect_async):
         with pytest.raises(ConfigurationError, match="DRIFTGAUGE_REDIS_URL cannot be used"):
             make(f"redis+sentinel://{rest}")
+
+
+class _Kept(redis.Connection):
+    """A connection that notes whether it was cut."""
+
+    cut = False
+
+    def disconnect(self, *_: object, **__: object) -> None:
+        self.cut = True
+
+
+def test_only_idle_connections_to_sentinels_are_cut_with_the_idle_ones() -> None:
+    """A thread that asks a Sentinel keeps its connection while another one drops idle ones."""
+    with connect("redis+sentinel://a:1/main") as client:
+        pool: Any = client.connection_pool
+        asked = pool._known.sentinels[0].connection_pool
+        used, idle = _Kept(), _Kept()  # type: ignore[no-untyped-call]  # redis-py's
+        asked._in_use_connections.add(used)
+        asked._available_connections.append(idle)
+        pool.disconnect(inuse_connections=False)
+        assert (used.cut, idle.cut) == (False, True)
+        pool.disconnect()
+        assert used.cut

@@ -1,11 +1,12 @@
 """Reading streams backwards on a real Redis: everything once, newest first, never much at once."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from driftgauge.shared.connections.redis_client import connect_async
+from driftgauge.shared.connections.redis_client import connect, connect_async
 from driftgauge.shared.connections.streams import (
     PAGE_BYTES,
     Backwards,
@@ -14,10 +15,12 @@ from driftgauge.shared.connections.streams import (
     backwards_async,
     last_generated,
     newest,
+    set_back,
     whole,
 )
 from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.keys import Keys
+from tests.shared.local.servers import ServerOf, every_server
 
 pytestmark = pytest.mark.anyio
 
@@ -131,3 +134,25 @@ def test_a_stream_that_is_deleted_while_its_last_id_is_asked(
 
     monkeypatch.setattr(client, "exists", then_deleted)
     assert last_generated(client, stream) in {"7-1", "0-0"}
+
+
+@every_server
+def test_a_stream_goes_on_behind_its_newest_entry(binary: str, tmp_path: Path) -> None:
+    """On servers of each kind, and whether its last entries were deleted now or by hand before; a
+    stream that has none left begins anew.
+    """
+    with ServerOf(tmp_path / "redis", binary) as server, connect(server.url) as client:
+        for last in (EntryId(0, 0), EntryId(0, 1), EntryId(7, 2)):
+            stream = f"to:{last}"
+            if last > EntryId(0, 0):
+                client.xadd(stream, {"x": "ours"}, id=str(last))
+            for number in (8, 10**17):
+                client.xadd(stream, {"x": "a stranger's"}, id=f"{number}-0")
+            client.xdel(stream, f"{10**17}-0")  # by hand
+            told: Any = client.xinfo_stream(stream)
+            with client.pipeline(transaction=True) as pipe:
+                pipe.xdel(stream, "8-0")
+                set_back(pipe, stream, last, told)
+                pipe.execute()
+            assert last_generated(client, stream) == str(last)
+            assert client.xadd(stream, {"x": "ours"}, id="8-0")

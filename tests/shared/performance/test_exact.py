@@ -64,6 +64,22 @@ def test_a_root_is_found_where_the_square_is_no_float(value: float) -> None:
     assert np.isclose(root_of(Fraction(value) ** 2), value, rtol=1e-15, atol=5e-324)
 
 
+@given(
+    st.integers(1, 10**30),
+    st.integers(1, 10**30),
+    st.one_of(st.integers(-2400, 2400), st.integers(-2200, -2000)),
+)
+def test_a_root_is_that_of_the_fraction(above: int, below: int, power: int) -> None:
+    """Whole numbers give to the last bit what fractions do, beside the least and the largest floats
+    too.
+    """
+    value = Fraction(above, below) * Fraction(2) ** power
+    half = (value.numerator.bit_length() - value.denominator.bit_length()) // 2
+    scaled = float(value / Fraction(4) ** half)
+    assert root_of(value) == as_float(Fraction(scaled**0.5) * Fraction(2) ** half)
+
+
 def test_what_is_no_float_is_the_largest() -> None:
     """A value beyond all floats is given as the largest one, with its sign."""
     assert as_float(Fraction(-(10**400))) == -np.finfo(np.float64).max
+    assert root_of(Fraction(10**800)) == np.finfo(np.float64).max

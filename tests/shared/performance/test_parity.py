@@ -74,7 +74,8 @@ def test_a_spread_far_from_zero_does_not_cancel() -> None:
 @given(seeds, st.integers(1, 60), st.integers(2, 5))
 def test_of_classes(seed: int, rows: int, classes: int) -> None:
     """Accuracy, precision, recall and F1 are scikit-learn's, macro, weighted and of each class;
-    unknown classes as OTHER.
+    unknown classes as OTHER. Specificity is its recall of all other classes, lift its precision by
+    the share of the labels.
     """
     rng = np.random.default_rng(seed)
     names = [f"class {code}" for code in range(classes)]
@@ -98,6 +99,18 @@ def test_of_classes(seed: int, rows: int, classes: int) -> None:
         for label, expected in zip(present, each, strict=True):
             metric = found[f"{name}:{label}"]
             assert (metric.value or 0) == pytest.approx(expected, abs=1e-12)
+    for label in present:
+        truth, said = ([each == label for each in side] for side in (labels, predictions))
+        if all(truth):
+            assert found[f"specificity:{label}"].note == "no other label"
+        else:
+            expected = sk.recall_score(truth, said, pos_label=False)
+            assert value(found[f"specificity:{label}"]) == pytest.approx(expected, abs=1e-12)
+        if any(truth) and any(said):
+            expected = sk.precision_score(truth, said) / np.mean(truth)
+            assert value(found[f"lift:{label}"]) == pytest.approx(expected, abs=1e-12)
+        else:
+            assert found[f"lift:{label}"].note
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -129,7 +142,9 @@ def probabilities(seed: int, rows: int, classes: int) -> tuple[Any, Any]:
 @settings(max_examples=80, deadline=None)
 @given(seeds, st.integers(1, 80))
 def test_of_two_classes_probabilities(seed: int, rows: int) -> None:
-    """Log loss and Brier score are scikit-learn's; ROC AUC lies within its stated bound of it."""
+    """Log loss and Brier score are scikit-learn's; ROC AUC and average precision lie within their
+    stated bounds of its.
+    """
     given_, truth = probabilities(seed, rows, 2)
     labels = [BINARY.classes[code] for code in truth]
     found = metrics(Sums.of(BINARY, labels, labels, given_))
@@ -148,6 +163,12 @@ def test_of_two_classes_probabilities(seed: int, rows: int) -> None:
         assert auc.note == "it needs labels of both classes"
     else:
         assert abs(value(auc) - sk.roc_auc_score(truth, given_[:, 1])) <= auc.bound + 1e-12
+    precision = found["average_precision"]
+    if not truth.any():
+        assert precision.note == "it needs labels of the second class"
+    else:
+        expected = sk.average_precision_score(truth, given_[:, 1])
+        assert abs(value(precision) - expected) <= precision.bound + 1e-12
 
 
 @settings(max_examples=40, deadline=None)
@@ -186,14 +207,18 @@ def test_the_calibration_error_is_that_of_its_bins(seed: int, rows: int) -> None
 
 
 def test_scores_of_rare_positives_keep_their_order() -> None:
-    """For scores that crowd near 0 the bound of the ROC AUC stays small."""
+    """For scores that crowd near 0 the bounds of ROC AUC and average precision stay small."""
     rng = np.random.default_rng(1)
     scores = rng.beta(0.3, 12, 20_000)
     truth = (rng.random(20_000) < scores).astype(int)
     labels = [BINARY.classes[code] for code in truth]
-    auc = metrics(Sums.of(BINARY, labels, labels, np.column_stack([1 - scores, scores])))["roc_auc"]
-    assert auc.bound < 0.005
-    assert abs(value(auc) - sk.roc_auc_score(truth, scores)) <= auc.bound
+    found = metrics(Sums.of(BINARY, labels, labels, np.column_stack([1 - scores, scores])))
+    for name, compute, most in (
+        ("roc_auc", sk.roc_auc_score, 0.005),
+        ("average_precision", sk.average_precision_score, 0.015),
+    ):
+        assert found[name].bound < most
+        assert abs(value(found[name]) - compute(truth, scores)) <= found[name].bound
 
 
 @pytest.mark.parametrize(
@@ -212,7 +237,10 @@ def test_degenerate_rows_have_defined_answers(layout: Layout, rows: int) -> None
     for name, metric in metrics(sums, 0.999999).items():
         assert metric.value is not None or metric.note, name
         assert (
-            metric.value is not None or rows < 2 or name in {"r2", "mape", "roc_auc", "precision:b"}
+            metric.value is not None
+            or rows < 2
+            or name in {"r2", "mape", "roc_auc", "average_precision"}
+            or name in {"specificity:no", "specificity:a"}
         ), name
         for number in (metric.value, metric.low, metric.high):
             assert number is None or np.isfinite(number), name
@@ -236,9 +264,12 @@ INTERVALS = (
     "precision_macro",
     "recall_macro",
     "f1:yes",
+    "specificity:yes",
+    "lift:yes",
     "log_loss",
     "brier",
     "roc_auc",
+    "average_precision",
 )
 
 

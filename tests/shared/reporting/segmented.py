@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from driftgauge.shared.contract.snapshot import (
+    FairnessReport,
+    GroupRate,
     MetricReport,
     SegmentDrift,
     SegmentFeature,
@@ -142,3 +144,41 @@ def numeric() -> Segments:
         1234.5,
         [SegmentFeature("line", parts, 12.0, "MAE rose, most of it in line=C.")],
     )
+
+
+def treated(feature: str = "sex", *, limited: bool = True) -> SegmentFeature:
+    """Two groups that are treated differently, and OTHER with too few rows."""
+    groups = [
+        segment(
+            feature,
+            value,
+            rates=[
+                GroupRate("selection_rate", selected, 0.5, rows),
+                GroupRate("true_positive_rate", hit, 0.9, rows // 4),
+                GroupRate("false_positive_rate", None, None, 0),
+            ],
+        )
+        for value, selected, hit, rows in (
+            ("m", 0.5, 0.9, 800),
+            ("f", 0.31, 0.75, 700),
+            ("OTHER", 1.0, None, 3),
+        )
+    ]
+    ratio = FairnessReport(
+        "selection_rate_ratio",
+        0.62,
+        0.5412,
+        0.7056,
+        0.98,
+        "selection_rate",
+        "f",
+        "m",
+        1500,
+        warning=0.9 if limited else None,
+        critical=0.8 if limited else None,
+        severity="critical" if limited else None,
+    )
+    odds = FairnessReport(
+        "equalised_odds", None, None, None, None, "", "", "", 0, note="fewer than two groups"
+    )
+    return SegmentFeature(feature, groups, fairness=[ratio, odds])

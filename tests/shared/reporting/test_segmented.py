@@ -24,7 +24,15 @@ from driftgauge.shared.reporting.segmented import (
     sentence_of,
     worst_segments,
 )
-from tests.shared.reporting.segmented import calm, metric, numeric, region, segment, segments
+from tests.shared.reporting.segmented import (
+    calm,
+    metric,
+    numeric,
+    region,
+    segment,
+    segments,
+    treated,
+)
 from tests.shared.reporting.test_html import Page
 
 replace = msgspec.structs.replace
@@ -283,3 +291,32 @@ def test_segments_have_their_place_in_the_size_of_a_report(snapshot: Snapshot) -
     sizes = [len(render_html(replace(snapshot, segments=found)).encode()) for found in both]
     assert sizes[1] - sizes[0] < 300_000
     assert len(list(chain.from_iterable(one.segments for one in long))) == 63
+
+
+def test_fairness_is_open_where_a_policy_limits_it(snapshot: Snapshot) -> None:
+    """A measure beyond its limit makes its feature critical and is named first; its row has value,
+    interval, reference, limits and the two groups, and each group its rates. Without a limit all of
+    it is folded, and nothing stands out.
+    """
+    (table,) = segment_tables(Segments("", None, None, [treated()], outcome="yes"))
+    assert (table.severity, table.sentence) == (
+        "critical",
+        "sex: its values are not treated as alike as the policy asks for.",
+    )
+    html = shown(snapshot, Segments("", None, None, [treated()], outcome="yes"))
+    part = html.split('id="fairness-0" open>')[1]
+    assert "Fairness, of “yes”: selection-rate ratio 0.620" in part
+    row, odds, *groups = (re.sub("<[^>]*>", "", each) for each in rows(part))
+    for told in ("0.620", "0.541", "0.706", "0.980", "warning 0.9", "critical 0.8"):
+        assert told in row
+    assert "selection rate 31.0\xa0% of f, 50.0\xa0% of m" in row
+    assert "fewer than two groups" in odds
+    assert [re.findall(r"[\d.]+\xa0%", group) for group in groups] == [
+        ["50.0\xa0%", "50.0\xa0%", "90.0\xa0%", "90.0\xa0%"],
+        ["31.0\xa0%", "50.0\xa0%", "75.0\xa0%", "90.0\xa0%"],
+        ["100\xa0%", "50.0\xa0%", "90.0\xa0%"],
+    ]
+    folded = shown(snapshot, Segments("", None, None, [treated(limited=False)], outcome="yes"))
+    assert 'id="fairness-0">' in folded
+    assert "No segment of sex stands out." in folded
+    assert "nothing is judged" in folded

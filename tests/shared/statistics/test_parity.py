@@ -40,7 +40,7 @@ def categorical(reference: list[str | None], window: list[str | None]) -> Column
 
 
 def found(counts: ColumnCounts, name: str) -> Statistic:
-    return next(statistic for statistic in statistics_of(counts) if statistic.name == name)
+    return next(statistic for statistic in statistics_of(counts)[0] if statistic.name == name)
 
 
 values = st.lists(

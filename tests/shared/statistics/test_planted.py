@@ -17,15 +17,14 @@ from tests.consumer.judging.builders import Stream, judge
 SOURCE = '''
 """The share of rows in the fullest bin of the window."""
 
-from driftgauge.shared.contract.snapshot import Statistic
-from driftgauge.shared.statistics.base import statistic
+from driftgauge.shared.statistics.base import Values, statistic
 from driftgauge.shared.statistics.counts import ColumnCounts
 
 
 @statistic("fullest_bin", "Fullest bin", kinds=("numeric",))
-def fullest_bin(counts: ColumnCounts) -> Statistic:
+def fullest_bin(counts: ColumnCounts) -> Values:
     """Return the share of rows in the fullest bin of the window."""
-    return Statistic("fullest_bin", float(counts.bins[1].max() / counts.m))
+    return Values(counts.bins[1].max(axis=-1) / counts.m)
 '''
 
 

@@ -40,6 +40,9 @@ NUMBERS = Outcomes(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 6.0]
         ("f1_weighted", (3 * 0.8 + 2 * 0.5 + 2 / 3) / 6),
         ("log_loss", -np.log([0.7, 0.6, 0.3, 0.6, 0.4, 0.8]).mean()),
         ("roc_auc", (1 + 7 / 8 + 1) / 3),
+        ("average_precision", (1 + (1 + 2 / 3) / 2 + 1) / 3),
+        ("specificity:b", 3 / 4),
+        ("lift:a", 2),
     ],
 )
 def test_metrics_of_classes(name: str, expected: float) -> None:
@@ -58,8 +61,8 @@ def test_metrics_of_numbers(name: str, expected: float) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 5), st.integers(8, 60))
 def test_classes_equal_scikit_learn(seed: int, classes: int, rows: int) -> None:
-    """On rows with ties among the probabilities every metric of classes is scikit-learn's, the ROC
-    AUC too: here it has no bins.
+    """On rows with ties among the probabilities every metric of classes is scikit-learn's, ROC AUC
+    and average precision too: here they have no bins.
     """
     random = np.random.default_rng(seed)
     names = tuple(f"class {code}" for code in range(classes))
@@ -75,6 +78,9 @@ def test_classes_equal_scikit_learn(seed: int, classes: int, rows: int) -> None:
         "balanced_accuracy": sk.balanced_accuracy_score(truth, said),
         "log_loss": sk.log_loss(codes, chances, labels=range(classes)),
         "roc_auc": np.mean([sk.roc_auc_score(codes == code, chances[:, code]) for code in ranked]),
+        "average_precision": np.mean(
+            [sk.average_precision_score(codes == code, chances[:, code]) for code in ranked]
+        ),
     }
     for name, compute in (
         ("f1", sk.f1_score),
@@ -127,6 +133,7 @@ def test_the_columns_of_probabilities_are_the_classes() -> None:
         ("rmse", CLASSES, "no metric 'rmse' of classes"),
         ("f2", CLASSES, "no metric 'f2'"),
         ("f1:z", CLASSES, "no row is or is predicted 'z'"),
+        ("lift", CLASSES, "no metric 'lift'.* specificity:LABEL, lift:LABEL"),
         ("roc_auc", Outcomes(TRUTH, GUESS), "needs probabilities"),
         (
             "roc_auc",
@@ -168,6 +175,9 @@ def test_names_and_directions() -> None:
         "accuracy:x",
         "brier",
         "f1_macro:x",
+    ]
+    assert unknown_metrics(("specificity:x", "specificity", "recall"), numeric=False) == [
+        "specificity"
     ]
     assert [larger_is_better(name) for name in ("r2", "f1:a", "rmse", "log_loss")] == [
         True,

@@ -17,6 +17,7 @@ from driftgauge.consumer.counting.detectors.rank_cells import (
     PRESENT,
     RankCells,
 )
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.reference.profile import (
     CategoricalReference,
     Column,
@@ -35,6 +36,12 @@ LAWS = {
         f"c{place}" for place in random.choice(6, size, p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05])
     ],
 }
+
+
+def bets_on(law: Floats, histogram: Floats) -> Floats:
+    """All experts' bets in one column, shape (cells, experts)."""
+    histograms = np.stack([histogram] * HISTOGRAMS)
+    return bets(law[:, None, None], histograms[:, :, None, None], tilts(law[:, None]))
 
 
 def profile(column: Column, name: str = "x") -> ReferenceProfile:
@@ -88,7 +95,7 @@ def test_bets_on_missing_values_gain_nothing_without_drift() -> None:
                 continue
             gaps = np.array([0] * (PRESENT - 1) + [rows - missing + 1, missing + 1])
             law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
-            shares = bets(law, np.repeat(law[:, None], HISTOGRAMS, axis=1), tilts(law))
+            shares = bets_on(law, law)
             product_of_e, counts = np.ones(EXPERTS), gaps.astype(float)
             for place, lost in enumerate(order):
                 cell = MISSING if lost else PRESENT - 1
@@ -123,7 +130,7 @@ def test_a_constant_bets_on_nothing() -> None:
     assert gaps[[0, PRESENT // 2, PRESENT - 1, MISSING]].tolist() == [1, 201, 1, 1]
     law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
     own = np.eye(CELLS)[PRESENT // 2]  # a histogram that knows that nothing else comes
-    found_ = bets(law, np.stack([own] * HISTOGRAMS, axis=1), tilts(law))
+    found_ = bets_on(law, own)
     assert found_[PRESENT // 2].max() <= 1
 
 
@@ -157,7 +164,7 @@ def _means(reference: np.ndarray, order: tuple[int, ...], kinds: list[int]) -> n
     gaps[MISSING] = 1
     gaps[kinds] = reference + 1
     law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
-    shares = bets(law, np.repeat(law[:, None], HISTOGRAMS, axis=1), tilts(law))
+    shares = bets_on(law, law)
     rows, counts = int(reference.sum()), gaps.astype(float)
     chance, found_ = 1.0, np.ones(EXPERTS)
     for place, kind in enumerate(order):

@@ -39,6 +39,7 @@ WEEKLY: dict[str, Any] = {"rule": PSI_WEEK.name, "severity": "warning"}
 BROKEN = alert(fingerprint="c", rule="missing")
 EXPLAINED = alert(inhibited_by="c")
 FALL = alert(**PERFORMANCE)
+UNFAIR = {"rule": "fairness.equal_opportunity", "feature": "", "segment": "sex=*"}
 CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances]] = [
     ("check_service", alert(**LATENCY), around(), "wait", alert(rule="threshold.psi"), around()),
     ("fix_feed", alert(rule="missing"), around(), "wait", alert(), around()),
@@ -48,6 +49,8 @@ CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances
     ("roll_back", alert(), around(age=0), "wait", alert(), around(age=0, has_previous=False)),
     ("roll_back", alert(), around(age=0), "wait", alert(severity="warning"), around(age=0)),
     ("roll_back", alert(), around(age=0), "wait", alert(state="pending"), around(age=0)),
+    ("review", alert(**UNFAIR), around(), "wait", alert(rule="segment.psi"), around()),
+    ("review", alert(**UNFAIR), around(), "roll_back", alert(**UNFAIR), around(age=0)),
     ("accept_reference", alert(**WEEKLY), around(outdated=True), "wait", alert(**WEEKLY), around()),
     (
         "accept_reference",

@@ -44,6 +44,22 @@ def test_only_the_same_feature_and_only_drift() -> None:
     assert cause_of(online, [online, missing], evaluation) == ""
 
 
+def test_nothing_explains_unequal_treatment() -> None:
+    """Neither broken values nor drift nor a fall of the performance, of all rows or of a segment,
+    is a reason not to tell of it; and it explains none of these.
+    """
+    evaluation = judged(missing=0.4).evaluation
+    unfair = msgspec.structs.replace(
+        alert("fairness.selection_rate_ratio", ""), fingerprint="unfair", segment="city=*"
+    )
+    fall = msgspec.structs.replace(
+        alert("performance.accuracy", ""), fingerprint="fall", severity="critical", state="firing"
+    )
+    psi = alert("psi")
+    assert cause_of(unfair, [alert("missing"), psi, fall], evaluation) == ""
+    assert cause_of(psi, [unfair], evaluation) == cause_of(fall, [unfair], evaluation) == ""
+
+
 def test_the_columns_of_an_episode_are_told_once() -> None:
     """Of ordered columns that drift within 7 days the first is told; what is critical, what began
     at the same moment, and what comes later are told too, and nothing hides behind an alert that

@@ -130,3 +130,16 @@ def test_a_closed_one_opens_again_for_its_own_columns_alone() -> None:
     assert incident_of(alert("x", "e_detector"), EVENING, [over]) is over
     assert incident_of(alert("y"), MORNING, [over]) is None
     assert incident_of(alert("", "performance.mae"), MORNING, [over]) is None
+
+
+def test_unequal_treatment_is_an_incident_of_its_own() -> None:
+    """Its alerts share one, whatever else happens at the same time; nothing else joins it."""
+    ratio = alert("", "fairness.selection_rate_ratio", "sex=*")
+    drift, fall = incident(alert("x")), incident(alert("", "performance.accuracy"), name="b")
+    assert incident_of(ratio, MORNING, [drift, fall]) is None
+    unfair = incident(ratio, name="c")
+    assert unfair.kind == "model"
+    odds = alert("", "fairness.equalised_odds", "age=*")
+    assert incident_of(odds, EVENING, [drift, fall, unfair]) is unfair
+    for other in (alert("y"), alert("", "performance.accuracy"), alert("", "segment.psi", "sex=f")):
+        assert incident_of(other, MORNING, [unfair]) is None

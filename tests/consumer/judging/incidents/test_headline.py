@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from driftgauge.consumer.judging.incidents.headline import Facts, action, headline
-from driftgauge.consumer.judging.incidents.state import CauseKind, Member
-from driftgauge.shared.contract.incident import HEADLINE_LENGTH, Change, IncidentAlert
+from driftgauge.consumer.judging.incidents.state import Member
+from driftgauge.shared.contract.incident import HEADLINE_LENGTH, CauseKind, Change, IncidentAlert
 
 NARROW = Change(83_000_000, 82_990_000, 83_010_000)
 LONG = "a_sensor_with_a_name_that_is_longer_than_anybody_would_want_to_read_" * 3

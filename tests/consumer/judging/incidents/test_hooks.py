@@ -132,7 +132,7 @@ def test_incidents_within_the_cooldown_wait_for_its_end() -> None:
 
 
 def test_an_acknowledgement_does_not_end_the_wait() -> None:
-    """That somebody has seen it changes nothing; a silence does."""
+    """That somebody has seen it changes nothing; a silence does, until it is over."""
     state = HookState().read(RETRAINING, incident_event(), 0, HOUR_MS).end(OK, 5)
     waits = state.read(RETRAINING, incident_event(name="b"), 10, HOUR_MS)
     seen = waits.read(RETRAINING, incident_event(2, name="b", change="acknowledged"), 11, HOUR_MS)
@@ -141,6 +141,8 @@ def test_an_acknowledgement_does_not_end_the_wait() -> None:
         RETRAINING, incident_event(2, name="b", change="silenced", muted=True), 11, HOUR_MS
     )
     assert silent.due(RETRAINING, HOUR_MS, HOUR_MS).running is None
+    over = silent.read(RETRAINING, incident_event(3, name="b", change="released"), 12, HOUR_MS)
+    assert over.due(RETRAINING, HOUR_MS, HOUR_MS).running is not None
 
 
 def test_a_run_that_failed_is_tried_again_after_the_cooldown() -> None:

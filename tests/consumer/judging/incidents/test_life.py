@@ -10,10 +10,10 @@ from driftgauge.consumer.judging.incidents.life import (
     resolved,
     silence,
 )
-from driftgauge.consumer.judging.incidents.state import CauseKind, IncidentState, Member
+from driftgauge.consumer.judging.incidents.state import IncidentState, Member
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.alert import Acknowledgement, Silence
-from driftgauge.shared.contract.incident import Change, IncidentAlert
+from driftgauge.shared.contract.incident import CauseKind, Change, IncidentAlert
 from driftgauge.shared.contract.severity import AlertSeverity
 
 POLICY = JudgingPolicy()
@@ -111,7 +111,7 @@ def test_its_end_is_told_when_all_alerts_resolved() -> None:
     assert change_of(found) == ("evidence", False)
     assert found is not None
     end = resolved(found.incident, {"y-psi"}, 8)
-    over = moved(found.incident, end, 8, heard=False, policy=POLICY)
+    over = moved(found.incident, end, 8, heard=True, policy=POLICY)
     assert change_of(over) == ("resolved", True)
     assert over is not None
     assert over.incident.ended == 8
@@ -120,7 +120,7 @@ def test_its_end_is_told_when_all_alerts_resolved() -> None:
 def test_it_opens_again() -> None:
     """Within the cooldown the same column opens it again, with its number going on."""
     known = opened()
-    over = moved(known, resolved(known, {"x-psi"}, 7), 7, heard=False, policy=POLICY)
+    over = moved(known, resolved(known, {"x-psi"}, 7), 7, heard=True, policy=POLICY)
     assert over is not None
     again = follow(over.incident, member("x"), now=9)
     assert change_of(again) == ("reopened", True)
@@ -138,11 +138,10 @@ def test_what_is_silenced_is_told_afterwards() -> None:
     assert quiet is not None
     assert follow(quiet.incident, heard=False) is None
     assert change_of(follow(quiet.incident)) == ("released", True)
-    over = resolved(quiet.incident, {"x-psi"}, 7)
-    assert change_of(moved(quiet.incident, over, 7, heard=False, policy=POLICY)) == (
-        "resolved",
-        False,
-    )
+    over = ended(quiet.incident, 7)
+    assert change_of(over) == ("resolved", False)
+    assert over is not None
+    assert follow(over.incident, now=8) is None
 
 
 def test_a_rise_under_a_silence_is_told_afterwards() -> None:
@@ -164,7 +163,75 @@ def test_other_advice_under_a_silence_is_told_afterwards() -> None:
     assert change_of(follow(found.incident, now=101)) == ("released", True)
     same = moved(silent, fell, 50, heard=True, policy=POLICY)
     assert same is not None
-    assert follow(same.incident, now=101) is None
+    assert change_of(follow(same.incident, now=101)) == ("released", False)
+
+
+def test_the_end_of_a_silence_is_recorded() -> None:
+    """Whoever follows it knows that it is silent no more, although nothing is to be told."""
+    silent = silence(opened(), Silence("ann", "", 5, until=100)).incident
+    assert follow(silent, now=99) is None
+    found = follow(silent, now=100)
+    assert change_of(found) == ("released", False)
+    assert found is not None
+    assert follow(found.incident, now=101) is None
+
+
+def test_that_all_its_alerts_are_silenced_is_recorded() -> None:
+    """Silenced one by one they mute it as a whole, and it is released with the first of them."""
+    found = follow(opened(), heard=False)
+    assert change_of(found) == ("silenced", False)
+    assert found is not None
+    assert follow(found.incident, heard=False) is None
+    assert change_of(follow(found.incident)) == ("released", False)
+
+
+def ended(incident: IncidentState, now: int, *, heard: bool = True) -> Moved | None:
+    """Let the alert of its only column resolve, or time pass after that."""
+    over = resolved(incident, {"x-psi"}, now)
+    return moved(incident, over, now, heard=heard, policy=POLICY)
+
+
+def test_an_end_in_a_silence_is_told_afterwards() -> None:
+    """Whoever was told that it began is told that it is over, once, when the silence is."""
+    silent = silence(opened(), Silence("ann", "", 5, until=100)).incident
+    found = ended(silent, 50)
+    assert change_of(found) == ("resolved", False)
+    assert found is not None
+    assert follow(found.incident, now=99) is None
+    told = follow(found.incident, now=100)
+    assert change_of(told) == ("resolved", True)
+    assert told is not None
+    assert (told.incident.ended, told.incident.number) == (50, found.incident.number + 1)
+    assert follow(told.incident, now=101) is None
+
+
+def test_an_end_while_its_alerts_are_silenced_is_told_afterwards() -> None:
+    """Alerts that are silenced one by one are as silent as the incident."""
+    found = ended(opened(), 50, heard=False)
+    assert change_of(found) == ("resolved", False)
+    assert found is not None
+    assert change_of(follow(found.incident, now=100)) == ("resolved", True)
+
+
+def test_an_end_with_the_silence_is_told_though_news_was_held_back() -> None:
+    """What was held back does not make it an incident that nobody was told of."""
+    silent = silence(opened(), Silence("ann", "", 5, until=100)).incident
+    worse = follow(silent, member("x", severity="critical"), now=50)
+    assert worse is not None
+    assert change_of(ended(worse.incident, 60)) == ("resolved", False)
+    assert change_of(ended(worse.incident, 100)) == ("resolved", True)
+
+
+def test_an_end_that_is_owed_when_it_opens_again() -> None:
+    """It was never over for those who were told: the next end is told to them, once."""
+    silent = silence(opened(), Silence("ann", "", 5, until=100)).incident
+    over = ended(silent, 50)
+    assert over is not None
+    again = follow(over.incident, member("x"), now=60)
+    assert change_of(again) == ("reopened", False)
+    assert again is not None
+    assert change_of(follow(again.incident, now=100)) == ("released", True)
+    assert change_of(ended(again.incident, 100)) == ("resolved", True)
 
 
 def test_reminders() -> None:

@@ -12,6 +12,8 @@ from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.reports.column_numbers import numbers_of
+from driftgauge.consumer.judging.reports.column_report import with_numbers
 from driftgauge.consumer.judging.rules.findings import is_of_reference
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
 from driftgauge.shared.contract.alert import Alert
@@ -154,11 +156,11 @@ def test_too_few_labels_are_not_judged() -> None:
     """
     few = judged(window(10, 480))
     assert list(few.readings()) == []
-    assert (few.report().severity, few.report().reason) == (
+    assert (few.draft().severity, few.draft().reason) == (
         "insufficient_data",
         "490 of 500 labelled predictions",
     )
-    assert judged(LabelledWindow()).report().severity == "insufficient_data"
+    assert judged(LabelledWindow()).draft().severity == "insufficient_data"
     assert list(judged(window(20, 480)).readings())
 
 
@@ -193,7 +195,8 @@ def test_it_is_only_shown_where_the_prediction_is_ordered_in_time() -> None:
     assert ordered.judged_columns == len(VERSION.watched)
     target = judged(window(10, 1990), ordered)
     assert list(target.readings()) == []
-    report = target.report()
+    numbers = numbers_of(target.reference, target.counts.window[None])[0]
+    report = with_numbers(target.draft(), numbers)
     assert report.severity == "excluded"
     assert "ordered in time" in report.reason
     assert next(one for one in report.statistics if one.name == "psi").value is not None

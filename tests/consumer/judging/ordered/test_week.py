@@ -11,6 +11,7 @@ from driftgauge.consumer.judging.advance import advance
 from driftgauge.consumer.judging.evaluating.budget import levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.last_week import LastWeek
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.ordered.week import DAY_MS, REMEMBERED, VersionDays, WeekProgress
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -249,13 +250,42 @@ def test_a_short_ordered_reference_is_uncalibrated() -> None:
 
 
 def test_replay_through_checkpoints_is_identical() -> None:
-    """A checkpoint at any pane changes nothing: alerts and state are the same bytes."""
+    """A checkpoint at any pane changes nothing, though a step judges a day's week once: alerts,
+    snapshots and state are the same bytes, with a pane that comes a day late too.
+    """
     random = np.random.default_rng(9)
     entries = panes(VERSION, rows(random, 12, shift=2.0), START)
-    whole, _, fields = judged(entries)
-    parts, _, others = judged(entries, cuts=(1, 31, 32, 33, 40))
-    assert [cloud_event(alert) for alert in whole] == [cloud_event(alert) for alert in parts]
-    assert fields == others
+    late = entries[36][1]
+    assert isinstance(late, Pane)
+    entries.insert(42, ("42-1", msgspec.structs.replace(late, number=1000)))
+    whole, reports, fields = judged(entries)
+    assert any(alert.rule == "psi_week" for alert in whole)
+    for cuts in ((1, 31, 32, 33, 40), tuple(range(1, len(entries)))):
+        parts, others, after = judged(entries, cuts=cuts)
+        assert [cloud_event(alert) for alert in whole] == [cloud_event(alert) for alert in parts]
+        assert [cloud_event(one) for one in reports] == [cloud_event(one) for one in others]
+        assert fields == after
+
+
+def test_the_week_is_judged_until_a_day_changes() -> None:
+    """What was judged of the last 7 days holds for every pane of today, and no longer: until a day
+    begins, an earlier one gets a late pane, or another reference is in force.
+    """
+    days, size = VersionDays(WeekProgress(10, 10)), len(VERSION.reference.columns)
+    counts = np.ones(VERSION.week.size if VERSION.week else size, dtype=np.int64)
+    for day in range(10, 19):
+        days.add(day, counts)
+    week = LastWeek(VERSION, POLICY, days)
+    days.add(18, counts)
+    assert week.holds(VERSION, days)
+    assert week.lacking_days == ""
+    assert not week.holds(version_of(), days)
+    assert not week.holds(VERSION, None)
+    days.add(17, counts)
+    assert not week.holds(VERSION, days)
+    week = LastWeek(VERSION, POLICY, days)
+    days.add(19, counts)
+    assert not week.holds(VERSION, days)
 
 
 def test_days_are_bounded() -> None:

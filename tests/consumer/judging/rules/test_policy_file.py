@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.consumer.judging.policy import FairnessLimit, JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.policy_file import read_policy
 from driftgauge.shared.errors import ConfigurationError, PolicyRefused
 
@@ -54,6 +54,42 @@ def test_the_reminders_of_a_model() -> None:
     assert (policy.renotify_ms, policy.renotify_max_ms) == (3_600_000, 86_400_000)
 
 
+FAIR = b"""
+[default]
+outcome = "approved"
+[[default.fairness]]
+measure = "selection_rate_ratio"
+feature = "sex"
+critical = 0.8
+
+[models.credit]
+outcome = "no"
+[[models.credit.fairness]]
+measure = "selection_rate_ratio"
+feature = "sex"
+warning = 0.9
+[[models.credit.fairness]]
+measure = "equal_opportunity"
+feature = "sex"
+critical = 0.1
+"""
+
+
+def test_limits_on_fairness() -> None:
+    """A model's limits are in place of the default's on the same measure and feature; the outcome
+    is its own, or the default's. Without a file there are none.
+    """
+    file = read_policy(FAIR, "policy.toml")
+    credit, other = (file.apply(JudgingPolicy(), model) for model in ("credit", "churn"))
+    assert (credit.outcome, other.outcome) == ("no", "approved")
+    assert credit.fairness == (
+        FairnessLimit("selection_rate_ratio", "sex", warning=0.9),
+        FairnessLimit("equal_opportunity", "sex", critical=0.1),
+    )
+    assert other.fairness == (FairnessLimit("selection_rate_ratio", "sex", critical=0.8),)
+    assert (JudgingPolicy().outcome, JudgingPolicy().fairness) == ("", ())
+
+
 TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"  # noqa: E501  input as it comes
 
 
@@ -64,6 +100,15 @@ TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]
         (b"[model.steel]", "model"),
         (b"[default]\npolicy = 'strict'", "default.policy"),
         (b"[default]\ncool_down = 3", "cool_down"),
+        (b"[default]\noutcome = ''", "default.outcome"),
+        (FAIR.replace(b"equal_opportunity", b"parity"), "no measure of fairness .there are: sel"),
+        (FAIR.replace(b"critical = 0.1", b""), "line 15: .*by neither `warning` nor `critical`"),
+        (FAIR.replace(b"critical = 0.1", b"critical = 10"), "what is not between 0 and 1"),
+        (FAIR.replace(b"warning = 0.9", b"warning = nan"), "what is not between 0 and 1"),
+        (FAIR.replace(b"warning = 0.9", b"warning = 0.7\ncritical = 0.8"), "reached before"),
+        (FAIR.replace(b"critical = 0.1", b"warning = 0.2\ncritical = 0.1"), "reached before"),
+        (FAIR.replace(b"equal_opportunity", b"selection_rate_ratio"), "of sex twice"),
+        (FAIR + b"least = 1", "models.credit.fairness.1..least"),
         (b"[default]\npsi_warning = -1", "default.psi_warning"),
         (b"[default]\npsi_warning = 0.3\npsi_critical = 0.2", "psi_warning above its psi_critical"),
         (
@@ -81,6 +126,12 @@ TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]
         ),
         (TWICE, "all columns twice"),
         (b"\xff", "cannot be used"),
+        (b"[default]\ncooldown_minutes = inf", "line 2: default.cooldown_minutes"),
+        (b"[default]\nrenotify_minutes = 1e300", "line 2: default.renotify_minutes"),
+        (b"[default]\npsi_warning = inf", "line 2: default.psi_warning"),
+        (b"[default]\n\nx = " + b"1" * 5000, "line 3: a number in it is too long"),
+        (b"[[default.thresholds]]\nmetric = 'ks'\nwarning = nan", "line 1: .*is no number"),
+        (b"[[default.thresholds]]\nmetric = 'ks'\ncritical = -inf", "line 1: .*is no number"),
     ],
 )
 def test_faults_are_named(text: bytes, message: str) -> None:

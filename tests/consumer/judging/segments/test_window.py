@@ -4,6 +4,7 @@ and who explains whom.
 
 import dataclasses
 import itertools
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -43,7 +44,7 @@ from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.rules.drift import SEGMENT_PSI
 from driftgauge.shared.rules.performance import SEGMENT_PERFORMANCE
-from driftgauge.shared.statistics.counts import pooled_bins
+from driftgauge.shared.statistics.counts import Pooling
 from driftgauge.shared.statistics.psi import population_stability
 from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.builders import NOON
@@ -119,7 +120,8 @@ def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
             part = slice(*layout.bin_starts[place : place + 2].tolist())
             counts = window.reference.counts[segment, part]
             own = msgspec.structs.replace(column, counts=_spread(column.bin_of_cell, counts))
-            pooled, reference = pooled_bins(own, n, m)
+            found = Pooling(own).of(n, m)
+            pooled, reference = found.bin_of_cell, found.reference
             first = [
                 pooled[np.flatnonzero(np.array(column.bin_of_cell) == bin_)[0]]
                 for bin_ in range(len(counts))
@@ -285,11 +287,6 @@ def log_of(
     bad halfway.
     """
     found: Entries = []
-    reference, layout = version.segments, version.baselines.layout if version.baselines else None
-    assert reference is not None
-    assert reference.measures is not None
-    assert layout is not None
-    delays = pack_counts(np.bincount([20], minlength=len(DELAY_EDGES_S) + 1))
     for number in range(1, panes + 1):
         columns, said, labels = rows(random, 250, values=4)
         own = (np.array(columns[0]) == "v03") & (number > panes // 2)
@@ -297,44 +294,58 @@ def log_of(
             said[row] if not own[row] else {"no": "yes", "yes": "no"}[said[row]]
             for row in range(250)
         ]
-        cells = version.reference.cells([*columns, said])
-        block = Block(
-            250,
-            pack_counts(np.bincount(cells.ravel(), minlength=int(version.reference.offsets[-1]))),
-            b"",
-            {},
-            segments=pack_counts(reference.layout.counts(cells)),
-        )
-        end = NOON + number * 10_000 + partition * 3000
-        pane = Pane(partition, number, end - 9000, end, 250, 250 * number, None, {"1.0.0": block})
-        sums = reference.measures.of(
-            said, labels, reference.layout.codes(cells), reference.layout.size
-        )
-        revised = Revised(
-            number,
-            "1.0.0",
-            250,
-            0,
-            delays,
-            Sums.of(layout, said, labels, np.full((250, 2), 0.5)).pack(),
-            segments=pack_changes(sums),
-        )
-        found.append((f"{number}-0", pane))
-        found.append((f"{number}-1", Delta(partition, end + 10, 250 * number, number, [revised])))
+        found += pane_of(version, (columns, said, labels), number, partition)
     return found
 
 
+def pane_of(version: JudgedVersion, found: Rows, number: int, partition: int = 0) -> Entries:
+    """Write a pane of rows, followed by its labels."""
+    columns, said, labels = found
+    count = len(said)
+    reference, layout = version.segments, version.baselines.layout if version.baselines else None
+    assert reference is not None
+    assert reference.measures is not None
+    assert layout is not None
+    delays = pack_counts(np.bincount([20], minlength=len(DELAY_EDGES_S) + 1))
+    cells = version.reference.cells([*columns, said])
+    block = Block(
+        count,
+        pack_counts(np.bincount(cells.ravel(), minlength=int(version.reference.offsets[-1]))),
+        b"",
+        {},
+        segments=pack_counts(reference.layout.counts(cells)),
+    )
+    end = NOON + number * 10_000 + partition * 3000
+    events = count * number
+    pane = Pane(partition, number, end - 9000, end, count, events, None, {"1.0.0": block})
+    sums = reference.measures.of(said, labels, reference.layout.codes(cells), reference.layout.size)
+    revised = Revised(
+        number,
+        "1.0.0",
+        count,
+        0,
+        delays,
+        Sums.of(layout, said, labels, np.full((count, 2), 0.5)).pack(),
+        segments=pack_changes(sums),
+    )
+    delta = Delta(partition, end + 10, events, number, [revised])
+    return [(f"{number}-0", pane), (f"{number}-1", delta)]
+
+
 def judged(
-    entries: Entries, version: JudgedVersion, cuts: list[int], partitions: int = 1
+    entries: Entries, version: JudgedVersion, cuts: list[int], partitions: int = 1, **stated: Any
 ) -> Outputs:
-    """Judge a log in steps, through a checkpoint between any two."""
+    """Judge a log in steps, through a checkpoint between any two, by a policy with what is
+    stated.
+    """
     fields: dict[bytes, bytes] = {}
-    outputs, policy = Outputs(), dataclasses.replace(JudgingPolicy(), partitions=partitions)
+    outputs, policy = Outputs(), JudgingPolicy(partitions=partitions, **stated)
     size = int(version.reference.offsets[-1])
     for first, last in itertools.pairwise([0, *cuts, len(entries)]):
         state = JudgingState.unpack(fields, {"1.0.0": size})
         found = advance(state, entries[first:last], "plant", {"1.0.0": version}, policy)
         outputs.alerts += found.alerts
+        outputs.incidents += found.incidents
         outputs.current |= found.current
         fields = {
             name: packed for name, packed in {**fields, **state.pack_changed()}.items() if packed

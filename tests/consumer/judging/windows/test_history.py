@@ -23,9 +23,9 @@ def test_points_are_bounded_ordered_and_true(steps: list[int]) -> None:
     assert history.times[-1] == now
     assert history.times[0] >= now - 100_000
     assert [told[time] for time in history.times] == [
-        float(np.float32(value or 0)) for value in history.of(0)
+        float(np.float32(value or 0)) for value in history.columns()[0]
     ]
-    assert set(history.of(1)) == {None}
+    assert set(history.columns()[1]) == {None}
 
 
 def test_points_spread_evenly() -> None:

@@ -200,6 +200,41 @@ def test_a_number_that_goes_back_is_reported_once() -> None:
     assert JudgingState.unpack(state.pack_changed(), SIZES).progress == progress
 
 
+def test_other_panes_under_the_same_numbers_are_reported_once() -> None:
+    """Panes that went back and are as many as before, when judging looks, are noticed by what the
+    last one holds; those that are kept no more, or that nobody marked, are not.
+    """
+    progress = Progress(offsets={0: "9-0", 1: "9-0"})
+    progress.mark(0, b"nine")
+    assert not progress.note_end(0, "11-0", ("9-0", b"nine"))
+    assert not progress.note_end(0, "11-0", None)
+    assert not progress.note_end(1, "11-0", ("9-0", b"nine"))
+    assert progress.note_end(0, "11-0", ("9-0", b"another"))
+    assert not progress.note_end(0, "11-0", ("9-0", b"another"))
+    progress.offsets[0] = "11-2"
+    progress.mark(0, b"eleven")
+    assert progress.note_end(0, "12-0", ("11-0", b"eleven"))  # the entry itself is not there
+    assert progress.rolled_back == {0: 2}
+
+
+def test_panes_that_go_back_again_before_more_were_judged_are_reported_again() -> None:
+    """Panes that went back, came to the same place again and went back once more have gone back
+    twice, whether they were the same ones or others; while they are behind it is once.
+    """
+    progress = Progress(offsets={0: "9-0"})
+    progress.mark(0, b"nine")
+    assert progress.note_end(0, "7-0", ("7-0", b"seven"))
+    assert not progress.note_end(0, "8-0", ("8-0", b"eight"))
+    assert not progress.note_end(0, "9-0", ("9-0", b"nine"))
+    assert progress.note_end(0, "8-0", ("8-0", b"eight"))
+    assert not progress.note_end(0, "9-0", ("9-0", b"another"))
+    assert not progress.note_end(0, "9-0", ("9-0", b"another"))
+    assert progress.note_end(0, "10-0", ("9-0", b"a third one"))
+    assert not progress.note_end(0, "10-0", ("9-0", b"a third one"))
+    assert progress.note_end(0, "8-0", ("8-0", b"eight"))
+    assert (progress.rolled_back, progress.rolled_back_at) == ({0: 4}, {0: "9-0"})
+
+
 def log_of(seed: int, number: int) -> list[tuple[str, list[object], int]]:
     """Draw events with ids; in the second half one feature is shifted."""
     random = np.random.default_rng(seed)

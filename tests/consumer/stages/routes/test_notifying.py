@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
+from driftgauge.consumer.notifying.choices import Webhook
 from driftgauge.consumer.notifying.message import Message
 from driftgauge.consumer.notifying.routes import Match, Route
 from driftgauge.consumer.notifying.targets import building
@@ -235,3 +237,24 @@ def test_later_is_obeyed(client: redis.Redis, keys: Keys, played: Played) -> Non
     assert 500 < played.stage.due_at - time.monotonic() <= 600
     assert not played.stage.turn()
     assert len(played.target.sent) == 1
+
+
+def test_another_secret_is_taken_without_a_restart(
+    client: redis.Redis, keys: Keys, played: Played, tmp_path: Path
+) -> None:
+    """A secret file that is replaced is read before the next message; while it is away, or cannot
+    be used, the secret before goes on.
+    """
+    secret = tmp_path / "url"
+    secret.write_text("http://one.example/")
+    played.route = route(target=Webhook(url_file=str(secret)))
+    tell(client, keys, transition("a", 1))
+    played.own()
+    played.turns(lambda: played.target.keys == ["a-1"])
+    secret.unlink()
+    tell(client, keys, transition("b", 1))
+    played.turns(lambda: played.target.keys == ["a-1", "b-1"])
+    secret.write_text("http://two.example/")
+    tell(client, keys, transition("c", 1))
+    played.turns(lambda: played.target.keys == ["c-1"])
+    assert [one.is_closed for one in played.targets] == [False, True]

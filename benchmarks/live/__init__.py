@@ -1,0 +1,1 @@
+"""Redis, API and worker, each a process of its own, under load from outside."""

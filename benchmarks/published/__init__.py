@@ -1,0 +1,1 @@
+"""Every published figure: which command measures it, in which words, and where it stands."""

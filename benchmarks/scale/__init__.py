@@ -1,0 +1,1 @@
+"""How costs grow: with models, events, columns and processes."""

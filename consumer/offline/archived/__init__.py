@@ -1,0 +1,1 @@
+"""The archive is counted again: its rows become events, and events panes, as counting made them."""

@@ -1,0 +1,1 @@
+"""Archiving: the log of one partition goes to the archive, behind counting."""

@@ -1,0 +1,1 @@
+"""The predictions of a model, newest first: those of its log, then those of the archive."""

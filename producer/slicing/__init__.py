@@ -1,0 +1,1 @@
+"""The page of slices: what `driftgauge slice` says, in a process of its own."""

@@ -1,0 +1,1 @@
+"""The archive in pages, the newest predictions first, each with its label."""

@@ -1,0 +1,112 @@
+"""Writing files anew without some of their rows: those that come again, or that are erased."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftgauge.shared.archive.manifest import (
+    LOG_KINDS,
+    NAME,
+    FileEntry,
+    Kind,
+    Manifest,
+    date_of,
+    day_folder,
+    manifest_of,
+)
+from driftgauge.shared.archive.rows import Group
+from driftgauge.shared.archive.scan import read_file
+from driftgauge.shared.archive.store import Store
+from driftgauge.shared.archive.writing import add_file, change_manifest
+from driftgauge.shared.contract.entry_id import EntryId
+
+
+class Day(NamedTuple):
+    """A day of an archive, and its manifest."""
+
+    kind: Kind
+    date: str
+    manifest: Manifest
+
+
+def days(store: Store, model: str, kind: Kind) -> Iterator[Day]:
+    """Yield the days of a model, in their order.
+
+    Raises
+    ------
+    BadData
+        If a manifest is damaged.
+    """
+    for path in store.find(f"{kind}/model={model}"):
+        if path.endswith(f"/{NAME}"):
+            yield Day(kind, date_of(path), manifest_of(store.read(path), store.where(path)))
+
+
+def prune(
+    store: Store,
+    model: str,
+    partition: int,
+    after: str,
+    hold: Callable[[], None],
+    kinds: Sequence[Kind] = LOG_KINDS,
+) -> int:
+    """Remove the rows of a partition whose entries lie behind one; return how many those were."""
+    gone = 0
+    for kind in kinds:
+        for day in days(store, model, kind):
+            for file in day.manifest.files:
+                hold()
+                if file.partition == partition and EntryId.parse(file.end) > EntryId.parse(after):
+                    gone += rewrite(store, model, day, file, partial(_up_to, kind, after), after)
+    return gone
+
+
+def rewrite(
+    store: Store,
+    model: str,
+    day: Day,
+    file: FileEntry,
+    keep: Callable[[Any], Any],
+    end: str = "",
+) -> int:
+    """Write a file anew with the rows that are kept, and remove the old one; return how many rows
+    are gone.
+
+    Parameters
+    ----------
+    keep
+        Function that takes the rows, and returns for each whether it stays.
+    end
+        Id of the entry that the new file goes up to; empty is as before.
+    """
+    folder = day_folder(day.kind, model, day.date)
+    table = read_file(store, f"{folder}/{file.name}")
+    kept = table.filter(keep(table))
+    if kept.num_rows == table.num_rows:
+        return 0
+    new = []
+    if kept.num_rows:
+        times = pc.min_max(kept["time"].cast(pa.int64())).as_py()
+        group = Group(day.kind, file.version, day.date, kept, times["min"], times["max"])
+        span = (file.start, end or file.end)
+        new = [add_file(store, folder, file.partition, span, group, file.generation + 1)]
+
+    def switched(manifest: Manifest) -> Manifest:
+        return manifest.replaced([file], new) or manifest
+
+    change_manifest(store, day.kind, model, day.date, switched)
+    store.remove(f"{folder}/{file.name}")
+    gone: int = table.num_rows - kept.num_rows
+    return gone
+
+
+def _up_to(kind: Kind, after: str, rows: Any) -> Any:
+    ms, number = EntryId.parse(after)
+    if kind == "panes":  # whose numbers are their ids
+        return pc.less_equal(rows["pane"], ms)
+    times = rows["entry_time"].cast(pa.int64())
+    same = pc.and_(pc.equal(times, ms), pc.less_equal(rows["entry_number"], number))
+    return pc.or_(pc.less(times, ms), same)

@@ -1,0 +1,1 @@
+"""Looking after an archive: old days go, and small files become few."""

@@ -1,0 +1,1 @@
+"""[pure] What a load needs: cores, memory, Redis servers and network, from measured costs."""
