@@ -38,9 +38,6 @@ FIRST = ("chaos", "integration", "browser", "models", "benchmarks", "producer")
 TOGETHER = ("tests/browser/", "tests/models/", "tests/integration/cluster/")
 """Folders whose files share a deployment, trained models or a cluster: one process runs them."""
 
-OPENING = {"anyio_backend", "redis_server"}
-"""Fixtures of tests that open connections."""
-
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
@@ -73,14 +70,13 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_teardown() -> Generator[None, None, None]:
     """Fail a test that leaves a connection or a loop open: else the collector finds it in the
     middle of another one, which fails now and then.
     """
     yield
-    if not OPENING.isdisjoint(getattr(item, "fixturenames", ())):
-        left = _left_open()
-        assert not left, "\n".join(["The test has left open:", *left])
+    left = _left_open()
+    assert not left, "\n".join(["The test has left open:", *left])
 
 
 def _left_open() -> list[str]:

@@ -40,7 +40,7 @@ from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.connections.streams import last_generated, set_back
 from driftgauge.shared.contract import pane
-from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
+from driftgauge.shared.contract.entry_id import BEGINNING, FIRST, EntryId, exclusive
 from driftgauge.shared.contract.events import (
     MONITOR_GROUP,
     PREDICTION,
@@ -350,14 +350,15 @@ class CountingStage(Stage):
 
     def _prepare_uncounted(self, offset: bytes) -> None:
         """Begin the stream of what is not counted: its first entry tells from where on it is whole,
-        if the log was counted before there was one. What goes beyond the offset is of counts that
-        are gone.
+        also where nothing is left out for long, or the log was counted before there was one. What
+        goes beyond the offset is of counts that are gone.
         """
-        if EntryId.parse(last_generated(self.client, self._uncounted)) > EntryId.parse(offset):
+        begin = max(EntryId.parse(offset), FIRST)
+        if EntryId.parse(last_generated(self.client, self._uncounted)) > begin:
             self.checkpoint.require_unchanged()
             self.client.unlink(self._uncounted)
-        if offset != BEGINNING.encode() and not self.client.exists(self._uncounted):
-            self.client.xadd(self._uncounted, {UNCOUNTED: b""}, id=offset)
+        if not self.client.exists(self._uncounted):
+            self.client.xadd(self._uncounted, {UNCOUNTED: b""}, id=str(begin))
 
     @property
     def positions(self) -> Mapping[str, str]:

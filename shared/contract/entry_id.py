@@ -66,6 +66,10 @@ class EntryId(NamedTuple):
         return self._replace(sequence=self.sequence + 1)
 
 
+FIRST: Final = EntryId(0, 1)
+"""The least id that an entry of a stream may have."""
+
+
 class Place(NamedTuple):
     """Position of an entry among all partitions of a log: its id, then its partition."""
 

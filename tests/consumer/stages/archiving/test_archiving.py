@@ -111,6 +111,18 @@ def test_what_is_counted_later_stays_in_the_log_until_then(world: World) -> None
     assert world.rows().num_rows == 10
 
 
+def test_a_worker_that_dies_before_the_first_cut_loses_nothing(world: World) -> None:
+    """What it had counted is archived by the next one, also where nothing had been refused."""
+    add(world, some(10))
+    world.count()
+    world.counting.load()
+    world.archiver()
+    add(world, some(5, first=100))
+    world.count()
+    world.archive()
+    assert world.rows().num_rows == world.events == 15
+
+
 @pytest.mark.parametrize("where", ["plan", "files", "manifests", "head"])
 def test_a_process_that_dies_between_two_steps_leaves_no_row_twice(
     world: World, monkeypatch: pytest.MonkeyPatch, where: str
