@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
+from driftgauge.consumer.offline.archived.sample import Sample
 from driftgauge.consumer.slicing.parts import Parted, divide
-from driftgauge.consumer.slicing.rows import Columns, Side, missing, rows_of
+from driftgauge.consumer.slicing.rows import Columns, missing, rows_of
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Metric, Sums, metrics
@@ -103,7 +104,7 @@ class _Seen(NamedTuple):
     parts: tuple[int, ...]
 
 
-def search(columns: Columns, side: Side, most: int) -> WorstSlices:
+def search(columns: Columns, side: Sample, most: int) -> WorstSlices:
     """Search the worst slices of the rows of an archive.
 
     Raises
