@@ -281,7 +281,7 @@ def test_the_log_waits_for_the_archive_but_not_for_ever(world: World) -> None:
     world.archiver(archive_seconds=3600.0)
     world.archiving.turn()
     assert group() == 0 or group() < int(time.time() * 1000) - 71 * 3_600_000
-    assert world.counting._groups() == {"archive": group()}
+    assert world.counting._readers.by_name() == {"archive": group()}
     world.archiver(archive_seconds=3600.0, archive_lag_hours=1e-6)
     assert group() > int(time.time() * 1000) - 60_000
     world.archiver()
