@@ -235,7 +235,11 @@ class Reporting:
         severity = worst(found) if found else "insufficient_data"
         window, span = judged.window, judged.window.span(context.now)
         performance = report_performance(
-            judged.labelled, judged.evaluation.version.baselines, window.scores, span
+            judged.labelled,
+            judged.evaluation.version.baselines,
+            window.scores,
+            span,
+            self._policy.value,
         )
         if performance is not None:
             metric = self._state.metrics.get(version, History())

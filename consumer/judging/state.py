@@ -357,6 +357,15 @@ class JudgingState:
         days = self.labelled_days[version]
         self.changed[name] = lambda: days.packed(day)
 
+    def forget_falls(self, subject: str) -> None:
+        """Forget on which past days a subject was bad (`LabelledDay.bad`)."""
+        for version, days in self.labelled_days.items():
+            for day in days.days.values():
+                if subject in day.bad:
+                    del day.bad[subject]
+                    day.told.pop(subject, None)
+                    self.keep_labelled_day(version, day)
+
     def trim_labelled_days(self, version: str, now: int, days: int) -> None:
         """Drop the days of a version that are too old for labels."""
         for day in self.labelled_days[version].trim(now, days):

@@ -1,7 +1,7 @@
 """An archive that is read for slices: one connection for all of a command's queries."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from driftgauge.consumer.slicing.condition import Condition
@@ -50,10 +50,8 @@ class Reading:
         query = Query(
             self.store, self.wanted, self.told, memory_mb=self.memory_mb, seconds=self.seconds
         )
-        try:
+        with closing(query):
             yield Opened(query, columns, version)
-        finally:
-            query.close()
 
 
 @dataclass(frozen=True)

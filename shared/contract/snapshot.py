@@ -219,7 +219,8 @@ class MetricReport(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name
-        Name of a metric of shared/performance: `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, ….
+        Name of a metric of shared/performance: `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, `value`,
+        ….
     value
         Value; None where it is not defined for these rows, as `note` says.
     low, high
@@ -239,8 +240,8 @@ class MetricReport(msgspec.Struct, frozen=True):
     note
         What is missing, and why; empty if nothing is.
     unit
-        Unit of `value`, `low`, `high`, `bound` and `baseline`, as the schema has it; empty for a
-        metric without a unit.
+        Unit of `value`, `low`, `high`, `bound` and `baseline`, as the schema has it, or, of what
+        predictions are worth, the policy; empty for a metric without a unit.
     """
 
     name: str

@@ -137,7 +137,7 @@ def test_a_flood_of_refused_events_is_cut_by_its_text(
 def test_counts_of_an_earlier_release_give_no_reasons(world: World) -> None:
     """What it did not count is repeated or refused, nobody knows which: neither is a row."""
     add(world, bad(5))
-    (entry_id, fields), *others = world.client.xrange(world.keys.uncounted(MODEL, 0))
+    _, (entry_id, fields), *others = world.client.xrange(world.keys.uncounted(MODEL, 0))
     assert not others
     del fields[REFUSED]
     world.client.delete(world.keys.uncounted(MODEL, 0))
