@@ -260,10 +260,15 @@ class MetricReport(msgspec.Struct, frozen=True):
 class Confusion(msgspec.Struct, frozen=True):
     """The confusion matrix: `matrix` has labels in rows and predictions in columns, in the order of
     `classes`; the last class is OTHER if it occurs.
+
+    Where the policy states what predictions are worth, `amounts` is what each cell adds to the
+    value of 1,000 predictions, in `unit`: None for a cell without a value. Else it is empty.
     """
 
     classes: list[str]
     matrix: list[list[int]]
+    amounts: list[list[float | None]] = []
+    unit: str = ""
 
 
 class SegmentDrift(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from driftgauge.shared.performance.baseline import (
     error_of,
 )
 from driftgauge.shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
-from driftgauge.shared.performance.classification import confusion
+from driftgauge.shared.performance.classification import OTHER, confusion
 from driftgauge.shared.performance.estimate import (
     ASSUMPTION,
     ScoreMap,
@@ -49,7 +49,7 @@ from driftgauge.shared.performance.metrics import (
     unit_of,
 )
 from driftgauge.shared.performance.sums import Sums
-from driftgauge.shared.performance.value import VALUE, Worth
+from driftgauge.shared.performance.value import VALUE, Worth, amounts, largest_loss
 
 __all__ = [
     "ASSUMPTION",
@@ -57,6 +57,7 @@ __all__ = [
     "LOSSES",
     "MEASURES",
     "METRICS",
+    "OTHER",
     "REFERENCE_CONFIDENCE",
     "VALUE",
     "Baseline",
@@ -75,6 +76,7 @@ __all__ = [
     "SegmentMetric",
     "Sums",
     "Worth",
+    "amounts",
     "by_segment",
     "can_estimate",
     "confusion",
@@ -84,6 +86,7 @@ __all__ = [
     "error_of",
     "estimate",
     "label_counts",
+    "largest_loss",
     "mean_errors",
     "metrics",
     "score_counts",

@@ -162,6 +162,39 @@ def of_matrix(matrix: Ints, values: Floats, sure: Confidence) -> Metric:
     )
 
 
+def amounts(matrix: Ints, values: Floats) -> Floats:
+    """Return what each cell of a confusion matrix adds to the value of 1,000 predictions; NaN where
+    a cell has none.
+
+    Examples
+    --------
+    >>> amounts(np.array([[2, 1], [0, 1]]), np.array([[4.0, -8.0], [-1.0, np.nan]])).tolist()
+    [[2666.6666666666665, -2666.6666666666665], [0.0, nan]]
+    """
+    rows = max(int(matrix[~np.isnan(values)].sum()), 1)
+    return PREDICTIONS * values * matrix / rows + 0.0  # which makes no zero negative
+
+
+def largest_loss(matrix: Ints, before: Ints, values: Floats) -> tuple[int, int, float]:
+    """Find the cell whose other share of the rows takes most from the value of 1,000 predictions:
+    its label, its prediction, and how much that is, below 0.
+
+    Parameters
+    ----------
+    matrix, before
+        Confusion matrices of now and of the reference.
+
+    Examples
+    --------
+    >>> now, before = np.array([[6, 2], [0, 2]]), np.array([[8, 0], [0, 2]])
+    >>> largest_loss(now, before, np.array([[1.0, -20.0], [-5.0, 2.0]]))
+    (0, 1, -4000.0)
+    """
+    moved = np.nan_to_num(amounts(matrix, values) - amounts(before, values))
+    label, said = np.unravel_index(moved.argmin(), moved.shape)
+    return int(label), int(said), float(moved.min())
+
+
 def _of_errors(errors: Metric, worth: Worth) -> Metric:
     """Price a mean absolute error: the upper end of its interval is the lower one of the value."""
     factor = price(worth)

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Final
 
+import msgspec
+
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels, judged_metrics
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.labelled.late import Fall, with_days
 from driftgauge.consumer.judging.labelled.metric_reading import judge, summary
+from driftgauge.consumer.judging.labelled.worth import confusion_report, where_lost
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.window import DAY_MS
@@ -22,13 +25,13 @@ from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Perform
 from driftgauge.shared.performance import (
     ASSUMPTION,
     LOSSES,
+    VALUE,
     Baseline,
     Confidence,
     Metric,
     PerformanceBaselines,
     Sums,
     Worth,
-    confusion,
     definition,
     empty_counts,
     estimate,
@@ -111,6 +114,8 @@ class Labelled:
                 continue
             if metric is not None and metric.value is not None:
                 reading, evidence = judge(name, metric, base, sure, self.policy)
+                if reading.severity:
+                    reading = self._explained(name, reading, self.sums)
                 told = partial(self._fallen, name, base)
                 yield name, *with_days(reading, evidence, fall, late=self.late, fallen=told)
             elif fall is not None and fall.news:
@@ -119,7 +124,15 @@ class Labelled:
     def _fallen(self, name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
         assert fall.total.sums is not None  # noqa: S101  a metric was bad
         found = metrics(fall.total.sums, names=(name,), worth=self.policy.value)
-        return fallen(name, found[name], base, fall)
+        reading, evidence = fallen(name, found[name], base, fall)
+        return self._explained(name, reading, fall.total.sums), evidence
+
+    def _explained(self, name: str, reading: Reading, sums: Sums) -> Reading:
+        """Add to a fall of the value which predictions it comes from."""
+        where = where_lost(sums, self.baselines, self.policy.value) if name == VALUE else ""
+        if not where:
+            return reading
+        return msgspec.structs.replace(reading, summary=f"{reading.summary}, {where}")
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
         """Return whether the labels are of recent predictions. Then only the performance is
@@ -291,4 +304,4 @@ def _estimated(
 def _confusion(labelled: Labelled) -> Confusion | None:
     if labelled.baselines.layout.kind == "numeric" or not labelled.window.labelled:
         return None
-    return Confusion(*confusion(labelled.sums))
+    return confusion_report(labelled.sums, labelled.policy.value)

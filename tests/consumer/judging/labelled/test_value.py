@@ -3,6 +3,7 @@ not.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -36,6 +37,7 @@ from driftgauge.shared.performance import (
     Worth,
 )
 from driftgauge.shared.policies.agreed import Origin
+from driftgauge.shared.wording.numbers import MINUS
 from driftgauge.shared.wording.titles import rule_words
 from tests.consumer.judging.labels import (
     LAYOUT,
@@ -98,6 +100,8 @@ def test_a_loss_that_accuracy_does_not_show_is_found() -> None:
     assert evidence.value < evidence.threshold < evidence.expected
     assert fired[0].summary.startswith("value per 1,000 predictions ")
     assert " EUR, baseline " in fired[0].summary
+    lost = rf", {MINUS}\d,\d+ EUR by more “no” predicted as “yes”"
+    assert re.search(lost, fired[0].summary)
     assert rule_words(fired[0].rule) == "Value falling (value per 1,000 predictions)"
     incident = next(one for one in outputs.incidents if one.state == "open")
     assert "value per 1,000 predictions fell from" in incident.headline
@@ -136,8 +140,15 @@ def test_the_snapshot_has_value_interval_baseline_and_estimate() -> None:
         assert one.value is not None
         assert one.low < one.value < one.high
         assert one.low < _usual() < one.high
+    assert found.confusion is not None
+    assert found.confusion.unit == "EUR"
+    assert sum(map(sum, found.confusion.amounts)) == pytest.approx(value.value)
+    (right, _), (_, hits) = found.confusion.amounts
+    assert (right, hits) == pytest.approx(tuple(np.diag(found.confusion.matrix) * 20 / 2))
     plain = judge_labels(stream(2, 8, dear_from=99).entries)[0].current["1.0.0"].performance
     assert plain is not None
+    assert plain.confusion is not None
+    assert plain.confusion.amounts == []
     assert "value" not in {one.name for one in (*plain.metrics, *plain.estimated)}
 
 
