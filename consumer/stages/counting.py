@@ -504,10 +504,10 @@ class CountingStage(Stage):
         self._clock.reset()
 
     def _queue_outputs(self, pipe: Pipeline) -> None:
+        writer = self.checkpoint.token[: pane.WRITER_DIGITS]
         for number, suffix, entry in self._panes_out:
-            pipe.xadd(
-                self._panes, {pane.FIELD: pane.encode(entry)}, id=str(EntryId(number, suffix or 0))
-            )
+            written: dict[Any, Any] = {pane.FIELD: pane.encode(entry), pane.WRITER: writer}
+            pipe.xadd(self._panes, written, id=str(EntryId(number, suffix or 0)))
         for span, rolled in self._rollups_out:
             pipe.xadd(
                 self._rollups[span],

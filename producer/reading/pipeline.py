@@ -35,7 +35,7 @@ from driftgauge.shared.contract.refused import Refused, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
+from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback, noted
 from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.versions.manifest import Shape
 
@@ -313,7 +313,7 @@ class _PartitionAnswer:
     last: str
     last_pane: str
     fault: StageFault | None
-    setback: Setback | None
+    setbacks: tuple[Setback, ...]
     holes: tuple[Hole, ...]
     positions: tuple[Position, ...]
     archive: "_ArchiveAnswer"
@@ -341,7 +341,7 @@ class _PartitionAnswer:
             last=str(last),
             last_pane=str(pane),
             fault=_decoded(fault, StageFault),
-            setback=_decoded(setback, Setback),
+            setbacks=tuple(noted(setback)),
             holes=tuple(_decoded(holes, list[Hole]) or ()),
             positions=(
                 Position(key, "commit", (int(commit or 0), 0), known.events),
@@ -398,7 +398,7 @@ class _PartitionAnswer:
             fault=self.fault,
             log=self.log,
             holes=self.holes,
-            setback=self.setback,
+            setbacks=self.setbacks,
             archiving=waiting.archiving,
         )
 
@@ -415,7 +415,7 @@ class _ModelAnswer:
     judging_owned: bool = False
     judged: _Judged | None = None
     fault: StageFault | None = None
-    setback: Setback | None = None
+    setbacks: tuple[Setback, ...] = ()
     followers: Mapping[str, StageFault] = field(default_factory=dict)
     refused: Sequence[bytes] = ()
     refused_labels: Sequence[bytes] = ()
@@ -457,7 +457,7 @@ class _ModelAnswer:
             judging_owned=owned,
             judged=_judged(state),
             fault=_decoded(fault, StageFault),
-            setback=_decoded(setback, Setback),
+            setbacks=tuple(noted(setback)),
             followers={
                 name: found
                 for name, packed in faults
@@ -502,7 +502,7 @@ class _ModelAnswer:
             self.fault,
             judged.labels_too_late,
             self._follower_faults,
-            self.setback,
+            self.setbacks,
             tuple(_all_decoded(self.held, Holdings)),
             tuple(
                 chain.from_iterable(
