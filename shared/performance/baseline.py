@@ -4,6 +4,7 @@ relate to labels.
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -221,7 +222,7 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
         if self.reference is None or not self.reference.confusion:
             return None
         matrix = np.array(self.reference.confusion, np.int64)
-        found = of_matrix(matrix, worth.values(self.layout), Confidence(REFERENCE_CONFIDENCE))
+        found = _value_of(matrix.tobytes(), worth.values(self.layout).tobytes())
         return None if found.value is None else Baseline(found.value, _error_of(found), worth.unit)
 
 
@@ -237,6 +238,13 @@ def error_of(prediction: object, label: object) -> float:
     if isinstance(prediction, (int, float)) and isinstance(label, (int, float)):
         return min(abs(float(prediction) - float(label)), sys.float_info.max)
     return float(prediction != label)
+
+
+@lru_cache(maxsize=256)  # the same at every pane
+def _value_of(matrix: bytes, values: bytes) -> Metric:
+    """Compute the value by a confusion matrix and the values of its cells."""
+    counts, weights = np.frombuffer(matrix, np.int64), np.frombuffer(values)
+    return of_matrix(counts, weights, Confidence(REFERENCE_CONFIDENCE))
 
 
 def _error_of(measured: Metric) -> float:

@@ -185,29 +185,28 @@ def _largest_mean(shares: Floats, weights: Floats, limit: float) -> float:
     """Find the largest mean weight, sum pi w, of shares pi with sum p^2 / pi <= limit.
 
     By Lagrange's multipliers pi_k is in proportion to p_k / sqrt(t + g_k), where g_k is how far the
-    weight is below the largest one; it remains to find t. Where the cells of the largest weight are
-    empty, t may be 0, and then they have what the others leave.
+    weight is below the largest one, of the range of the weights; it remains to find t. Where the
+    cells of the largest weight are empty, t may be 0, and then they have what the others leave.
     """
     from scipy.optimize import brentq  # an API computes no interval
 
     best, width = float(weights.max()), float(np.ptp(weights))
-    if not width:
+    p = shares[shares > 0]
+    gaps = (best - weights[shares > 0]) / (width or 1.0)
+    if not gaps.any():
         return best
-    seen = shares > 0
-    p, gaps = shares[seen], (best - weights[seen]) / width
+    at_best, roots = float(p[gaps == 0].sum()), np.sqrt(gaps)
+    mean = float(p @ roots)
+    if not at_best and float((p / roots).sum()) * mean <= limit:
+        return best - width * mean**2 / limit
 
     def beyond(logarithm: float) -> float:
-        roots = np.sqrt(gaps + np.exp(logarithm))
-        return float((p / roots).sum() * (p * roots).sum()) - limit
+        roots = np.sqrt(gaps + math.exp(logarithm))
+        return float((p / roots).sum()) * float(p @ roots) - limit
 
-    least, most = -700.0, 100.0
-    if gaps.min() > 0:
-        roots = np.sqrt(gaps)
-        if (p / roots).sum() * (p * roots).sum() <= limit:
-            return best - width * float((p * roots).sum()) ** 2 / limit
-    elif gaps.max() == 0:
-        return best
-    roots = np.sqrt(gaps + np.exp(brentq(beyond, least, most)))
+    least = (at_best * mean / limit) ** 2 or 1e-300  # there what is sought is not below the limit
+    most = 1 / math.sqrt(limit - 1)  # nor above it here, by Kantorovich's inequality
+    roots = np.sqrt(gaps + math.exp(brentq(beyond, math.log(least) - 1, math.log(most))))
     return best - width * float((p * gaps / roots).sum() / (p / roots).sum())
 
 

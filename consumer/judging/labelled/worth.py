@@ -8,6 +8,7 @@ import numpy as np
 from driftgauge.shared.contract.snapshot import Confusion
 from driftgauge.shared.performance import (
     OTHER,
+    VALUE,
     PerformanceBaselines,
     Sums,
     Worth,
@@ -35,6 +36,30 @@ def where_lost(sums: Sums, baselines: PerformanceBaselines, worth: Worth | None)
     now, then = sums.matrix[label, said] / sums.matrix.sum(), before[label, said] / before.sum()
     amount, often = with_unit(short_figure(lost), worth.unit), "more" if now > then else "fewer"
     return f"{amount} by {often} {names[label]} predicted as {names[said]}"
+
+
+def value_notes(worth: Worth | None, baselines: PerformanceBaselines | None) -> list[str]:
+    """Say in a sentence why a value that the policy states is not judged; nothing if it is.
+
+    Examples
+    --------
+    >>> from driftgauge.shared.performance import Layout
+    >>> value_notes(Worth("EUR", {}), PerformanceBaselines(Layout("categorical", ("a", "b")), {}))
+    ["The value of predictions is not known: the policy states no value of the class 'a'."]
+    """
+    if worth is None or baselines is None:
+        return []
+    lacking = worth.lacking(baselines.layout)
+    if lacking:
+        return [f"The value of predictions is not known: {clip(lacking, 200)}."]
+    if baselines.baseline(VALUE, worth) is not None:
+        return []
+    why = "the version has no labelled reference rows"
+    if baselines.reference is not None:
+        why = (
+            "the release that registered the version kept no confusion matrix, so register it anew"
+        )
+    return [f"The value of predictions has no baseline, and is not judged: {why}."]
 
 
 def confusion_report(sums: Sums, worth: Worth | None) -> Confusion:

@@ -270,6 +270,7 @@ def test_a_value_that_does_not_fit_is_shown_as_such() -> None:
     value = next(one for one in found.metrics if one.name == "value")
     assert (value.value, value.severity) == (None, "insufficient_data")
     assert value.note == "the policy states no value of the class 'yes'"
+    assert f"The value of predictions is not known: {value.note}." in outputs.current["1.0.0"].notes
     assert found.severity == "ok"
 
 
@@ -285,6 +286,10 @@ def test_a_version_without_a_known_confusion_matrix_is_shown() -> None:
     assert found is not None
     value = next(one for one in found.metrics if one.name == "value")
     assert (value.baseline, value.change, value.severity) == (None, None, "ok")
+    assert outputs.current["1.0.0"].notes[-1].endswith("confusion matrix, so register it anew.")
+    bare = JudgedVersion.of(msgspec.structs.replace(PUBLISHED, performance=None))
+    outputs, _ = judge_labels(stream(2, 8, dear_from=99).entries, POLICY, version=bare)
+    assert outputs.current["1.0.0"].notes[-1].endswith("has no labelled reference rows.")
 
 
 def test_numbers_are_held_against_what_their_errors_cost() -> None:
