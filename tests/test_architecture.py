@@ -32,6 +32,7 @@ PURE = (
     "producer/reading/traffic",
     "shared/contract",
     "shared/metrics",
+    "shared/paired",
     "shared/payloads",
     "shared/performance",
     "shared/planning",
