@@ -21,7 +21,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry import trial
-from tests.fork_server import ForkServer
+from tests.fork_server import FORKS
 from tests.places import DATA
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -164,9 +164,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
-    """API and worker processes are forked: tests/fork_server.py."""
-    with ForkServer() as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "start", server.start)
+    """Processes of ours are forked: tests/fork_server.py."""
+    with FORKS, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "start", FORKS.start)
         yield
 
 
