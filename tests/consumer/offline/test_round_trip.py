@@ -138,7 +138,7 @@ def is_the_reference(published: PublishedVersion, rows: list[list[Value]]) -> No
 
 
 @pytest.mark.parametrize("way", ["csv", "parquet"])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(frame=frames())
 def test_a_reference_fits_its_own_version(way: str, frame: pd.DataFrame) -> None:
     """Registered from a file and posted back through JSON or CSV, no row is refused, and the counts

@@ -165,7 +165,7 @@ async def test_who_leaves_ends_the_export(
     files = tmp_path / "files"
     files.mkdir()
     monkeypatch.setenv("TMPDIR", str(files))
-    world.archive_many(100_000)
+    world.archive_many(60_000)
     with api_process(world.settings, tmp_path) as (url, process):
         address = f"{url}/predictions?model={MODEL}&format=jsonl"
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
