@@ -58,6 +58,8 @@ SPACING_MS: Final[Mapping[Pace, float]] = {"live": 0.05, "catching up": 10}
 """Logical time between events. At the second a pane of 250 is older than a second, so it closes
 when it is full."""
 BARE: Final = "bare: XREAD 1000 and msgspec"
+LOOK_S: Final = 0.1
+"""Pause between looks at what is committed: each costs the process that is measured."""
 WARM: Final = 0.25
 """Share of the events before which nothing is measured: modules are loaded, detectors made."""
 
@@ -270,7 +272,7 @@ def _reached(client: redis.Redis, keys: Keys, events: int) -> int:
         counted = found.events + found.labels.joined
         if counted >= events:
             return counted
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
 
 
 def whylogs_profiles(events: int) -> float | None:
