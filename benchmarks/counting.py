@@ -36,6 +36,7 @@ import pandas as pd
 import redis
 
 from benchmarks.results import ResultRow, write
+from driftgauge.consumer.commands.worker import COLLECTED
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Part, Worker
 from driftgauge.shared.connections.redis_client import connect
@@ -249,7 +250,7 @@ def whole_worker(
     for key in [name.decode() for name in client.scan_iter(f"{prefix}:*")]:
         if key not in kept:
             client.delete(key)
-    gc.set_threshold(100_000, 20, 100)  # as the command does
+    gc.set_threshold(*COLLECTED)  # as the command does
     settings = read_settings(redis_url=url, key_prefix=prefix, detectors=None if detectors else ())
     worker = Worker(settings, part=part)
     thread = threading.Thread(target=worker.run, name=f"worker-{repeat}")

@@ -90,10 +90,15 @@ def _tell_origin(source: "PublishedVersion", published: "PublishedVersion") -> N
         f"{written_moment(origin.end)}.{part}"
     )
     labelled = published.performance.rows if published.performance is not None else 0
-    if labelled:
-        click.echo(f"{labelled:,} of them have labels: performance is compared with theirs.")
-    elif manifest.labels or source.performance is not None:
-        click.echo("None of them has a label, so performance has nothing to be compared with.")
+    if labelled or manifest.labels or source.performance is not None:
+        baseline = (
+            f"the metrics that {origin.version} states"
+            if manifest.metrics
+            else "theirs"
+            if labelled
+            else "nothing"
+        )
+        click.echo(f"{labelled:,} of them have labels: performance is compared with {baseline}.")
     if published.calibration is not None:
         show(published.calibration)
     else:

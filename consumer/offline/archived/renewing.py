@@ -112,6 +112,8 @@ def renew(
         origin=origin,
     )
     made = made_of(source, sample, manifest, at)
+    if made.performance is not None and made.performance.rows >= asked.least_rows:
+        made = _without_metrics(made)
     with tempfile.TemporaryDirectory(prefix="driftgauge-") as folder:
         artifact = None
         if manifest.artifact:
@@ -155,6 +157,15 @@ def _check(source: PublishedVersion, rows: int, least: int) -> None:
             f"needs them all in their order: at most {most:,} are taken. Choose a later --since or "
             f"an earlier --until."
         )
+
+
+def _without_metrics(made: PublishedVersion) -> PublishedVersion:
+    """Leave the metrics of the training out: with enough labels those of the rows take their place
+    as what performance is compared with.
+    """
+    return msgspec.structs.replace(
+        made, manifest=msgspec.structs.replace(made.manifest, metrics={})
+    )
 
 
 def _calibration(

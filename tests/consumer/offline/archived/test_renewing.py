@@ -129,7 +129,10 @@ def test_it_is_what_registration_makes_of_the_same_rows(
     registered from a file with the rows that count for drift; the rows lie beyond the cells of the
     version that predicted them.
     """
-    before = registered(registry, tmp_path / "before.csv", frame(3000, 0), segments=("city",))
+    stated = {"f1": 0.5}
+    before = registered(
+        registry, tmp_path / "before.csv", frame(3000, 0), segments=("city",), metrics=stated
+    )
     rows = frame(3000, 1, shift=30)
     archived(store, before, rows)
     place, made = renew(registry, store, before, asked())
@@ -144,6 +147,7 @@ def test_it_is_what_registration_makes_of_the_same_rows(
     assert made.performance == expected.performance
     assert made.performance is not None
     assert made.performance.scores is not None
+    assert (before.manifest.metrics, made.manifest.metrics) == (stated, {})  # theirs are its own
     assert made.schema == before.schema
     assert made.calibration is not None
     assert expected.calibration is not None
