@@ -29,7 +29,7 @@ from driftgauge.producer.metrics.scrapes import Scrapes
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
-from driftgauge.producer.reading.predictions.archived import Archived
+from driftgauge.producer.reading.predictions.archived import ArchivePages
 from driftgauge.producer.reading.predictions.pages import Predictions
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
@@ -230,11 +230,11 @@ def build(settings: Settings) -> Parts:
     return parts
 
 
-def archived_of(settings: Settings) -> Archived | None:
+def archived_of(settings: Settings) -> ArchivePages | None:
     """Return the archive that the settings name; None if they name none."""
     if settings.archive_url is None:
         return None
-    return Archived(settings.archive_url, int(settings.label_wait_hours * 3_600_000))
+    return ArchivePages(settings.archive_url, int(settings.label_wait_hours * 3_600_000))
 
 
 @asynccontextmanager

@@ -15,10 +15,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from driftgauge.consumer.offline.archived.sample import Sample
 from driftgauge.consumer.slicing.choosing import LEAST_ROWS, listed, look
 from driftgauge.consumer.slicing.held_out import HeldOut, WorstSlice, holm
 from driftgauge.consumer.slicing.parts import divide
-from driftgauge.consumer.slicing.rows import Columns, Side, missing, rows_of
+from driftgauge.consumer.slicing.rows import Columns, missing, rows_of
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout
@@ -57,7 +58,7 @@ class WorstSlices(msgspec.Struct, frozen=True):
     slices: list[WorstSlice]
 
 
-def search(columns: Columns, side: Side, most: int) -> WorstSlices:
+def search(columns: Columns, side: Sample, most: int) -> WorstSlices:
     """Search the worst slices of the rows of an archive.
 
     Raises

@@ -60,7 +60,7 @@ from driftgauge.shared.policies.agreed import refused_in
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
 from driftgauge.shared.settings import Settings
-from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.stamps import KEPT_S, Stamps
 from driftgauge.shared.unpacking import UNREADABLE
 
 NAME: Final = "watchdog"
@@ -171,7 +171,7 @@ class Watchdog:
         self._compared: set[str] = set()
         self._clock = clock
         self._token = secrets.token_hex(8)
-        self._told: dict[str, dict[str, int]] = {}
+        self._told: dict[str, Dropped] = {}
         self._known: set[str] = set()
         self._evicts = ""
         self._routes: list[NotificationRoute] = []
@@ -281,17 +281,19 @@ class Watchdog:
         return fields
 
     async def _tell_dropped(self, now: int) -> None:
-        """Write how many events this process dropped, if it is more than before, for the holder of
-        the lease.
+        """Write how many events this process dropped, for the holder of the lease: when it is more
+        than before, and for a while again, since a Redis that fails over may lose it.
         """
         reasons = dict(self._dropped)
         for model in list(self._served):
-            if reasons and self._told.get(model) != reasons:
-                packed = msgspec.json.encode(Dropped(reasons, now))
+            told = self._told.get(model, Dropped({}, now))
+            if told.reasons != reasons:
+                told = self._told[model] = Dropped(reasons, now)
+            if reasons and now - told.grew_ms <= 1000 * KEPT_S:
                 await self._client.hset(
-                    self._keys.watchdog(model), mapping={DROPPED + self._token.encode(): packed}
+                    self._keys.watchdog(model),
+                    mapping={DROPPED + self._token.encode(): msgspec.json.encode(told)},
                 )
-                self._told[model] = reasons
 
     async def _tell_hanging(self, now: int) -> None:
         """Write which versions hang in this process, for the holder of the lease."""
