@@ -372,13 +372,9 @@ class CountingStage(Stage):
             self._tick()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
-        elif self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
+        else:
+            self.hold()
         return self._reader.more
-
-    def renewed(self) -> None:
-        self._clock.renewed()
 
     def rest(self) -> None:
         self._reader.rest()

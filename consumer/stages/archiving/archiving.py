@@ -208,15 +208,6 @@ class Archiving(Stage):
             self._due_at = time.monotonic() + LOOK_S
         return part.end != reached
 
-    def renewed(self) -> None:
-        self._clock.renewed()
-
-    def hold(self) -> None:
-        """Renew the lease if that is due."""
-        if self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
-
     def finish(self) -> None:
         """Do nothing: what is not archived yet stays in the log."""
 
