@@ -146,7 +146,7 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     for router in ROUTERS:
         made = router(parts)
         app.state.routes += require_declarations(made.routes)
-        app.include_router(made)
+        app.router.routes += made.routes  # `include_router` would analyse each endpoint again
     describe(app, [one.endpoint for one in app.state.routes if one.include_in_schema])
     failures.install(app)
     app.add_middleware(SecurityHeaders)

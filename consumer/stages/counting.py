@@ -37,7 +37,7 @@ from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.cluster import MOVED
 from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.refusals import refusal
-from driftgauge.shared.connections.streams import last_generated, set_back
+from driftgauge.shared.connections.streams import create_group, last_generated, set_back
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, FIRST, EntryId, exclusive
 from driftgauge.shared.contract.events import (
@@ -290,18 +290,14 @@ class CountingStage(Stage):
         the former was deleted. A group that shows an offset where there is no checkpoint tells that
         the counts were deleted.
         """
-        try:
-            self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-            if offset == BEGINNING.encode():
-                self._note_lost_counts()
-        else:
-            if offset != BEGINNING.encode():
-                self.checkpoint.note_setback(
-                    Setback(self._log, f"entry {offset.decode()}", "", server_ms(self.client))
-                )
+        is_new = create_group(self.client, self._log, MONITOR_GROUP, offset.decode())
+        is_counted = offset != BEGINNING.encode()
+        if is_new and is_counted:
+            self.checkpoint.note_setback(
+                Setback(self._log, f"entry {offset.decode()}", "", server_ms(self.client))
+            )
+        elif not is_new and not is_counted:
+            self._note_lost_counts()
         details: Any = self.client.xinfo_stream(self._log)
         last: bytes = details["last-generated-id"]
         if EntryId.parse(last) < EntryId.parse(offset):
@@ -372,13 +368,9 @@ class CountingStage(Stage):
             self._tick()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
-        elif self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
+        else:
+            self.hold()
         return self._reader.more
-
-    def renewed(self) -> None:
-        self._clock.renewed()
 
     def rest(self) -> None:
         self._reader.rest()

@@ -263,13 +263,9 @@ class JudgingStage(Stage):
             for part in self.attempts.parts(entries) if entries else ([],):
                 self._judge(part, asked)
                 asked = []
-        elif self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
+        else:
+            self.hold()
         return any(len(part) >= self._pace.entries for _, part in found)
-
-    def renewed(self) -> None:
-        self._clock.renewed()
 
     def _reader_of(self, stream: str) -> redis.Redis:
         if self._readers is None or stream not in self._streams:

@@ -14,6 +14,7 @@ import redis
 
 from driftgauge.shared.archive.archived import ARCHIVE_GROUP
 from driftgauge.shared.connections.redis_client import told_by
+from driftgauge.shared.connections.streams import create_group
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.events import MONITOR_GROUP
 
@@ -48,13 +49,8 @@ class Readers:
         later, and in another worker.
         """
         self._read_at = None
-        if self._archive_lag_ms is None:
-            return
-        try:
-            self._client.xgroup_create(self._stream, ARCHIVE_GROUP, id=BEGINNING)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+        if self._archive_lag_ms is not None:
+            create_group(self._client, self._stream, ARCHIVE_GROUP, BEGINNING)
 
     def offsets(self, entry_ms: int) -> list[int]:
         """Return how far each has read (ms); `entry_ms` is the time of the last counted entry."""

@@ -4,10 +4,10 @@ follow from them. Pure.
 A joined row is a prediction with its label. `exact` sums floats without rounding, `layout` says
 what is summed for a version, and `sums` sums it. `metrics` is the table of all metrics, which
 `regression`, `classification` and `probabilities` compute from sums, with the intervals of
-`metric`; `value` says what predictions are worth, by what a policy states of them. By segment less
-is summed: `measures`, of which `by_segment` computes fewer metrics, and `fairness` how alike the
-segments of a feature are treated. `estimate` estimates the metrics without labels, `baseline` has
-the values that they are compared with.
+`metric`; `value` says what predictions are worth, by what a policy states of them, with the
+interval of `weighted_shares`. By segment less is summed: `measures`, of which `by_segment` computes
+fewer metrics, and `fairness` how alike the segments of a feature are treated. `estimate` estimates
+the metrics without labels, `baseline` has the values that they are compared with.
 """
 
 from driftgauge.shared.performance.baseline import (

@@ -5,6 +5,7 @@ relate to labels.
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -32,6 +33,10 @@ LABEL = "label"
 """Name of the column of labels in profiles, snapshots and alerts."""
 REFERENCE_CONFIDENCE = 0.95
 """The confidence of the intervals in a `PerformanceReference`."""
+FAR: Final = Confidence(1 - 1e-6)
+"""Of about this confidence is an alarm. There a value that is the luck of few rows may be too high
+by far more, in standard errors, than at 95 %.
+"""
 
 
 class PerformanceReference(msgspec.Struct, frozen=True):
@@ -223,7 +228,9 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
             return None
         matrix = np.array(self.reference.confusion, np.int64)
         found = _value_of(matrix.tobytes(), worth.values(self.layout).tobytes())
-        return None if found.value is None else Baseline(found.value, _error_of(found), worth.unit)
+        if found.value is None or found.low is None:
+            return None
+        return Baseline(found.value, (found.value - found.low) / FAR.z, worth.unit)
 
 
 def error_of(prediction: object, label: object) -> float:
@@ -243,8 +250,7 @@ def error_of(prediction: object, label: object) -> float:
 @lru_cache(maxsize=256)  # the same at every pane
 def _value_of(matrix: bytes, values: bytes) -> Metric:
     """Compute the value by a confusion matrix and the values of its cells."""
-    counts, weights = np.frombuffer(matrix, np.int64), np.frombuffer(values)
-    return of_matrix(counts, weights, Confidence(REFERENCE_CONFIDENCE))
+    return of_matrix(np.frombuffer(matrix, np.int64), np.frombuffer(values), FAR)
 
 
 def _error_of(measured: Metric) -> float:

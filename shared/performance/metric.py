@@ -1,6 +1,6 @@
 """A metric of joined rows with what is known about its error, and the intervals that metrics have:
-Wilson's for shares, its like for weighted sums of shares, the normal one for everything else, and
-the exact one for shares of which a level far from the middle has to hold.
+Wilson's for shares, the normal one for everything else, and the exact one for shares of which a
+level far from the middle has to hold.
 
 They take numbers or arrays, so that one arithmetic serves a whole version and all of its
 segments at once.
@@ -73,30 +73,6 @@ class Confidence:
         half = self.z / (n + z2) * np.sqrt(np.maximum(hits * (1 - share), 0.0) + z2 / 4)
         low, high = np.maximum(center - half, 0.0), np.minimum(center + half, 1.0)
         return np.minimum(low, share), np.maximum(high, share)
-
-    def weighted(self, counts: Ints, weights: Floats) -> tuple[float, float]:
-        """Compute the score interval of the mean weight of rows that fall into cells, each with a
-        weight: the means of all shares pi_k that Pearson's statistic of the counts n_k does not
-        reject, sum (n_k - n pi_k)^2 / (n pi_k) <= z^2.
-
-        Of two cells it is Wilson's interval. Of many rows it is the normal one with the variance
-        sum p w^2 - (sum p w)^2 over n. Of few it is honest where that one is not: cells that no row
-        fell into may have come by chance, so it has a width also when all rows fell into one.
-
-        Parameters
-        ----------
-        counts, weights
-            Rows of each cell, at least one in all, and its weight.
-
-        Examples
-        --------
-        >>> low, high = Confidence(0.95).weighted(np.array([2, 8]), np.array([0.0, 1.0]))
-        >>> f"{low:.3f} {high:.3f}"
-        '0.490 0.943'
-        """
-        limit = 1 + self.z**2 / float(counts.sum())
-        shares = counts / counts.sum()
-        return -_largest_mean(shares, -weights, limit), _largest_mean(shares, weights, limit)
 
     def exact(self, hits: Ints, n: Ints) -> tuple[Floats, Floats]:
         """Compute the exact interval of the share `hits / n` (Clopper, Pearson 1934, Biometrika 26,
@@ -179,35 +155,6 @@ def variance_of_mean(total: Number, squares: Number, n: Number | int) -> Number:
     exact of fractions.
     """
     return (squares / n - (total / n) ** 2) / (n - 1)
-
-
-def _largest_mean(shares: Floats, weights: Floats, limit: float) -> float:
-    """Find the largest mean weight, sum pi w, of shares pi with sum p^2 / pi <= limit.
-
-    By Lagrange's multipliers pi_k is in proportion to p_k / sqrt(t + g_k), where g_k is how far the
-    weight is below the largest one, of the range of the weights; it remains to find t. Where the
-    cells of the largest weight are empty, t may be 0, and then they have what the others leave.
-    """
-    from scipy.optimize import brentq  # an API computes no interval
-
-    best, width = float(weights.max()), float(np.ptp(weights))
-    p = shares[shares > 0]
-    gaps = (best - weights[shares > 0]) / (width or 1.0)
-    if not gaps.any():
-        return best
-    at_best, roots = float(p[gaps == 0].sum()), np.sqrt(gaps)
-    mean = float(p @ roots)
-    if not at_best and float((p / roots).sum()) * mean <= limit:
-        return best - width * mean**2 / limit
-
-    def beyond(logarithm: float) -> float:
-        roots = np.sqrt(gaps + math.exp(logarithm))
-        return float((p / roots).sum()) * float(p @ roots) - limit
-
-    least = (at_best * mean / limit) ** 2 or 1e-300  # there what is sought is not below the limit
-    most = 1 / math.sqrt(limit - 1)  # nor above it here, by Kantorovich's inequality
-    roots = np.sqrt(gaps + math.exp(brentq(beyond, math.log(least) - 1, math.log(most))))
-    return best - width * float((p * gaps / roots).sum() / (p / roots).sum())
 
 
 def undefined(why: str, n: int = 0) -> Metric:

@@ -17,6 +17,7 @@ from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.metric import Confidence, Metric, undefined
 from driftgauge.shared.performance.regression import mae
 from driftgauge.shared.performance.sums import Sums
+from driftgauge.shared.performance.weighted_shares import mean_weight
 from driftgauge.shared.reference.units import MOST_UNIT
 
 VALUE: Final = "value"
@@ -119,9 +120,9 @@ def _faults_of(
 def value(sums: Sums, worth: Worth, sure: Confidence) -> Metric:
     """Compute the value of 1,000 labelled predictions, in the unit of `worth`.
 
-    Of classes its interval is the score interval of a weighted sum of multinomial shares; rows of
-    OTHER without a value are left out, and `n` says how many rows are not. Of numbers it is that of
-    the mean absolute error.
+    Of classes its interval is that of a weighted sum of shares (weighted_shares.py); rows of OTHER
+    without a value are left out, and `n` says how many rows are not. Of numbers it is that of the
+    mean absolute error.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def of_matrix(matrix: Ints, values: Floats, sure: Confidence) -> Metric:
     if not n:
         return undefined(note if left else NO_ROWS)
     mean = float(counts @ values[known]) / n
-    low, high = sure.weighted(counts, values[known])
+    low, high = mean_weight(counts, values[known], sure)
     return Metric(
         PREDICTIONS * mean, PREDICTIONS * low, PREDICTIONS * high, n, note=note if left else ""
     )

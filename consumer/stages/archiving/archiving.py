@@ -40,6 +40,7 @@ from driftgauge.shared.archive.archived import ARCHIVE_GROUP, OFFSET, STATE, Arc
 from driftgauge.shared.archive.manifest import LOG_KINDS
 from driftgauge.shared.archive.store import Store
 from driftgauge.shared.connections.redis_client import server_ms
+from driftgauge.shared.connections.streams import create_group
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
@@ -208,15 +209,6 @@ class Archiving(Stage):
             self._due_at = time.monotonic() + LOOK_S
         return part.end != reached
 
-    def renewed(self) -> None:
-        self._clock.renewed()
-
-    def hold(self) -> None:
-        """Renew the lease if that is due."""
-        if self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
-
     def finish(self) -> None:
         """Do nothing: what is not archived yet stays in the log."""
 
@@ -298,10 +290,6 @@ class Archiving(Stage):
             return
         self._grouped_at = now
         oldest = EntryId(max(0, server_ms(self.client) - self._lag_ms), 0)
-        place = max(EntryId.parse(self._offset), oldest)
-        try:
-            self.client.xgroup_create(self._log, ARCHIVE_GROUP, id=str(place), mkstream=True)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-            self.client.xgroup_setid(self._log, ARCHIVE_GROUP, str(place))
+        place = str(max(EntryId.parse(self._offset), oldest))
+        if not create_group(self.client, self._log, ARCHIVE_GROUP, place):
+            self.client.xgroup_setid(self._log, ARCHIVE_GROUP, place)

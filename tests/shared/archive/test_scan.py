@@ -124,7 +124,7 @@ def test_whatever_is_damaged_costs_its_file_alone(tmp_path: Path) -> None:
     can tell; a scan, a page and the labels of a page go on.
     """
     store = FolderStore(tmp_path)
-    events = [prediction(place) for place in range(500)]
+    events = [prediction(place) for place in range(100)]
     write(store, NOON, events, [Label(one.id, 1.0, NOON) for one in events])
     write(store, NOON + 9999, [prediction(1, id="whole")], [Label("whole", 2.0, NOON)])
     random = np.random.default_rng(3)

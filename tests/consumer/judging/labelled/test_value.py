@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from driftgauge.consumer.judging.advance import take_up
 from driftgauge.consumer.judging.backtest import rejudge
@@ -22,6 +23,7 @@ from driftgauge.consumer.judging.evaluating.budget import (
 )
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.labelled.late import ModelFell
+from driftgauge.consumer.judging.labelled.metric_reading import judge
 from driftgauge.consumer.judging.labelled.performance import Labelled, report
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
@@ -30,12 +32,14 @@ from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import DayTotal
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.performance import (
+    Confidence,
     Layout,
     PerformanceBaselines,
     PerformanceReference,
     Sums,
     Worth,
 )
+from driftgauge.shared.performance.value import of_matrix
 from driftgauge.shared.policies.agreed import Origin
 from driftgauge.shared.wording.numbers import MINUS
 from driftgauge.shared.wording.titles import rule_words
@@ -204,6 +208,46 @@ def _is_bad(drawn: np.ndarray, reference: np.ndarray, policy: JudgingPolicy) -> 
     window = LabelledWindow(sums, labelled=2000)
     readings = Labelled(window, baselines, Levels(0.01, 0.01, 0.01), policy).readings()
     return any(reading.severity for name, reading, _ in readings if name == "value")
+
+
+@pytest.mark.parametrize("rare", [-1.0, 1.0])
+@pytest.mark.parametrize("share", [0.001, 0.005, 0.02])
+@pytest.mark.parametrize("rows", [1000, 20_000])
+def test_rare_dear_rows_raise_it_as_seldom_as_they_may(
+    rare: float, share: float, rows: int
+) -> None:
+    """Where all losses, or all gains, are of a rare kind of row, the probability of a false alarm
+    is at most what the level says, exactly: it is summed over all numbers of such rows in a window
+    of 2,000 and in the reference, at about the level of the default budget, and without the limit
+    of 5 %. (With Wilson's intervals alone it would be up to some 900 times as much.)
+    """
+    worth = Worth("EUR", {"no": {"no": 0.0, "yes": 0.0}, "yes": {"no": 0.0, "yes": rare}})
+    policy, level = JudgingPolicy(value=worth, performance_drop=0.0), 1e-6
+    sure, values = Confidence(1 - 2 * level), worth.values(LAYOUT)
+    windows = [
+        (chance, of_matrix(_with(number, 2000), values, sure))
+        for number, chance in _likely(2000, share)
+    ]
+    total = 0.0
+    for number, chance in _likely(rows, share):
+        known = PerformanceReference(rows, {}, confusion=_with(number, rows).tolist())
+        base = PerformanceBaselines(LAYOUT, {}, known).baseline("value", worth)
+        assert base is not None
+        for other, metric in windows:
+            if judge("value", metric, base, sure, policy)[0].severity:
+                total += chance * other
+    assert total <= level
+
+
+def _with(number: int, rows: int) -> np.ndarray:
+    """Return a confusion matrix with so many of the rare rows."""
+    return np.array([[rows - number, 0, 0], [0, number, 0], [0, 0, 0]])
+
+
+def _likely(rows: int, share: float) -> list[tuple[int, float]]:
+    """Return how many of the rows may be of the rare kind, with the probability of each number."""
+    chances = binom.pmf(np.arange(rows + 1), rows, share)
+    return [(int(one), float(chances[one])) for one in np.flatnonzero(chances > 1e-14)]
 
 
 @pytest.mark.long

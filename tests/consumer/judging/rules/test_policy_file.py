@@ -1,5 +1,7 @@
 """The policy file."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from driftgauge.consumer.judging.policy import FairnessLimit, JudgingPolicy, Thr
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
 from driftgauge.shared.errors import ConfigurationError, PolicyRefused
 from driftgauge.shared.performance import Worth
+from tests.places import ROOT
 
 GOOD = b"""
 [default]
@@ -120,6 +123,14 @@ def test_what_predictions_are_worth() -> None:
         Worth("EUR", cost_per_unit_of_error=0.3),
         None,
     )
+
+
+@pytest.mark.parametrize("page", ["policy.md", "performance.md"])
+def test_the_examples_of_the_docs_are_read(page: str) -> None:
+    """A policy file that a page shows can be used as it stands."""
+    examples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    worth = [read_policy(one.encode(), page).models["credit"].value for one in examples]
+    assert [one.unit for one in worth if one is not None] == ["EUR"]
 
 
 TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"  # noqa: E501  input as it comes
