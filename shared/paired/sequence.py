@@ -15,9 +15,9 @@ supermartingale for every l in [0, 1) (Fan, Grama, Liu 2015), since (x - g) / c 
 So is its mean over l with the density of 1 - l that is a gamma one of shape and rate `RHO`, cut off
 at 1. That mean is the e-process: it is ever above 1 / a with probability a at most (Ville).
 
-c must not depend on later numbers, or an interval would change when more of them come. It is chosen
-by the r of the first numbers, and grows by steps when an r asks for it. Each c has a part of the
-level of its own, and these parts add up to the level.
+c must not depend on later numbers, or what was decided would change when more of them come. It is
+chosen by the r of the first numbers, before which nothing is decided, and grows by steps when an r
+asks for it. Each c has a part of the level of its own, and these parts add up to the level.
 """
 
 import math
@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from driftgauge.shared.arrays import Flags, Floats, Ints
+from driftgauge.shared.arrays import Flags, Floats
 
 RHO: Final = 2.5
 """Shape and rate of the mixture: where v is between 1 and 1,000, a 95 % interval is at most a sixth
@@ -56,6 +56,10 @@ class Walk:
         c, as it stands after each number.
     share
         Part of the level that is for this c.
+    widest
+        Mean of the bounds, beyond which the mean of the numbers cannot be.
+    has_begun
+        Whether there are enough numbers for the first c.
 
     Examples
     --------
@@ -68,6 +72,8 @@ class Walk:
     variation: Floats
     scale: Floats
     share: Floats
+    widest: Floats
+    has_begun: Flags
 
     @classmethod
     def of(cls, numbers: Floats, bounds: Floats) -> "Walk":
@@ -80,8 +86,11 @@ class Walk:
         """
         rows = np.arange(1, numbers.shape[-1] + 1)
         largest = np.maximum.accumulate(bounds, axis=-1)
-        last = _first_rows(bounds)
-        usual = np.take_along_axis(np.cumsum(bounds, axis=-1) / rows, last, -1)
+        widest = np.cumsum(bounds, axis=-1) / rows
+        has_begun = (rows >= FIRST) & (np.cumsum(bounds > 0, axis=-1) >= DIFFERENT)
+        chosen = has_begun | (rows == len(rows))
+        last = chosen.argmax(axis=-1, keepdims=True)
+        usual = np.take_along_axis(widest, last, -1)
         first = ROOM * np.take_along_axis(largest, last, -1) + usual
         first = np.where(first > 0, first, 1.0)  # else all numbers are 0
         wanted = np.maximum((largest + usual) / first, 1.0)
@@ -93,6 +102,8 @@ class Walk:
             np.cumsum((numbers - predicted) ** 2, axis=-1),
             first * GROWTH**grown,
             np.where(grown == 0, SHARE, (1 - SHARE) * 0.5**grown),
+            widest,
+            has_begun,
         )
 
     def turned(self) -> "Walk":
@@ -104,12 +115,14 @@ class Walk:
 
         Examples
         --------
-        >>> Walk.of(np.ones(50), np.ones(50)).is_above(0.025).argmax().item()
-        17
+        >>> Walk.of(np.ones(200), np.ones(200)).is_above(0.025).argmax().item()
+        99
         """
         s, v = self.sums / self.scale, self.variation / self.scale**2
         wanted = -np.log(level * self.share)
-        found = (s > 0) & (s**2 >= 2 * wanted * v)  # the e-process is exp(s^2 / 2 v) at most
+        found = (
+            self.has_begun & (s > 0) & (s**2 >= 2 * wanted * v)
+        )  # the e-process is exp(s^2 / 2 v) at most
         found[found] = log_evidence(s[found], v[found]) >= wanted[found]
         return found
 
@@ -124,19 +137,12 @@ class Walk:
         >>> round(low, 3), round(high, 3)
         (0.4, 0.6)
         """
-        scale = self.scale[-1]
+        scale, widest = self.scale[-1], float(self.widest[-1])
+        if not self.has_begun[-1]:
+            return -widest, widest
         half = scale * boundary(self.variation[-1] / scale**2, level * self.share[-1])
         low, high = (float(self.sums[-1] + sign * half) / len(self.sums) for sign in (-1, 1))
-        return low, high
-
-
-def _first_rows(bounds: Floats) -> Ints:
-    """Return the place of the last of the rows by which the first c is chosen."""
-    enough = np.cumsum(bounds > 0, axis=-1) >= DIFFERENT
-    enough[..., : FIRST - 1] = False
-    enough[..., -1] = True
-    places: Ints = enough.argmax(axis=-1, keepdims=True)
-    return places
+        return max(low, -widest), min(high, widest)
 
 
 def log_evidence(sums: Floats, variation: Floats) -> Floats:

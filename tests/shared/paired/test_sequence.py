@@ -119,7 +119,7 @@ def test_a_walk_is_what_a_loop_makes_of_it() -> None:
             pytest.approx(share),
         )
         half = scale * boundary(v / scale**2, 0.2 * share)
-        assert above[place] == (s > half)
+        assert above[place] == (place + 1 >= FIRST and s > half)
     assert walk.interval(0.2) == pytest.approx(((s - half) / 400, (s + half) / 400))
     assert times == 2
     assert above.any()
@@ -136,8 +136,21 @@ def test_what_was_said_stays_when_more_rows_come() -> None:
     whole = Walk.of(gains, bounds)
     for rows in (150, 151, 700):
         part = Walk.of(gains[:rows], bounds[:rows])
-        for name in ("sums", "variation", "scale", "share"):
+        for name in ("sums", "variation", "scale", "share", "widest", "has_begun"):
             assert (getattr(part, name) == getattr(whole, name)[:rows]).all()
+
+
+def test_before_it_begins_it_says_only_what_is_certain() -> None:
+    """With fewer than 100 numbers, or fewer than 10 that could be other than 0, the interval is as
+    wide as the bounds allow; it is never wider, and 0 alone where nothing can differ.
+    """
+    bounds = np.where(np.arange(1000) < 9, 2.0, 0.0)
+    for rows, widest in ((99, 18 / 99), (1000, 0.018)):
+        walk = Walk.of(bounds[:rows], bounds[:rows])
+        assert walk.interval(LEVEL) == pytest.approx((-widest, widest))
+        assert not walk.is_above(LEVEL).any()
+    assert Walk.of(np.zeros(500), np.zeros(500)).interval(LEVEL) == (0.0, 0.0)
+    assert Walk.of(np.ones(120), np.ones(120)).interval(LEVEL)[1] == 1.0
 
 
 @pytest.mark.parametrize("draw", KINDS)
