@@ -43,7 +43,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def difference(loss: Loss, pairs: Pairs, alpha: float) -> Difference:
-    """Compare the losses of two versions on rows in the order of time.
+    """Compare the losses of two versions on rows in the order in which their labels came.
 
     With probability 1 - `alpha` the intervals after each label all hold what is to be expected of
     the rows up to there. So the second version is ever called better that is not with probability

@@ -1,8 +1,9 @@
 """A challenger is held against the champion on the champion's archived rows.
 
 The champion answered the rows when they came; the challenger predicts the same features now. Rows
-are compared in the order of their predictions, so that the comparison is that of somebody who looks
-after every label (shared/paired). Rows that the challenger may have been trained on are left out.
+are compared in the order in which their labels came, so that the comparison is that of somebody who
+looks after every label (shared/paired), and one with more labels goes on where it was. Rows that
+the challenger may have been trained on are left out.
 """
 
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ class Challenge(msgspec.Struct, frozen=True):
     said
         The verdict in a sentence.
     start, end
-        Times of the first and the last row.
+        Times of the first and the last prediction.
     first
         The comparison by the loss that was asked for.
     others
@@ -145,8 +146,8 @@ def challenge(
         manifest.model,
         *names,
         verdict_words(names, found[0].loss, found[0].found, worse),
-        iso(int(whole.times[0])),
-        iso(int(whole.times[-1])),
+        iso(int(whole.times.min())),
+        iso(int(whole.times.max())),
         asked.alpha,
         found[0],
         found[1:],

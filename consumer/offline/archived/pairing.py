@@ -19,6 +19,7 @@ from driftgauge.shared.archive.store import Store
 from driftgauge.shared.arrays import Flags, Ints
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.paired.losses import Answers, LossName, Pairs, losses_of, pairs_of
+from driftgauge.shared.paired.sequence import FIRST
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.value import Worth
 from driftgauge.shared.reference.frames import answers_of
@@ -31,11 +32,12 @@ MOST_ROWS: Final = 2_000_000
 
 
 class PairedRows(NamedTuple):
-    """Some compared rows: their times (Unix ms), pairs of losses, and the place of each one's value
-    among those of each segment feature.
+    """Some compared rows: their times and those of their labels (Unix ms), pairs of losses, and the
+    place of each one's value among those of each segment feature.
     """
 
     times: Ints
+    labelled: Ints
     pairs: Mapping[LossName, Pairs]
     codes: NDArray[np.int8]
 
@@ -128,10 +130,13 @@ class Pairing:
         second = self._challenger.answers(columns)
         labels = self._answers(batch, "label")
         pairs = pairs_of(self._layout, self.losses, self._worth, labels, first, second)
-        times = batch.column("time").cast(pa.int64()).to_numpy()
+        times, labelled = (
+            batch.column(name).cast(pa.int64()).to_numpy() for name in ("time", "label_time")
+        )
         held = self._champion.reference.segments
         codes = [_codes(batch, archived[one.feature], one.values) for one in held]
-        return PairedRows(times, pairs, np.array(codes, np.int8).reshape(len(held), len(times)))
+        shape = (len(held), len(times))
+        return PairedRows(times, labelled, pairs, np.array(codes, np.int8).reshape(shape))
 
     def _answers(self, batch: Any, name: str) -> Column:
         """Return predictions or labels as the schema has them, whatever type the archive has."""
@@ -145,6 +150,8 @@ class Pairing:
                 f"{count(self.left_out)} labelled rows are left out because the schema of "
                 f"{self._challenger.version} refuses them."
             )
+        if len(whole.times) < FIRST:
+            yield f"Nothing is decided before {FIRST} labels."
         loss = self.losses[0]
         apart = whole.pairs[loss.name].apart
         if not apart.any():
@@ -163,14 +170,16 @@ class Pairing:
 
 
 def together(parts: Sequence[PairedRows]) -> PairedRows:
-    """Put parts together in the order of time."""
-    times = np.concatenate([part.times for part in parts])
-    order = np.argsort(times, kind="stable")
+    """Put parts together in the order in which the labels came: what comes later is at the end."""
+    times, labelled = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("times", "labelled")
+    )
+    order = np.lexsort((times, labelled))
     pairs = {
         name: Pairs.together([part.pairs[name] for part in parts])[order] for name in parts[0].pairs
     }
     codes = np.concatenate([part.codes for part in parts], axis=1)
-    return PairedRows(times[order], pairs, codes[:, order])
+    return PairedRows(times[order], labelled[order], pairs, codes[:, order])
 
 
 def _codes(batch: Any, name: str, values: Sequence[str]) -> Ints:

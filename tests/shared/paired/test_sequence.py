@@ -6,14 +6,13 @@ promise is that at most 2.5 % of runs are ever called better; were it just kept,
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import integrate, optimize, special
 
-from driftgauge.shared.arrays import Floats
+from benchmarks.challenge import NO_BETTER, Draw, better, by_one_look, equal
 from driftgauge.shared.paired.sequence import (
     FIRST,
     RHO,
@@ -25,46 +24,7 @@ from driftgauge.shared.paired.sequence import (
 RUNS, LABELS = 1000, 2000
 LEVEL = 0.025
 MOST = 0.05 * RUNS
-
-Draw = Callable[[np.random.Generator], tuple[Floats, Floats, Floats]]
-"""Draws runs: gains, their bounds, and what each was expected to be, of shape (RUNS, LABELS)."""
 SHAPE = (RUNS, LABELS)
-ONE, NONE = np.ones(SHAPE), np.zeros(SHAPE)
-
-
-def equal(random: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Two classifiers that disagree on a tenth of the rows; each is right in half of these."""
-    apart = (random.random(SHAPE) < 0.1).astype(np.float64)
-    return random.choice([-1.0, 1.0], SHAPE) * apart, apart, NONE
-
-
-def one_sided(random: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Mostly better by 0.1, and once in 11 rows worse by 1."""
-    return np.where(random.random(SHAPE) < 10 / 11, 0.1, -1.0), ONE, NONE
-
-
-def seldom(random: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Mostly better by 0.01, and once in 101 rows worse by 1."""
-    return np.where(random.random(SHAPE) < 100 / 101, 0.01, -1.0), ONE, NONE
-
-
-def distances(random: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Absolute errors of two predictions, lognormal distances apart; labels are as near to each.
-    The scale grows again and again.
-    """
-    apart = random.lognormal(0.0, 1.5, SHAPE)
-    label = random.choice([-1.0, 1.0], SHAPE) * random.exponential(3.0, SHAPE)
-    return np.abs(label - apart / 2) - np.abs(label + apart / 2), apart, NONE
-
-
-def turning(random: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Worse at first and better later, so that the mean up to now reaches 0 with the last label."""
-    expected = 0.4 * (np.arange(1, LABELS + 1) / LABELS - 0.5)
-    gains = np.where(random.random(SHAPE) < (1 + expected) / 2, 1.0, -1.0)
-    return gains, ONE, np.broadcast_to(expected, SHAPE)
-
-
-KINDS: tuple[Draw, ...] = (equal, one_sided, seldom, distances, turning)
 
 
 def evidence_by_definition(sums: float, variation: float) -> float:
@@ -153,17 +113,17 @@ def test_before_it_begins_it_says_only_what_is_certain() -> None:
     assert Walk.of(np.ones(120), np.ones(120)).interval(LEVEL)[1] == 1.0
 
 
-@pytest.mark.parametrize("draw", KINDS)
+@pytest.mark.parametrize("draw", NO_BETTER)
 def test_nothing_is_called_better_that_is_not(draw: Draw) -> None:
     """Over 1,000 runs with a look after every label at most 5 % are ever called better."""
-    gains, bounds, _ = draw(np.random.default_rng(2024))
+    gains, bounds, _ = draw(np.random.default_rng(2024), SHAPE)
     assert Walk.of(gains, bounds).is_above(LEVEL).any(axis=1).sum() <= MOST
 
 
-@pytest.mark.parametrize("draw", KINDS)
+@pytest.mark.parametrize("draw", NO_BETTER)
 def test_the_intervals_hold_the_mean_at_every_label(draw: Draw) -> None:
     """Of 1,000 runs at most 5 % leave out what was to be expected, on either side, at any label."""
-    gains, bounds, expected = draw(np.random.default_rng(2025))
+    gains, bounds, expected = draw(np.random.default_rng(2025), SHAPE)
     walk = Walk.of(gains, bounds)
     off = replace(walk, sums=walk.sums - np.cumsum(expected, axis=1))
     for side in (off, off.turned()):
@@ -174,19 +134,15 @@ def test_a_test_of_one_look_is_fooled_by_looking_often() -> None:
     """The yardstick: a t-test at the same level after every label calls many runs better that are
     not, so the runs above can tell a promise that is not kept.
     """
-    gains, _, _ = equal(np.random.default_rng(2024))
-    rows = np.arange(1, LABELS + 1)
-    mean = np.cumsum(gains, axis=1) / rows
-    error = np.sqrt(np.maximum(np.cumsum(gains**2, axis=1) / rows - mean**2, 1e-9) / rows)
-    assert (mean / error > 1.96)[:, 30:].any(axis=1).sum() > 4 * MOST
+    gains = equal(np.random.default_rng(2024), SHAPE).gains
+    assert by_one_look(gains).any(axis=1).sum() > 3 * MOST
 
 
 def test_what_is_better_is_found() -> None:
     """Of two classifiers that disagree on a tenth of the rows, one is right in two thirds of these:
     90 % of runs find it within 2,000 labels, and none calls the other one better.
     """
-    random = np.random.default_rng(7)
-    apart = (random.random(SHAPE) < 0.1).astype(np.float64)
-    walk = Walk.of(np.where(random.random(SHAPE) < 2 / 3, 1.0, -1.0) * apart, apart)
+    gains, bounds, _ = better(np.random.default_rng(7), SHAPE)
+    walk = Walk.of(gains, bounds)
     assert walk.is_above(LEVEL).any(axis=1).mean() >= 0.9
     assert not walk.turned().is_above(LEVEL).any()

@@ -36,7 +36,8 @@ class Rivals:
     models
         The fitted models of the versions 1.0.0, which answered, and 1.1.0.
     rows
-        The archived rows: features, `truth`, and `time` in Unix ms; only some have labels.
+        The archived rows: features, `truth`, `time` and `came`, the times of prediction and label
+        in Unix ms; only some have labels.
     labelled
         Which of them are to be compared.
     """
@@ -58,6 +59,7 @@ def frame(rows: int, seed: int, *, classes: bool = False) -> pd.DataFrame:
     truth = truth + random.normal(0, 1, rows)
     found = pd.DataFrame({"load": load, "heat": heat, "city": city, "truth": truth})
     found["time"] = NOON + STEP_MS * np.arange(rows)
+    found["came"] = found.time + STEP_MS * random.integers(1, 300, rows)
     if classes:
         found["truth"] = np.where(found.truth > 21, "yes", "no")
     return found
@@ -142,7 +144,9 @@ def _archive(
         )
         for place, row in enumerate(rows.itertuples())
     ]
-    labels = [Label(f"id{place}", rows.truth[place], NOON) for place in places[has_label]]
+    labels = [
+        Label(f"id{place}", rows.truth[place], int(rows.came[place])) for place in places[has_label]
+    ]
     half = len(rows) // 2
     write(store, 0, predictions[half:], schema=made.schema.stream)
     write(store, len(rows), predictions[:half], labels, schema=made.schema.stream)

@@ -64,19 +64,15 @@ def test_a_better_one_is_found(numbers: Rivals) -> None:
     assert made.said.startswith("1.1.0 is better than 1.0.0 by 0.")
 
 
-def test_it_was_decided_when_a_look_at_the_rows_up_to_there_decides(numbers: Rivals) -> None:
-    """The rows up to the label that is told decide it, and one fewer does not: rows are in the
-    order of time, whatever files they are in. Bounds are those of the whole range.
+def test_it_was_decided_at_a_label(numbers: Rivals) -> None:
+    """Rows are in the order in which their labels came, whatever files they are in. The label that
+    is told is the first after which the rows up to there decide, by a walk of the fitted models.
     """
-    made = found(numbers)
-    since = made.first.found.since
-    assert since is not None
-    rows = numbers.rows[numbers.labelled]
+    rows = numbers.rows[numbers.labelled].sort_values(["came", "time"])
     line, trees = (one.predict(rows[FEATURES]) for one in numbers.models)
-    gains = np.abs(rows.truth - line) - np.abs(rows.truth - trees)
-    apart = np.abs(line - trees)
-    decided = Walk.of(gains.to_numpy(), apart).is_above(0.025)
-    assert int(np.flatnonzero(decided)[0]) + 1 == since
+    gains = (rows.truth - line).abs() - (rows.truth - trees).abs()
+    decided = Walk.of(gains.to_numpy(), np.abs(line - trees)).is_above(0.025)
+    assert found(numbers).first.found.since == int(np.flatnonzero(decided)[0]) + 1
 
 
 def test_segments_say_where(numbers: Rivals) -> None:
