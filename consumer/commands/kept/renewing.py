@@ -1,5 +1,5 @@
-"""`driftgauge reference accept --from-archive --as-version`: archived rows become the reference of
-a new version, with cells of their own.
+"""`driftgauge reference accept` with `--as-version`: archived rows become the reference of a new
+version, with cells of their own.
 """
 
 from typing import TYPE_CHECKING
