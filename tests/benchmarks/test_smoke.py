@@ -60,6 +60,7 @@ EXPECTED = {
     "benchmarks.scale.archiving": ("archiving", {"rows/CPU s", "ratio"}),
     "benchmarks.scale.backtesting": ("backtesting", {"rows/CPU s", "ratio"}),
     "benchmarks.scale.capacity": ("capacity", {"worker_us", "largest error of the fit"}),
+    "benchmarks.challenge": ("challenge", {"called better", "by a t-test"}),
     "benchmarks.chaos": ("chaos", {"what", "number"}),
     "benchmarks.chaos.archive_kills": (
         "archive_kills",
