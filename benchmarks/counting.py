@@ -36,6 +36,7 @@ import pandas as pd
 import redis
 
 from benchmarks.results import ResultRow, write
+from driftgauge.consumer.commands.worker import COLLECTED
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Part, Worker
 from driftgauge.shared.connections.redis_client import connect
@@ -58,6 +59,8 @@ SPACING_MS: Final[Mapping[Pace, float]] = {"live": 0.05, "catching up": 10}
 """Logical time between events. At the second a pane of 250 is older than a second, so it closes
 when it is full."""
 BARE: Final = "bare: XREAD 1000 and msgspec"
+LOOK_S: Final = 0.1
+"""Pause between looks at what is committed: each costs the process that is measured."""
 WARM: Final = 0.25
 """Share of the events before which nothing is measured: modules are loaded, detectors made."""
 
@@ -247,7 +250,7 @@ def whole_worker(
     for key in [name.decode() for name in client.scan_iter(f"{prefix}:*")]:
         if key not in kept:
             client.delete(key)
-    gc.set_threshold(100_000, 20, 100)  # as the command does
+    gc.set_threshold(*COLLECTED)  # as the command does
     settings = read_settings(redis_url=url, key_prefix=prefix, detectors=None if detectors else ())
     worker = Worker(settings, part=part)
     thread = threading.Thread(target=worker.run, name=f"worker-{repeat}")
@@ -270,7 +273,7 @@ def _reached(client: redis.Redis, keys: Keys, events: int) -> int:
         counted = found.events + found.labels.joined
         if counted >= events:
             return counted
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
 
 
 def whylogs_profiles(events: int) -> float | None:

@@ -29,7 +29,7 @@ from driftgauge.producer.metrics.scrapes import Scrapes
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
-from driftgauge.producer.reading.predictions.archived import Archived
+from driftgauge.producer.reading.predictions.archived import ArchivePages
 from driftgauge.producer.reading.predictions.pages import Predictions
 from driftgauge.producer.reading.subscription import Kind, Subscriptions
 from driftgauge.producer.reading.traffic.history import TrafficHistory
@@ -146,7 +146,7 @@ def create_app(settings: Settings, telemetry: "Telemetry | None" = None) -> Fast
     for router in ROUTERS:
         made = router(parts)
         app.state.routes += require_declarations(made.routes)
-        app.include_router(made)
+        app.router.routes += made.routes  # `include_router` would analyse each endpoint again
     describe(app, [one.endpoint for one in app.state.routes if one.include_in_schema])
     failures.install(app)
     app.add_middleware(SecurityHeaders)
@@ -230,11 +230,11 @@ def build(settings: Settings) -> Parts:
     return parts
 
 
-def archived_of(settings: Settings) -> Archived | None:
+def archived_of(settings: Settings) -> ArchivePages | None:
     """Return the archive that the settings name; None if they name none."""
     if settings.archive_url is None:
         return None
-    return Archived(settings.archive_url, int(settings.label_wait_hours * 3_600_000))
+    return ArchivePages(settings.archive_url, int(settings.label_wait_hours * 3_600_000))
 
 
 @asynccontextmanager

@@ -12,10 +12,16 @@ from typing import Final
 
 import msgspec
 
+from driftgauge.shared.unpacking import UNREADABLE
+
 HOLES_FIELD: Final = b"holes"
 """Field of counting's checkpoint that holds its holes."""
 SETBACK_FIELD: Final = b"setback"
-"""Field beside a stage's state that holds the latest setback that the worker found."""
+"""Field beside a stage's state that holds the setbacks that workers found."""
+MOST_SETBACKS: Final = 50
+"""Most setbacks that the field holds, the latest."""
+TOLD_MS: Final = 86_400_000
+"""Time (ms) after which a loss is told no longer, if nobody acknowledged it."""
 MOST_OF_PUBLISHER: Final = 20
 MOST_HOLES: Final = 50
 """Most holes that are listed for a publisher and a partition; the rest is summed up in one."""
@@ -96,6 +102,44 @@ class Setback(msgspec.Struct, frozen=True):
         if not self.now:
             return f"{self.what} is gone (it was at {self.before}){events}"
         return f"{self.what} went back from {self.before} to {self.now}{events}"
+
+
+class SetbackNote(Setback, frozen=True, omit_defaults=True):
+    """What the field beside a stage's state holds: its latest setback, and the latest of each other
+    key. Setbacks come one after the other, and the watchdog looks now and then.
+
+    It is read as a `Setback` by releases that noted the latest one alone.
+    """
+
+    earlier: list[Setback] = []
+
+
+def noted(packed: bytes | None) -> list[Setback]:
+    """Return the setbacks in a stage's field, the latest first; none if another release wrote it in
+    another form.
+    """
+    try:
+        note = msgspec.json.decode(packed or b"", type=SetbackNote)
+    except UNREADABLE:
+        return []
+    return [Setback(note.what, note.before, note.now, note.at, note.events), *note.earlier]
+
+
+def noting(packed: bytes | None, setback: Setback) -> bytes:
+    """Return a stage's field with one more setback, which takes the place of that of the same key.
+
+    Examples
+    --------
+    >>> counts = Setback("dg:{steel.0}:count", "commit 9", "commit 7", 1000)
+    >>> log = Setback("dg:{steel.0}:log", "entry 7-0", "", 2000)
+    >>> [one.what for one in noted(noting(noting(None, counts), log))]
+    ['dg:{steel.0}:log', 'dg:{steel.0}:count']
+    """
+    earlier = [
+        one for one in noted(packed) if one.what != setback.what and setback.at - one.at < TOLD_MS
+    ]
+    fields = msgspec.structs.asdict(setback)
+    return msgspec.json.encode(SetbackNote(**fields, earlier=earlier[: MOST_SETBACKS - 1]))
 
 
 def listed(holes: Iterable[Hole]) -> list[Hole]:

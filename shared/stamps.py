@@ -9,18 +9,24 @@ copy, or a key that was deleted. What is younger than `SETTLE_S` does not count:
 The file is shared by the processes of one role on one host: each merges what it knows into it,
 under a lock. A position that went back starts a new generation, which outweighs every position of
 the one before; so nobody tells it again.
+
+What went back is told in Redis, and a Redis that fails over to a lagging replica loses that word
+too. So whoever found it keeps it here for `KEPT_S`, and writes it again where it is missing: it is
+the same setback, by what it is and when it was found. What is lost later than that is older than
+what settles, and is a setback by itself.
 """
 
 import fcntl
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.storage.atomic import replace
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -28,6 +34,8 @@ SETTLE_S: Final = 10.0
 """Age (s) from which a position counts as seen for good; it may be noticed after twice this."""
 SAVE_S: Final = 5.0
 """Pause (s) between two writes of the file."""
+KEPT_S: Final = 60.0
+"""Time (s) for which a setback that was found is kept."""
 MOST_STAMPS: Final = 50_000
 """Most keys that are remembered, those that moved last."""
 MOST_BYTES: Final = 16 << 20
@@ -65,8 +73,17 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
     events: int = 0
 
 
+class Found(msgspec.Struct, frozen=True, array_like=True):
+    """A setback that was found, where it is told, and the Unix time (s) of that."""
+
+    key: str
+    setback: Setback
+    at: float
+
+
 class _File(msgspec.Struct):
     stamps: dict[str, Stamp]
+    found: list[Found] = []
 
 
 class Stamps:
@@ -105,6 +122,7 @@ class Stamps:
         self._clock = clock
         self._lock = threading.Lock()
         self._stamps: dict[str, Stamp] = {}
+        self._found: list[Found] = []
         self._changed = False
         self._saved_at = 0.0
         self._told = False
@@ -140,6 +158,21 @@ class Stamps:
             self._merge()  # a neighbour may have told it
         return self._behind(key, place)
 
+    def keep(self, key: str, setbacks: Iterable[Setback]) -> None:
+        """Keep setbacks that were found and told in a key of Redis, which may lose them again."""
+        added = [Found(key, one, self._clock()) for one in setbacks]
+        if added:
+            with self._lock:
+                self._found, self._changed = [*self._found, *added], True
+            self.save(now=True)
+
+    def kept(self, key: str) -> list[Setback]:
+        """Return the setbacks that were told in a key a short while ago, as they were found."""
+        now = self._clock()
+        with self._lock:
+            self._found = [one for one in self._found if 0 <= now - one.at < KEPT_S]
+            return [one.setback for one in self._found if one.key == key]
+
     def save(self, *, now: bool = False) -> None:
         """Write the file if something changed and the last write is long enough ago, or `now`."""
         moment = self._clock()
@@ -152,7 +185,8 @@ class Stamps:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._merge()
                 with self._lock:
-                    packed, self._changed = msgspec.json.encode(_File(self._stamps)), False
+                    file = _File(self._stamps, self._found)
+                    packed, self._changed = msgspec.json.encode(file), False
                 replace(self._path, packed)
         except BlockingIOError:  # a neighbour is writing; the next time is soon enough
             self._changed = True
@@ -185,12 +219,13 @@ class Stamps:
         try:
             if not self._path.is_file() or self._path.stat().st_size > MOST_BYTES:
                 return
-            found = msgspec.json.decode(self._path.read_bytes(), type=_File).stamps
+            file = msgspec.json.decode(self._path.read_bytes(), type=_File)
         except (OSError, *UNREADABLE) as error:  # it is written anew
             self._complain("read", error)
             return
         with self._lock:
-            for key, stamp in found.items():
+            self._found += [one for one in file.found if one not in self._found]
+            for key, stamp in file.stamps.items():
                 mine = self._stamps.get(key)
                 if mine is None or (stamp.generation, stamp.place) > (mine.generation, mine.place):
                     self._stamps[key] = stamp

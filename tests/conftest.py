@@ -21,7 +21,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry import trial
-from tests.fork_server import ForkServer
+from tests.fork_server import FORKS
 from tests.places import DATA
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -55,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for doctests in the packages alone: a test's docstring is its promise."""
+    return [one for one in (yield) if isinstance(one, pytest.Module)]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -164,9 +170,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
-    """API and worker processes are forked: tests/fork_server.py."""
-    with ForkServer() as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "start", server.start)
+    """Processes of ours are forked: tests/fork_server.py."""
+    with FORKS, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "start", FORKS.start)
         yield
 
 

@@ -244,7 +244,9 @@ def _snapshot(name: str, text: str) -> Snapshot:
         estimated=found,
         assumption=text,
         target=features[0],
-        confusion=Confusion(list(TEXTS), [[1] * len(TEXTS)] * len(TEXTS)),
+        confusion=Confusion(
+            list(TEXTS), [[1] * len(TEXTS)] * len(TEXTS), [[-0.5] * len(TEXTS)] * len(TEXTS), text
+        ),
     )
     return Snapshot(
         id=name,

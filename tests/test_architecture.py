@@ -32,6 +32,7 @@ PURE = (
     "producer/reading/traffic",
     "shared/contract",
     "shared/metrics",
+    "shared/paired",
     "shared/payloads",
     "shared/performance",
     "shared/planning",
@@ -101,9 +102,9 @@ UNSAFE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 JOBLIB = ("shared/artifacts/joblib_file.py", "models/")
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
+def imported(path: Path) -> Iterator[str]:
     """Yield the full name of everything that a module imports, wherever in it."""
-    for node in ast.walk(tree):
+    for node in looked_at(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -128,23 +129,29 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def looked_at(path: Path) -> tuple[ast.AST, ...]:
+    """Return the imports and calls of a module."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Call)
+    return tuple(node for node in ast.walk(parsed(path)) if isinstance(node, kinds))
+
+
 def violations(root: Path) -> list[str]:
     """Check every module of the packages below a folder."""
     found: list[str] = []
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            tree = parsed(path)
             found += [
                 f"{name}: {fault}"
-                for fault in (*_arrow_faults(name, tree), *_purity_faults(name, tree))
+                for fault in (*_arrow_faults(name, path), *_purity_faults(name, path))
             ]
     return found
 
 
-def _arrow_faults(name: str, tree: ast.AST) -> Iterator[str]:
+def _arrow_faults(name: str, path: Path) -> Iterator[str]:
     package = name.split("/", maxsplit=1)[0]
-    for module in imported(tree):
+    for module in imported(path):
         top = module.split(".")[0]
         if module.startswith("."):
             yield "imports relatively, so that its arrow cannot be read"
@@ -169,17 +176,17 @@ def _is_pure(name: str) -> bool:
     return not name.startswith(tuple(SHELL)) and any(name.startswith(f"{part}/") for part in PURE)
 
 
-def _purity_faults(name: str, tree: ast.AST) -> Iterator[str]:
+def _purity_faults(name: str, path: Path) -> Iterator[str]:
     if not _is_pure(name):
         return
-    for module in imported(tree):
+    for module in imported(path):
         ours = module.removeprefix(NAMESPACE).replace(".", "/")
         is_ours = module.startswith(NAMESPACE)
         impure = is_ours and not _is_pure(f"{ours}/") and not _at_pure_root(module)
         shell = any(ours.startswith(shell.removesuffix(".py")) for shell in SHELL)
         if module.split(".")[0] in IMPURE_MODULES or impure or shell:
             yield f"imports {module}, but is pure"
-    for node in ast.walk(tree):
+    for node in looked_at(path):
         if isinstance(node, ast.Call):
             yield from _call_faults(ast.unparse(node.func), node)
 
@@ -224,7 +231,7 @@ def circles(root: Path) -> list[str]:
     for name, path in known.items():
         arrows[name] = {
             target
-            for module in imported(parsed(path))
+            for module in imported(path)
             if (target := _module_of(module.removeprefix(NAMESPACE), known)) not in {name, ""}
         }
         for target in arrows[name]:
@@ -327,7 +334,7 @@ def foreign(path: Path) -> list[str]:
     """
     return [
         module
-        for module in imported(parsed(path))
+        for module in imported(path)
         if module.split(".")[0] not in {*sys.stdlib_module_names, ADAPTED.get(path.name)}
         and not f"{module}.".startswith(("driftgauge.client.", "driftgauge.shared.framing."))
     ]

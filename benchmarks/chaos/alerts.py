@@ -16,6 +16,7 @@ from benchmarks.chaos.plant.progress import progress
 from benchmarks.chaos.record import Record
 from benchmarks.chaos.verdict import Verdict
 from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.pane import FIELD
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import PublishedVersion
 from driftgauge.shared.rules.monitor import BLIND
@@ -55,10 +56,16 @@ def compare_alerts(verdict: Verdict, client: redis.Redis, plant: Plant, record: 
                     _alerts(verdict, client, twin, model, version)
                 for partition in range(version.manifest.partitions):
                     key = keys_of(version).panes(model, partition)
-                    same = client.xrange(key) == twin.xrange(key)
                     verdict.require(
-                        same, f"{model}.{partition}: the panes are not those of an undisturbed run"
+                        _panes(client, key) == _panes(twin, key),
+                        f"{model}.{partition}: the panes are not those of an undisturbed run",
                     )
+
+
+def _panes(client: redis.Redis, key: str) -> list[tuple[bytes, bytes]]:
+    """Read panes by their ids, whoever wrote them."""
+    entries: Any = client.xrange(key)
+    return [(entry_id, fields[FIELD]) for entry_id, fields in entries]
 
 
 def _copy(record: Record, twin: redis.Redis, model: str, version: PublishedVersion) -> None:

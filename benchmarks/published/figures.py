@@ -325,6 +325,24 @@ def _fairness(rows: Rows) -> Iterator[Figure]:
     )
 
 
+def _challenge(rows: Rows) -> Iterator[Figure]:
+    equal = [row for row in rows if row["better"] == "no"]
+    runs, ours, plain = (
+        sum(row[name] for row in equal) for name in ("runs", "called better", "by a t-test")
+    )
+    worst = max(equal, key=lambda row: row["called better"])
+    yield Figure(
+        f"{ours} of {runs:,} challengers that are no better are called better, {worst['labels']:,} "
+        f"looks each; at most {worst['called better']} of {worst['runs']:,} of a kind of losses",
+        f"{plain:,} by a t-test at the same level",
+    )
+    found = _one(rows, better="yes")
+    yield Figure(
+        f"one that is right in two thirds of the tenth of rows on which they disagree is called "
+        f"better after {found['median label']:,} labels (median)"
+    )
+
+
 def _seeds(rows: Rows) -> Iterator[Figure]:
     delays = [row["after injection"] for row in rows]
     found = sorted(delay for delay in delays if delay is not None and delay >= 0)
@@ -371,6 +389,7 @@ PUBLISHED: Final = (
     Published("benchmarks.detection.incidents", "incidents", _plain),
     Published("benchmarks.detection", "detection_alone", _plain),
     Published("benchmarks.detection.fairness", "detection_fairness", _fairness),
+    Published("benchmarks.challenge", "challenge", _challenge),
     Published("benchmarks.demo.seeds", "demo_seeds", _seeds),
 )
 """In the order in which an evening runs them."""

@@ -37,6 +37,7 @@ from redis.client import Pipeline
 
 from benchmarks.results import ResultRow, write
 from benchmarks.scale.archiving import MODEL, make_version, rows_of, schema_of
+from driftgauge.consumer.commands.worker import COLLECTED
 from driftgauge.consumer.running.settled import counting_policy
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.stage import raw_reads
@@ -165,7 +166,7 @@ class Way:
 @click.option("--repeats", default=6, show_default=True)
 def main(events: int, repeats: int) -> None:
     """Measure, print a table, write benchmarks/results/archive_cost.json."""
-    gc.set_threshold(100_000, 20, 100)  # as the command does
+    gc.set_threshold(*COLLECTED)  # as the command does
     found: list[list[Used]] = []
     schema = schema_of(18, 0)
     version, entries = make_version(schema), _entries(schema, events)
@@ -248,6 +249,8 @@ def follow(told: Connection, given: Mapping[str, Any]) -> None:
     """Run a worker that does all but counting; tell when it has begun, and the CPU seconds of this
     process until it has come to the end of what was counted.
     """
+    gc.freeze()  # as the command does
+    gc.set_threshold(*COLLECTED)
     settings = read_settings(**given)
     client, keys = raw_reads(connect(settings.redis_url)), Keys(settings.key_prefix)
     worker = Worker(settings, part="judging")

@@ -11,6 +11,7 @@ log. What counts is the CPU time of this process, the median of some runs. Then 
 predictions, 250 each, are archived by their own stage: a core's time and bytes of each.
 """
 
+import gc
 import statistics
 import tempfile
 import time
@@ -28,6 +29,7 @@ import pyarrow.parquet as pq
 import redis
 
 from benchmarks.results import ResultRow, write
+from driftgauge.consumer.commands.worker import COLLECTED
 from driftgauge.consumer.stages.archiving.archiving import Archiving
 from driftgauge.consumer.stages.archiving.panes import Panes
 from driftgauge.consumer.stages.follower import Follower
@@ -66,6 +68,8 @@ SMOKE = ("--events", "3000", "--repeats", "1")
 @click.option("--repeats", default=3, show_default=True)
 def main(events: int, repeats: int) -> None:
     """Measure, print a table, write benchmarks/results/archiving.json."""
+    gc.freeze()  # as the command does
+    gc.set_threshold(*COLLECTED)
     rows: list[ResultRow] = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
         client = raw_reads(connect(server.url))

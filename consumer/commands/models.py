@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from driftgauge.consumer.commands.kept.challenge import challenge
 from driftgauge.consumer.commands.promoting import archive, promote, purge, rollback, validate
 from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
@@ -25,7 +26,7 @@ def models() -> None:
     """Register models, check them, promote them, and go back."""
 
 
-for command in (register, validate, promote, rollback, archive, purge):
+for command in (register, validate, challenge, promote, rollback, archive, purge):
     models.add_command(command)
 
 

@@ -55,6 +55,17 @@ def reference() -> None:
 )
 @click.option("--since", metavar="TIME", help="Of the archive: the first time.")
 @click.option("--until", metavar="TIME", help="Of the archive: the time before which rows end.")
+@click.option(
+    "--as-version",
+    metavar="VERSION",
+    help="Give the archived rows new cells (bin edges, categories), which a version never changes: "
+    "register them as the reference of this new version, with the same model, schema and gates.",
+)
+@click.option(
+    "--promote",
+    is_flag=True,
+    help="With --as-version: run the gates, and put the new version into production.",
+)
 @version_option
 @reason_option
 @actor_option
@@ -64,18 +75,34 @@ def accept(
     window: str,
     since: str | None,
     until: str | None,
+    as_version: str | None,
     version: str | None,
     reason: str,
     actor: str,
     *,
     from_archive: bool,
+    promote: bool,
     as_json: bool,
 ) -> None:
-    """Make a new reference of what was counted in production."""
+    """Make a new reference of what was counted in production.
+
+    It has the cells of the version's registered reference. Where rows have left these behind, so
+    that most are in the outermost ones, --as-version makes cells anew.
+    """
+    from driftgauge.consumer.commands.kept.renewing import renew_version
     from driftgauge.shared.registry.reference_publishing import publish
 
     if from_archive != (since is not None) or (until is not None and not from_archive):
         raise click.UsageError("--from-archive needs --since; --since and --until belong to it.")
+    if as_version is not None and since is None:
+        raise click.UsageError("--as-version takes archived rows: add --from-archive --since TIME.")
+    if promote and as_version is None:
+        raise click.UsageError("--promote belongs to --as-version: other references hold at once.")
+    if as_version is not None and since is not None:
+        found = _version(located_settings(), model, version)
+        why = _words(actor, "--actor"), _words(reason, "--reason")
+        renew_version(*found, as_version, (since, until), why, promote=promote, as_json=as_json)
+        return
     settings, nodes = connected()
     nodes.close()
     registry, published = _version(settings, model, version)

@@ -264,7 +264,11 @@ def register(
             )
         click.echo(msgspec.json.encode(_document(folder, published, found[0])).decode())
         return
-    _tell(folder, published)
+    tell_registered(folder, published)
+    click.echo(
+        "To change the schema, edit a copy of its schema.json and register again with --schema "
+        "FILE."
+    )
     _show_calibration(published)
     version = published.manifest.version
     if promote:
@@ -406,7 +410,8 @@ def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
     return metrics
 
 
-def _tell(folder: str, published: "PublishedVersion") -> None:
+def tell_registered(folder: str, published: "PublishedVersion") -> None:
+    """Say what was registered, and where it is."""
     manifest, schema, rows = published.manifest, published.schema, published.reference.rows
     kinds = Counter(feature.kind for feature in schema.features)
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
@@ -428,7 +433,3 @@ def _tell(folder: str, published: "PublishedVersion") -> None:
             f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity "
             f"excepted."
         )
-    click.echo(
-        "To change the schema, edit a copy of its schema.json and register again with --schema "
-        "FILE."
-    )

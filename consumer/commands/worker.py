@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from driftgauge.consumer.processes.judging import JudgingProcess
     from driftgauge.consumer.worker import Worker
     from driftgauge.shared.otel.sdk import Tracing
+
+COLLECTED: Final = 100_000, 20, 100
+"""Thresholds of the garbage collector. Events are acyclic: at the default, collecting costs a third
+of the decoding, and of archiving.
+"""
 
 
 @click.command()
@@ -63,8 +68,7 @@ def worker(
         telemetry.push(lambda: running.standing().exposed().written("text").encode())
     running.stop_on_signals()
     gc.freeze()  # libraries stay: looking at them again takes .1 s, while an alarm waits
-    # events are acyclic: at the default, collecting costs a third of the decoding
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(*COLLECTED)
     try:
         with nullcontext() if judging is None else judging.kept(running.stop):
             running.run()

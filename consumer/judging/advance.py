@@ -49,7 +49,7 @@ from driftgauge.shared.contract.pane import (
     PaneEntry,
     Watermark,
 )
-from driftgauge.shared.performance import LABEL, PerformanceBaselines
+from driftgauge.shared.performance import LABEL, VALUE, PerformanceBaselines
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.performance import PERFORMANCE, SEGMENT_PERFORMANCE
 
@@ -247,7 +247,11 @@ class _Step:
         return [self.incidents.write(one, now) for one in moved]
 
     def take_up(self, before: JudgingPolicy) -> Outputs:
-        """End the alerts that only the policy before raised."""
+        """End the alerts that only the policy before raised, and forget what it found of past
+        days.
+        """
+        if before.value != self.policy.value:
+            self.state.forget_falls(VALUE)
         now, key = self.state.progress.now, self.state.progress.reference_key
         versions = {*self.state.windows, *(one.version for one in self.state.alerts.values())}
         for version in sorted(one for one in versions if key(one) in self.versions):

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from driftgauge.shared.performance import Worth
+
 LATENCY = "latency_p99_ms"
 FAILED = "failed_share"
 
@@ -114,6 +116,8 @@ class JudgingPolicy:
         second of two.
     fairness
         Limits on how differently segments may be treated; by default none.
+    value
+        What predictions are worth, so that their value is a judged metric; by default not known.
     version_superseded_hours
         Hours without events, while other versions fill a window, after which a version's alerts
         end.
@@ -161,5 +165,6 @@ class JudgingPolicy:
     )
     outcome: str = ""
     fairness: tuple[FairnessLimit, ...] = ()
+    value: Worth | None = None
     version_silent_hours: float = 24
     version_superseded_hours: float = 1

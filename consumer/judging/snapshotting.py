@@ -15,6 +15,7 @@ from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts.actions import recommend, recommended
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.labelled.performance import report as report_performance
+from driftgauge.consumer.judging.labelled.worth import value_notes
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.reports.column_report import column_drafts, notes
 from driftgauge.consumer.judging.reports.drafts import Draft, Drafts
@@ -235,7 +236,11 @@ class Reporting:
         severity = worst(found) if found else "insufficient_data"
         window, span = judged.window, judged.window.span(context.now)
         performance = report_performance(
-            judged.labelled, judged.evaluation.version.baselines, window.scores, span
+            judged.labelled,
+            judged.evaluation.version.baselines,
+            window.scores,
+            span,
+            self._policy.value,
         )
         if performance is not None:
             metric = self._state.metrics.get(version, History())
@@ -261,7 +266,11 @@ class Reporting:
             events_per_day=judged.events_per_day,
             actions=recommended(around),
             levels=rule_levels(judged, self._policy),
-            notes=[*notes(judged.evaluation), *failure_notes(judged.failures)],
+            notes=[
+                *notes(judged.evaluation),
+                *failure_notes(judged.failures),
+                *value_notes(self._policy.value, judged.evaluation.version.baselines),
+            ],
             history_times=list(history.times),
             performance=performance,
             reference=judged.evaluation.version.number,

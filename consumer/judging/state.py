@@ -18,7 +18,7 @@ day:VERSION:DAY     the sum of such a day's panes
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -88,6 +88,14 @@ class JudgedBy(msgspec.Struct):
     past: list[NewReference] = []
 
 
+class Judged(NamedTuple):
+    """An entry that was judged: its id, what it holds, and who wrote it, empty if unknown."""
+
+    id: str
+    entry: bytes
+    writer: bytes = b""
+
+
 class Progress(msgspec.Struct):
     """Offsets, counters and times of the state.
 
@@ -132,6 +140,8 @@ class Progress(msgspec.Struct):
         the offset at which they did last, until they were seen there again.
     marks
         CRC-32 of the entry at each partition's offset, as it was read.
+    writers
+        Who wrote it, where that is known.
     references
         Reference that a version is judged by, if it ever was another than the registered one.
     """
@@ -155,6 +165,7 @@ class Progress(msgspec.Struct):
     rolled_back: dict[int, int] = {}
     rolled_back_at: dict[int, str] = {}
     marks: dict[int, int] = {}
+    writers: dict[int, str] | msgspec.UnsetType = msgspec.UNSET
     references: dict[str, JudgedBy] = {}
 
     @property
@@ -169,27 +180,31 @@ class Progress(msgspec.Struct):
         rates = [rate for rate in self.events_per_day.values() if rate is not None]
         return sum(rates) if rates and len(rates) == len(self.events_per_day) else expected
 
-    def mark(self, partition: int, entry: bytes) -> None:
-        """Remember what the entry at a partition's offset holds."""
+    def mark(self, partition: int, entry: bytes, writer: bytes = b"") -> None:
+        """Remember what the entry at a partition's offset holds, and who wrote it."""
         self.marks[partition] = crc32(entry)
+        writers = dict(self.writers or {})
+        writers.pop(partition, None)
+        if writer:
+            writers[partition] = writer.decode(errors="replace")
+        self.writers = writers or msgspec.UNSET
 
-    def note_end(
-        self, partition: int, last_id: str, judged: tuple[str, bytes] | None = None
-    ) -> bool:
+    def note_end(self, partition: int, last_id: str, judged: Judged | None = None) -> bool:
         """Compare a partition's offset with its panes; return True once each time they went back.
 
         A shard that failed over to an older replica counts again from there. The panes that it
         writes again have numbers that were judged before: nothing is judged twice, and judging
         continues after the offset. If they are as many as before by now, the one at the offset
-        is another one than was read; from then on it is the one that is expected there, so that
-        panes that go back once more are noticed although nothing was judged in between.
+        was written by another, or is another one, than what was read; from then on it is the one
+        that is expected there, so that panes that go back once more are noticed although nothing
+        was judged in between.
 
         Parameters
         ----------
         last_id
             Id of the partition's last entry.
         judged
-            The last entry up to the offset, and what it holds; None if it is kept no more.
+            The last entry up to the offset; None if it is kept no more.
         """
         offset = self.offsets.get(partition, BEGINNING)
         fewer = EntryId.parse(last_id) < EntryId.parse(offset)
@@ -198,16 +213,18 @@ class Progress(msgspec.Struct):
         if back:
             self.rolled_back[partition] = self.rolled_back.get(partition, 0) + 1
             self.rolled_back_at[partition] = offset
-        if (back or known) and judged is not None and judged[0] == offset:
-            self.mark(partition, judged[1])
+        if (back or known) and judged is not None and judged.id == offset:
+            self.mark(partition, judged.entry, judged.writer)
             del self.rolled_back_at[partition]
         return back
 
-    def _is_another(self, partition: int, offset: str, judged: tuple[str, bytes] | None) -> bool:
+    def _is_another(self, partition: int, offset: str, judged: Judged | None) -> bool:
         if judged is None or partition not in self.marks:
             return False
-        entry_id, entry = judged
-        return (entry_id, crc32(entry)) != (offset, self.marks[partition])
+        if (judged.id, crc32(judged.entry)) != (offset, self.marks[partition]):
+            return True
+        known = (self.writers or {}).get(partition)  # unset: an earlier release judged it
+        return known is not None and known != judged.writer.decode(errors="replace")
 
     def is_new(self, partition: int, entry_id: str) -> bool:
         """Return whether an entry comes after the offset."""
@@ -339,6 +356,15 @@ class JudgingState:
         name = f"labelday:{version}:{day.day}".encode()
         days = self.labelled_days[version]
         self.changed[name] = lambda: days.packed(day)
+
+    def forget_falls(self, subject: str) -> None:
+        """Forget on which past days a subject was bad (`LabelledDay.bad`)."""
+        for version, days in self.labelled_days.items():
+            for day in days.days.values():
+                if subject in day.bad:
+                    del day.bad[subject]
+                    day.told.pop(subject, None)
+                    self.keep_labelled_day(version, day)
 
     def trim_labelled_days(self, version: str, now: int, days: int) -> None:
         """Drop the days of a version that are too old for labels."""

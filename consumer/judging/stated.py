@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from driftgauge.consumer.judging.policy import FairnessLimit, JudgingPolicy, Threshold
+from driftgauge.shared.performance import Worth
 from driftgauge.shared.policies.agreed import Origin
 
 MINUTE_MS: Final = 60_000
@@ -31,6 +32,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     outcome: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     thresholds: list[Threshold] = []
     fairness: list[FairnessLimit] = []
+    value: Worth | None = None
 
     def apply(self, policy: JudgingPolicy) -> JudgingPolicy:
         """Return a policy with what is said here in place of its own."""
@@ -43,6 +45,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
             "renotify_ms": _ms(self.renotify_minutes),
             "renotify_max_ms": _ms(self.renotify_max_minutes),
             "outcome": self.outcome,
+            "value": self.value,
         }
         given = {name: value for name, value in changes.items() if value is not None}
         return replace(

@@ -17,7 +17,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration, Timeline
 from driftgauge.shared.reference.frames import answers_of, columns_of
-from driftgauge.shared.reference.profile import PREDICTION, Column
+from driftgauge.shared.reference.profile import PREDICTION, Column, ReferenceProfile
 from driftgauge.shared.reference.runs import runs_of
 from driftgauge.shared.reference.times import event_times
 from driftgauge.shared.registry.creation import utc_now
@@ -138,7 +138,6 @@ def read_timeline(
             f"{', '.join(map(str, frame.columns))}."
         )
     times, remarks = parse_times(frame[rows.time], str(rows.path), version.schema.time)
-    order = np.argsort(times, kind="stable")
     stream = columns_of(frame, version.schema, rows.pii_key)
     columns = counted(version.schema, stream, times.astype(np.float64))
     kind = version.schema.prediction
@@ -148,20 +147,33 @@ def read_timeline(
         estimator is not None
     ):  # it gets what is personal, too: the columns above are those of the stream
         columns.append(predict(version.schema, estimator, model_columns(frame, version.schema)))
-    references = version.reference.columns
-    ordered = [_in_order(values, order) for values in columns]
-    cells: list[Ints | None] = [
-        reference.cells(values) for reference, values in zip(references, ordered, strict=False)
-    ]
-    runs = tuple(
-        None if found is None else runs_of(reference, values, found)
-        for reference, values, found in zip(references, ordered, cells, strict=False)
-    )
-    if len(cells) < len(references):
-        cells.append(None)
+    if len(columns) < len(version.reference.columns):
         remarks.append(f"The file has no {PREDICTION}s: their order is not known.")
-        runs = (*runs, None)
-    return timeline_of(version.reference, cells, times[order], runs), [*told, *remarks]
+    return timeline_in(version.reference, columns, times), [*told, *remarks]
+
+
+def timeline_in(profile: ReferenceProfile, columns: Sequence[Column], times: Ints) -> Timeline:
+    """Sum rows up to days, in the order of their times.
+
+    Parameters
+    ----------
+    profile
+        The reference whose bins are counted.
+    columns
+        Columns of the profile, from the first on; it may have one more, that of the predictions.
+    times
+        When each row was predicted, in Unix ms.
+    """
+    order = np.argsort(times, kind="stable")
+    ordered = [_in_order(values, order) for values in columns]
+    pairs = list(zip(profile.columns, ordered, strict=False))
+    cells: list[Ints | None] = [reference.cells(values) for reference, values in pairs]
+    runs = [
+        None if found is None else runs_of(reference, values, found)
+        for (reference, values), found in zip(pairs, cells, strict=True)
+    ]
+    absent = len(profile.columns) - len(pairs)
+    return timeline_of(profile, [*cells, *[None] * absent], times[order], (*runs, *[None] * absent))
 
 
 def _in_order(values: Column, order: Ints) -> Column:

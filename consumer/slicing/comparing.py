@@ -19,9 +19,10 @@ from driftgauge.consumer.judging.reports.column_numbers import numbers_of
 from driftgauge.consumer.judging.reports.column_report import column_reports, with_numbers
 from driftgauge.consumer.judging.snapshotting import verdict
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.offline.archived.sample import Sample
 from driftgauge.consumer.offline.comparison import cells_of, with_exact, with_names
 from driftgauge.consumer.slicing.condition import Condition
-from driftgauge.consumer.slicing.rows import Side, missing, rows_of
+from driftgauge.consumer.slicing.rows import missing, rows_of
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.contract.snapshot import Performance, Snapshot, Window
 from driftgauge.shared.errors import BadData
@@ -71,7 +72,7 @@ class Asked:
     false_alarms: float = 0.01
 
 
-def against_rest(asked: Asked, schema: Schema, chosen: Side, others: Side) -> Snapshot:
+def against_rest(asked: Asked, schema: Schema, chosen: Sample, others: Sample) -> Snapshot:
     """Hold the rows of a slice against all others.
 
     Raises
@@ -100,7 +101,7 @@ def against_rest(asked: Asked, schema: Schema, chosen: Side, others: Side) -> Sn
 
 
 def against_reference(
-    asked: Asked, published: PublishedVersion, schema: Schema, chosen: Side
+    asked: Asked, published: PublishedVersion, schema: Schema, chosen: Sample
 ) -> Snapshot:
     """Hold the rows of a slice against the reference of their version.
 
@@ -123,7 +124,7 @@ def against_reference(
             f"The archive has no column {', '.join(absent)}, which the reference of "
             f"{asked.version} has; compare with --against rest."
         )
-    side = Side(
+    side = Sample(
         chosen.rows,
         chosen.times,
         [there[name] for name in stream.names],
@@ -151,7 +152,7 @@ def _asrows_of(published: Schema, schema: Schema) -> Schema:
     return msgspec.structs.replace(published.stream, features=features)
 
 
-def _check(asked: Asked, chosen: Side, others: Side | None = None) -> None:
+def _check(asked: Asked, chosen: Sample, others: Sample | None = None) -> None:
     if not chosen.read:
         raise BadData(
             f"No row fulfils the condition {asked.condition.text!r}; there is none to judge."
@@ -163,12 +164,12 @@ def _check(asked: Asked, chosen: Side, others: Side | None = None) -> None:
         )
 
 
-def _counted(side: Side) -> str:
+def _counted(side: Sample) -> str:
     part = "" if side.read == side.rows else f" ({side.read:,} of them, chosen by their ids)"
     return f"{side.rows:,} rows{part}"
 
 
-def _without_ids(schema: Schema, others: Side) -> Schema:
+def _without_ids(schema: Schema, others: Sample) -> Schema:
     """Leave columns out of drift that name each row, such as an order's number."""
     features = []
     for feature, column in zip(schema.features, others.columns, strict=True):
@@ -187,7 +188,7 @@ def _without_ids(schema: Schema, others: Side) -> Schema:
 def _snapshot(
     asked: Asked,
     judged: JudgedVersion,
-    side: Side,
+    side: Sample,
     before: Sequence[Column] | None,
     said: str,
 ) -> Snapshot:
@@ -238,12 +239,12 @@ def _snapshot(
     )
 
 
-def _times(side: Side) -> tuple[int, int]:
+def _times(side: Sample) -> tuple[int, int]:
     return int(side.times.min()), int(side.times.max())
 
 
 def _performance(
-    asked: Asked, judged: JudgedVersion, side: Side, levels: Levels
+    asked: Asked, judged: JudgedVersion, side: Sample, levels: Levels
 ) -> Performance | None:
     """Judge the rows with a label beside those that they are held against; None without labels."""
     baselines = judged.baselines

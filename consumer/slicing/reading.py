@@ -1,11 +1,12 @@
 """An archive that is read for slices: one connection for all of a command's queries."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from driftgauge.consumer.offline.archived.sample import Sample
 from driftgauge.consumer.slicing.condition import Condition
-from driftgauge.consumer.slicing.rows import Columns, Side, columns_of, latest_version, read_side
+from driftgauge.consumer.slicing.rows import Columns, columns_of, latest_version, read_side
 from driftgauge.shared.archive.querying import Query
 from driftgauge.shared.archive.scan import Range, Told
 from driftgauge.shared.archive.store import Store
@@ -50,10 +51,8 @@ class Reading:
         query = Query(
             self.store, self.wanted, self.told, memory_mb=self.memory_mb, seconds=self.seconds
         )
-        try:
+        with closing(query):
             yield Opened(query, columns, version)
-        finally:
-            query.close()
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,6 @@ class Opened:
         found = self.columns.versions
         return found[0] if len(found) == 1 else f"{len(found)} versions"
 
-    def side(self, condition: Condition | None, *, inside: bool = True) -> Side:
+    def side(self, condition: Condition | None, *, inside: bool = True) -> Sample:
         """Read the rows that fulfil a condition, or those that do not."""
         return read_side(self.query, self.columns, condition, self.version, inside=inside)

@@ -8,12 +8,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from driftgauge.consumer.offline.archived.events import shares_of
+from driftgauge.consumer.offline.archived.sample import PARTS, Sample
 from driftgauge.consumer.slicing.condition import Condition
 from driftgauge.shared.archive.columns import FEATURE
 from driftgauge.shared.archive.querying import Query
 from driftgauge.shared.archive.scan import Range, Told, files, schema_of
 from driftgauge.shared.archive.store import Store
-from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import Feature, FeatureKind, Kind
 from driftgauge.shared.reference.profile import Column
@@ -21,43 +22,9 @@ from driftgauge.shared.reference.schema import Schema
 
 MOST_ROWS: Final = 200_000
 """Most rows of a side that are read; of more, as many are chosen by their ids."""
-PARTS: Final = 1_000_000
-"""Parts that the ids are divided into, to choose some."""
 CHOSEN_BY: Final = "the condition chooses rows by it"
 CLASSES: Final = b"classes"
 """Key of the metadata of probabilities that holds the classes."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """Some rows, column by column.
-
-    Parameters
-    ----------
-    rows
-        Rows that there are; those of the columns may be fewer.
-    times
-        When each was predicted, in Unix ms.
-    columns
-        One for each feature of the schema: an array with NaN, or a list with None, for what is
-        missing.
-    predictions, labels
-        None for a model that predicts nothing.
-    probabilities
-        Shape (rows, classes), NaN where a row has none; None for a model without.
-    """
-
-    rows: int
-    times: Floats
-    columns: list[Column]
-    predictions: Column | None
-    labels: Column | None
-    probabilities: Floats | None
-
-    @property
-    def read(self) -> int:
-        """Rows that were read."""
-        return len(self.times)
 
 
 @dataclass(frozen=True)
@@ -151,7 +118,7 @@ def read_side(
     version: str | None,
     *,
     inside: bool,
-) -> Side:
+) -> Sample:
     """Read the rows that fulfil a condition, or those that do not.
 
     Parameters
@@ -243,7 +210,7 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _side(columns: Columns, rows: int, batches: Iterator[Any]) -> Side:
+def _side(columns: Columns, rows: int, batches: Iterator[Any]) -> Sample:
     """Put the batches of a query together."""
     found = list(batches)
     schema = columns.schema
@@ -252,7 +219,6 @@ def _side(columns: Columns, rows: int, batches: Iterator[Any]) -> Side:
         pa.chunked_array([batch.column(place) for batch in found]) if found else None
         for place in range(len(found[0].schema) if found else 0)
     ]
-    read = sum(batch.num_rows for batch in found)
 
     def column(place: int, kind: Kind) -> Column:
         if not parts:
@@ -263,13 +229,13 @@ def _side(columns: Columns, rows: int, batches: Iterator[Any]) -> Side:
         None if schema.prediction is None else column(1 + places + more, schema.prediction)
         for more in (0, 1)
     ]
-    return Side(
+    return Sample(
         rows,
         np.asarray(column(0, "numeric"), np.float64),
         [column(1 + place, one.counted) for place, one in enumerate(schema.features)],
         answers[0],
         answers[1],
-        _probabilities(parts[-1], read, len(schema.classes)) if schema.classes and parts else None,
+        shares_of(parts[-1], len(schema.classes)) if schema.classes and parts else None,
     )
 
 
@@ -279,11 +245,3 @@ def _values(part: Any, kind: Kind) -> Column:
         return texts
     values = part.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _probabilities(part: Any, rows: int, classes: int) -> Floats:
-    found = np.full((rows, classes), np.nan)
-    for place, shares in enumerate(part.to_pylist()):
-        if shares is not None and len(shares) == classes and None not in shares:
-            found[place] = shares
-    return found

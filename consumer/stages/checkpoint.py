@@ -18,11 +18,10 @@ before, by this process or, in its file of stamps, by an earlier one, is noted a
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 import redis
 from redis.client import Pipeline
 
@@ -33,7 +32,7 @@ from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms, t
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD, unreadable
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
-from driftgauge.shared.losses import SETBACK_FIELD, Setback
+from driftgauge.shared.losses import SETBACK_FIELD, Setback, noted, noting
 from driftgauge.shared.stamps import Stamps
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -91,6 +90,7 @@ class Checkpoint:
         """Function that is called after each commit."""
         self.fault: bytes | None = None
         """The fault that stood beside the state when it was loaded, packed."""
+        self._noted: bytes | None = None
         self.later: dict[bytes, bytes] = {}
         """Fields that are written with the next commit or renewal."""
 
@@ -154,7 +154,7 @@ class Checkpoint:
                 f"{self.key} is not a hash in Redis. Move it away, or use another key prefix."
             ) from error
         self.fault = fields.pop(FAULT, None)
-        fields.pop(SETBACK_FIELD, None)
+        self._noted = fields.pop(SETBACK_FIELD, None)
         self._check_sound(fields)
         with self.reading():
             self._number = int(fields.get(COMMIT, 0))
@@ -215,10 +215,15 @@ class Checkpoint:
             )
 
     def _compare(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
-        """Write down, once, that the checkpoint went back to an earlier commit, or is gone."""
+        """Write down, once, that the checkpoint went back to an earlier commit, or is gone; and
+        what was noted a moment ago, if that is gone.
+        """
         self.is_set_back = False
         if self.stamps is None:
             return
+        for one in self.stamps.kept(self.key):
+            if all(one.what != there.what or one.at > there.at for there in noted(self._noted)):
+                self._note_setback(one)
         place = self._number, 0
         seen = self.stamps.behind(self.key, place)
         if seen is not None:
@@ -231,7 +236,25 @@ class Checkpoint:
     def note_setback(self, setback: Setback) -> None:
         """Log a setback, and write it beside the state, for the watchdog."""
         log.error("%s. Redis came back with an older state, or keys were deleted.", setback.words)
-        self.note(SETBACK_FIELD, msgspec.json.encode(setback))
+        self._note_setback(setback)
+        self._keep([setback])
+
+    def _note_setback(self, setback: Setback) -> None:
+        packed = noting(self._noted, setback)
+        self.note(SETBACK_FIELD, packed)
+        self._noted = packed
+
+    def _keep(self, setbacks: Sequence[Setback]) -> None:
+        if self.stamps is not None:
+            self.stamps.keep(self.key, setbacks)
+
+    def commit_setbacks(self, fields: Mapping[bytes, bytes], setbacks: Sequence[Setback]) -> None:
+        """Commit fields that tell of setbacks, and these beside them; OwnershipLost as `commit`."""
+        for one in setbacks:
+            self._noted = noting(self._noted, one)
+        self.later[SETBACK_FIELD] = self._noted or b""
+        self.commit(fields, lambda _: None)
+        self._keep(setbacks)
 
     def note(self, name: bytes, value: bytes) -> None:
         """Write a field that is no part of the state, at once; OwnershipLost if the lease is no

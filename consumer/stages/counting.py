@@ -29,16 +29,15 @@ from driftgauge.consumer.counting.state import (
 from driftgauge.consumer.stages.attempts import DEAD_BYTES, LONGEST_REASON
 from driftgauge.consumer.stages.checkpoint import SAFE_ADVICE, Checkpoint
 from driftgauge.consumer.stages.reader import MOST_COUNT, LogReader
-from driftgauge.consumer.stages.room import Room
+from driftgauge.consumer.stages.room import Readers, Room
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage
 from driftgauge.consumer.stages.stores.exchanges import ExchangeStore
 from driftgauge.consumer.stages.stores.pending import PendingStore
 from driftgauge.consumer.stages.versions import PublishedVersions
-from driftgauge.shared.archive.archived import ARCHIVE_GROUP
 from driftgauge.shared.connections.cluster import MOVED
 from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.refusals import refusal
-from driftgauge.shared.connections.streams import last_generated, set_back
+from driftgauge.shared.connections.streams import create_group, last_generated, set_back
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, FIRST, EntryId, exclusive
 from driftgauge.shared.contract.events import (
@@ -69,8 +68,6 @@ silent models cost nothing: where other partitions wait for this one's time, and
 STRANGERS_AT_ONCE = 100
 """Most foreign entries of the panes that are moved in one transaction."""
 DEAD_LETTERS_KEPT = 10_000
-READERS_CHECK_S = 5.0
-"""Time (s) for which the offsets of the log's other readers are cached; they only grow."""
 
 
 class CountingStage(Stage):
@@ -127,12 +124,10 @@ class CountingStage(Stage):
         self._pace = Pace(settings.lease_ms, MOST_COUNT)
         self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
         self._room = Room(self._log, settings.max_memory_share)
-        self._readers_known, self._readers_ms = 0.0, list[int]()
-        self._archives = settings.archive_url is not None
-        self._archive_lag_ms = int(settings.archive_lag_hours * HOUR_MS)
-        self._no_readers = {MONITOR_GROUP.encode()}
-        if not self._archives:  # nobody moves it on
-            self._no_readers.add(ARCHIVE_GROUP.encode())
+        archive_lag_ms = int(settings.archive_lag_hours * HOUR_MS)
+        self._readers = Readers(
+            client, self._log, None if settings.archive_url is None else archive_lag_ms
+        )
         self._pane_hours = settings.pane_retention_hours
         self._rollup_days: dict[Span, int] = {
             "hour": settings.hour_retention_days,
@@ -167,12 +162,10 @@ class CountingStage(Stage):
         self._clock.reset()
         self._last_event = self._last_entry = self._last_room = time.monotonic()
         self._silent_s, self._early = 0.0, 1.0
-        self._readers_known = 0.0
         self._last_pane = EntryId(self._state.position.closed, self._state.position.written)
         self._check_panes()
         self._prepare_log(offset)
-        if self._archives:
-            self._hold_log()
+        self._readers.begin()
         self._prepare_uncounted(offset)
 
     def _begin_anew(self) -> None:
@@ -297,18 +290,14 @@ class CountingStage(Stage):
         the former was deleted. A group that shows an offset where there is no checkpoint tells that
         the counts were deleted.
         """
-        try:
-            self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-            if offset == BEGINNING.encode():
-                self._note_lost_counts()
-        else:
-            if offset != BEGINNING.encode():
-                self.checkpoint.note_setback(
-                    Setback(self._log, f"entry {offset.decode()}", "", server_ms(self.client))
-                )
+        is_new = create_group(self.client, self._log, MONITOR_GROUP, offset.decode())
+        is_counted = offset != BEGINNING.encode()
+        if is_new and is_counted:
+            self.checkpoint.note_setback(
+                Setback(self._log, f"entry {offset.decode()}", "", server_ms(self.client))
+            )
+        elif not is_new and not is_counted:
+            self._note_lost_counts()
         details: Any = self.client.xinfo_stream(self._log)
         last: bytes = details["last-generated-id"]
         if EntryId.parse(last) < EntryId.parse(offset):
@@ -318,16 +307,6 @@ class CountingStage(Stage):
             self._silent_s = max(0, silent_ms) / 1000
             self._last_event -= self._silent_s
             self._early = random.uniform(0.5, 1.0)  # not with all others that load now
-
-    def _hold_log(self) -> None:
-        """Let the log wait for the archive from its first entry on, though archiving may begin
-        later, and in another worker.
-        """
-        try:
-            self.client.xgroup_create(self._log, ARCHIVE_GROUP, id=BEGINNING)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
 
     def _note_lost_counts(self) -> None:
         """Note that the counts are gone if the log's group shows that it was counted: also where no
@@ -389,13 +368,9 @@ class CountingStage(Stage):
             self._tick()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
-        elif self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
+        else:
+            self.hold()
         return self._reader.more
-
-    def renewed(self) -> None:
-        self._clock.renewed()
 
     def rest(self) -> None:
         self._reader.rest()
@@ -521,10 +496,10 @@ class CountingStage(Stage):
         self._clock.reset()
 
     def _queue_outputs(self, pipe: Pipeline) -> None:
+        writer = self.checkpoint.token[: pane.WRITER_DIGITS]
         for number, suffix, entry in self._panes_out:
-            pipe.xadd(
-                self._panes, {pane.FIELD: pane.encode(entry)}, id=str(EntryId(number, suffix or 0))
-            )
+            written: dict[Any, Any] = {pane.FIELD: pane.encode(entry), pane.WRITER: writer}
+            pipe.xadd(self._panes, written, id=str(EntryId(number, suffix or 0)))
         for span, rolled in self._rollups_out:
             pipe.xadd(
                 self._rollups[span],
@@ -584,7 +559,8 @@ class CountingStage(Stage):
         """
         oldest = self._state.position.clock.entry - self._retention_ms
         try:
-            keep_from = min(EntryId.parse(self._offset).ms, oldest, *self._readers())
+            read = self._readers.offsets(self._state.position.clock.entry)
+            keep_from = min(EntryId.parse(self._offset).ms, oldest, *read)
             with self.client.pipeline(transaction=False) as pipe:
                 pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
                 if keep_from > 0:
@@ -610,7 +586,7 @@ class CountingStage(Stage):
         if committed is None:
             return
         keep_from = min(EntryId.parse(committed).ms, room)
-        self._room.pass_over(self._behind(keep_from))
+        self._room.pass_over(self._readers.behind(keep_from))
         if keep_from > 0:
             for stream in (self._log, self._uncounted):
                 self.client.xtrim(stream, minid=str(EntryId(keep_from, 0)), approximate=True)
@@ -622,34 +598,6 @@ class CountingStage(Stage):
             pipe.pexpire(self._ids(hour), 2 * self.policy.retire_ms)
         for hour in gone:
             pipe.delete(self._ids(hour))
-
-    def _readers(self) -> list[int]:
-        """Return the offsets of the log's other consumer groups (ms): entries that a group has not
-        read are not trimmed while there is room; for the archive they wait so long and no longer,
-        also where no worker can begin with it.
-        """
-        now = time.monotonic()
-        if not self._readers_known or now - self._readers_known >= READERS_CHECK_S:
-            groups = self._groups()
-            if ARCHIVE_GROUP in groups:
-                oldest = self._state.position.clock.entry - self._archive_lag_ms
-                groups[ARCHIVE_GROUP] = max(groups[ARCHIVE_GROUP], oldest)
-            self._readers_ms = list(groups.values())
-            self._readers_known = now
-        return self._readers_ms
-
-    def _behind(self, ms: int) -> list[str]:
-        """Return the names of the consumer groups that have not read all before a time (ms)."""
-        return [name for name, offset in self._groups().items() if offset < ms]
-
-    def _groups(self) -> dict[str, int]:
-        """Return the offset (ms) of each of the log's other consumer groups, by name."""
-        found: Any = self.client.xinfo_groups(self._log)
-        return {
-            group["name"].decode(errors="replace"): EntryId.parse(group["last-delivered-id"]).ms
-            for group in found
-            if group["name"] not in self._no_readers
-        }
 
     def _find_kept(self) -> None:
         """Find the first pane and roll-ups that are young enough to keep, and forget the ages

@@ -205,9 +205,6 @@ class Follower(Stage):
         self._turned = time.monotonic()
         return len(events) == self._sink.entries
 
-    def renewed(self) -> None:
-        self._clock.renewed()
-
     def _set_aside(self, event: Event, reason: str) -> None:
         """Pass over an entry that the sink fails on, and keep it as a dead letter."""
         letter: dict[Any, Any] = {
@@ -229,12 +226,6 @@ class Follower(Stage):
     def close(self) -> None:
         self._sink.close()
         super().close()
-
-    def hold(self) -> None:
-        """Renew the lease if that is due."""
-        if self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
 
     def _read(self) -> list[Event]:
         found = read_streams(self.client, self.positions, self._sink.entries)

@@ -22,6 +22,7 @@ from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import Outputs
 from driftgauge.consumer.judging.state import (
+    Judged,
     JudgingState,
     references_of,
     versions_named,
@@ -33,6 +34,7 @@ from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.incidents import queue_incident
+from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.streams import last_generated
 from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
@@ -41,6 +43,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NO_PANE, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.metrics.figures import Figures
 from driftgauge.shared.otel.steps import ADVANCE, COMMIT, READ, step
 from driftgauge.shared.reference.history import reference_key
@@ -156,16 +159,21 @@ class JudgingStage(Stage):
 
     def _note_ends(self) -> None:
         """Find partitions whose panes went back, and commit that at once."""
-        noted = [
-            self._state.progress.note_end(place, self._last_id(key), self._judged_last(key))
+        progress = self._state.progress
+        back = [
+            (key, progress.offsets[place])
             for key, place in self._streams.items()
+            if progress.note_end(place, self._last_id(key), self._judged_last(key))
         ]
-        if any(noted):
-            log.error(
-                "%s: panes went back to numbers judged before (a failover to an older replica?).",
-                self.name,
-            )
-            self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
+        if not back:
+            return
+        log.error(
+            "%s: panes went back to numbers judged before (a failover to an older replica?).",
+            self.name,
+        )
+        now = server_ms(self.client)
+        setbacks = [Setback(key, f"entry {at}", "an earlier one", now) for key, at in back]
+        self.checkpoint.commit_setbacks(self._state.pack_changed(), setbacks)
 
     def _catch_up(self) -> None:
         """Group alerts that an earlier release left without an incident, and commit that at
@@ -209,13 +217,19 @@ class JudgingStage(Stage):
     def _last_id(self, stream: str) -> str:
         return last_generated(self._reader_of(stream), stream)
 
-    def _judged_last(self, stream: str) -> tuple[str, bytes] | None:
+    def _judged_last(self, stream: str) -> Judged | None:
         """Read the last entry up to the offset, if any was judged."""
         offset = self._state.progress.offsets.get(self._streams[stream])
         if offset is None:
             return None
         found: Any = self._reader_of(stream).xrevrange(stream, max=offset, count=1)
-        return next(((name.decode(), fields.get(pane.FIELD, b"")) for name, fields in found), None)
+        return next(
+            (
+                Judged(name.decode(), fields.get(pane.FIELD, b""), fields.get(pane.WRITER, b""))
+                for name, fields in found
+            ),
+            None,
+        )
 
     @property
     def positions(self) -> Mapping[str, str]:
@@ -249,13 +263,9 @@ class JudgingStage(Stage):
             for part in self.attempts.parts(entries) if entries else ([],):
                 self._judge(part, asked)
                 asked = []
-        elif self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
+        else:
+            self.hold()
         return any(len(part) >= self._pace.entries for _, part in found)
-
-    def renewed(self) -> None:
-        self._clock.renewed()
 
     def _reader_of(self, stream: str) -> redis.Redis:
         if self._readers is None or stream not in self._streams:
@@ -316,7 +326,8 @@ class JudgingStage(Stage):
             outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         progress = self._state.progress
         for one in {one.partition: one for one in read}.values():
-            progress.mark(one.partition, _field(one.fields, pane.FIELD) or b"")
+            entry, writer = (_field(one.fields, name) or b"" for name in (pane.FIELD, pane.WRITER))
+            progress.mark(one.partition, entry, writer)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
 

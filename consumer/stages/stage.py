@@ -149,6 +149,7 @@ class Stage(ABC):
     client: redis.Redis
     checkpoint: Checkpoint
     lease_ms: int
+    _clock: "CommitClock"
     retry_s: ClassVar[tuple[float, float]] = (1.0, 1.0)
     """First and longest pause after a fault that is not Redis's."""
 
@@ -193,8 +194,15 @@ class Stage(ABC):
     def finish(self) -> None:
         """Commit what is not committed yet."""
 
-    def renewed(self) -> None:  # noqa: B027  most stages renew no lease themselves
+    def hold(self) -> None:
+        """Renew the lease if that is due; called during long work."""
+        if self._clock.renewal_due:
+            self.checkpoint.renew()
+            self.renewed()
+
+    def renewed(self) -> None:
         """Take note that the lease was renewed meanwhile."""
+        self._clock.renewed()
 
     def rest(self) -> None:  # noqa: B027  most stages hold nothing
         """Give back what the stage holds from turn to turn; it may not get the next one soon."""

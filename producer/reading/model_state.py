@@ -78,8 +78,8 @@ class PartitionState:
         Key of its log.
     holes
         Numbers of its publishers that have not arrived.
-    setback
-        The latest setback of its checkpoint that a worker found; None if there was none.
+    setbacks
+        What workers found of its keys to have gone back, the latest of each.
     archiving
         How far it is archived; None if it never was.
     """
@@ -98,7 +98,7 @@ class PartitionState:
     fault: StageFault | None = None
     log: str = ""
     holes: tuple[Hole, ...] = ()
-    setback: Setback | None = None
+    setbacks: tuple[Setback, ...] = ()
     archiving: ArchivingState | None = None
 
 
@@ -160,8 +160,10 @@ class ModelState:
     """What followers failed on last, such as `reports`, by name; those that never did are not in
     it.
     """
-    judging_setback: Setback | None = None
-    """The latest setback of judging's checkpoint that a worker found; None if there was none."""
+    judging_setbacks: tuple[Setback, ...] = ()
+    """What judging found to have gone back, of its checkpoint and of the panes that it had judged,
+    the latest of each.
+    """
     held: tuple[Holdings, ...] = ()
     """What the API processes hold of its events."""
     positions: tuple[Position, ...] = ()

@@ -18,7 +18,7 @@ from driftgauge.shared.contract.notifications.status import (
     RouteFailure,
     RouteStatus,
 )
-from driftgauge.shared.losses import SETBACK_FIELD, Setback
+from driftgauge.shared.losses import SETBACK_FIELD, Setback, noted
 from driftgauge.shared.moments import Moment
 from driftgauge.shared.unpacking import UNREADABLE
 
@@ -120,13 +120,13 @@ async def routes(client: redis.asyncio.Redis, keys: Keys) -> list[NotificationRo
 
 
 async def setbacks(client: redis.asyncio.Redis, keys: Keys, names: Sequence[str]) -> list[Setback]:
-    """Return the latest setback that a worker found of the checkpoint of each of some routes."""
+    """Return what workers found of the checkpoints of some routes to have gone back."""
     async with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.hget(keys.route(name), SETBACK_FIELD.decode())
         replies = await pipe.execute(raise_on_error=False)
     packed = (reply for reply in replies if isinstance(reply, bytes))
-    return [found for one in packed if (found := _decoded(one, Setback)) is not None]
+    return [one for found in packed for one in noted(found)]
 
 
 async def dead_letters(

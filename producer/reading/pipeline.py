@@ -35,7 +35,7 @@ from driftgauge.shared.contract.refused import Refused, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import Brief
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
+from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback, noted
 from driftgauge.shared.unpacking import UNREADABLE
 from driftgauge.shared.versions.manifest import Shape
 
@@ -50,7 +50,8 @@ VERSIONS_TRIED: Final = 3
 MODEL_ASKED: Final = 5 + len(FOLLOWERS)
 SCRAPE_ASKED: Final = 3
 PARTITION_ASKED: Final = 9
-"""Commands that are sent for a model, for one of a scrape, and for a partition."""
+PARTITION_SCRAPE_ASKED: Final = 6
+"""Commands that are sent for a model and for each of its partitions, and for those of a scrape."""
 
 _Form = TypeVar("_Form")
 
@@ -113,7 +114,8 @@ class Pipeline:
             number is `at least`.
         scraping
             Whether it is for a scrape: it shows the current windows in brief, and not what the
-            followers fail on, nor what the API processes refused and hold.
+            followers and the archive fail on, how far that is, nor what the API processes refused
+            and hold.
         """
         states: list[ModelState] = []
         for start in range(0, len(models), AT_ONCE):
@@ -133,9 +135,10 @@ class Pipeline:
         seconds, micros = _sound(next(replies))
         now_ms = seconds * 1000 + micros // 1000
         asked = SCRAPE_ASKED if scraping else MODEL_ASKED
+        of_each = PARTITION_SCRAPE_ASKED if scraping else PARTITION_ASKED
         answers = [
             _ModelAnswer.of(
-                list(islice(replies, asked + PARTITION_ASKED * len(counts))),
+                list(islice(replies, asked + of_each * len(counts))),
                 self._keys_of(model),
                 model,
                 len(counts),
@@ -236,6 +239,8 @@ class Pipeline:
             pipe.xinfo_groups(log)
             pipe.xinfo_stream(log)
             pipe.xinfo_stream(keys.panes(model, partition))
+            if scraping:
+                continue
             pipe.hmget(keys.archive(model, partition), FAULT, archived.OFFSET, archived.STATE)
             pipe.exists(keys.archive_owner(model, partition))
             pipe.hget(keys.follower(model, ARCHIVED_PANES, partition), FAULT)
@@ -254,7 +259,7 @@ class Pipeline:
                 log, min=exclusive(answer.offset), count=most + 1 if answer.lag is None else 1
             )
         for log, answer in late:
-            pipe.xrange(log, min=exclusive(answer.archive_offset or BEGINNING), count=1)
+            pipe.xrange(log, min=exclusive(answer.archive.offset or BEGINNING), count=1)
         replies = iter(await pipe.execute())
         found = {log: next(replies) for log, _ in behind}
         unarchived = {log: next(replies) for log, _ in late}
@@ -275,6 +280,26 @@ class _Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class _ArchiveAnswer:
+    """Replies of Redis about the archiving of one partition; as it is where nothing is archived."""
+
+    offset: str | None = None
+    missing: int = 0
+    owned: bool = False
+    faults: Sequence[StageFault] = ()
+
+    @classmethod
+    def take(cls, replies: Iterator[Any]) -> "_ArchiveAnswer":
+        (fault, offset, state), owned, of_panes = (_sound(next(replies)) for _ in range(3))
+        return cls(
+            None if offset is None else offset.decode(),
+            (_decoded(state, Archived) or Archived()).missing,
+            bool(owned),
+            list(_all_decoded([one for one in (fault, of_panes) if one], StageFault)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _PartitionAnswer:
     """Replies of Redis about one partition."""
 
@@ -288,24 +313,21 @@ class _PartitionAnswer:
     last: str
     last_pane: str
     fault: StageFault | None
-    setback: Setback | None
+    setbacks: tuple[Setback, ...]
     holes: tuple[Hole, ...]
     positions: tuple[Position, ...]
-    archive_fault: StageFault | None
-    archive_offset: str | None
-    archived: Archived
-    archive_owned: bool
-    panes_fault: StageFault | None
+    archive: "_ArchiveAnswer"
 
     @classmethod
-    def take(cls, replies: Iterator[Any], keys: Keys, model: str, place: int) -> "_PartitionAnswer":
+    def take(
+        cls, replies: Iterator[Any], keys: Keys, model: str, place: int, *, scraping: bool
+    ) -> "_PartitionAnswer":
         offset, packed, commit, holes, fault, setback = _sound(next(replies))
         key, log, panes = (of(model, place) for of in (keys.count, keys.log, keys.panes))
         counted, known = _counted(key, packed)
         owned, dead = _sound(next(replies)), _sound(next(replies))
         groups = next(replies)
         last, pane = _last_id(next(replies)), _last_id(next(replies))
-        archive_fault, archive_offset, archive_state = _sound(next(replies))
         return cls(
             log=log,
             offset=(offset or BEGINNING.encode()).decode(),
@@ -319,18 +341,14 @@ class _PartitionAnswer:
             last=str(last),
             last_pane=str(pane),
             fault=_decoded(fault, StageFault),
-            setback=_decoded(setback, Setback),
+            setbacks=tuple(noted(setback)),
             holes=tuple(_decoded(holes, list[Hole]) or ()),
             positions=(
                 Position(key, "commit", (int(commit or 0), 0), known.events),
                 Position(log, "entry", last),
                 Position(panes, "entry", pane),
             ),
-            archive_fault=_decoded(archive_fault, StageFault),
-            archive_offset=None if archive_offset is None else archive_offset.decode(),
-            archived=_decoded(archive_state, Archived) or Archived(),
-            archive_owned=bool(_sound(next(replies))),
-            panes_fault=_decoded(_sound(next(replies)), StageFault),
+            archive=_ArchiveAnswer() if scraping else _ArchiveAnswer.take(replies),
         )
 
     @property
@@ -340,15 +358,15 @@ class _PartitionAnswer:
     @property
     def archive_behind(self) -> bool:
         """Whether something was counted that is not archived."""
-        reached = self.archive_offset
+        reached = self.archive.offset
         return reached is not None and EntryId.parse(self.offset) > EntryId.parse(reached)
 
     def archiving(self, entries: Sequence[Any]) -> ArchivingState | None:
         """Return how far it is archived; `entries` begins with the oldest one that is not."""
-        if self.archive_offset is None:
+        if self.archive.offset is None:
             return None
         oldest = EntryId.parse(entries[0][0]).ms if entries else None
-        return ArchivingState(self.archive_owned, self.archived.missing, oldest)
+        return ArchivingState(self.archive.owned, self.archive.missing, oldest)
 
     def backlog(self, entries: Sequence[Any], most: int) -> Backlog:
         if not entries:
@@ -380,7 +398,7 @@ class _PartitionAnswer:
             fault=self.fault,
             log=self.log,
             holes=self.holes,
-            setback=self.setback,
+            setbacks=self.setbacks,
             archiving=waiting.archiving,
         )
 
@@ -397,7 +415,7 @@ class _ModelAnswer:
     judging_owned: bool = False
     judged: _Judged | None = None
     fault: StageFault | None = None
-    setback: Setback | None = None
+    setbacks: tuple[Setback, ...] = ()
     followers: Mapping[str, StageFault] = field(default_factory=dict)
     refused: Sequence[bytes] = ()
     refused_labels: Sequence[bytes] = ()
@@ -439,7 +457,7 @@ class _ModelAnswer:
             judging_owned=owned,
             judged=_judged(state),
             fault=_decoded(fault, StageFault),
-            setback=_decoded(setback, Setback),
+            setbacks=tuple(noted(setback)),
             followers={
                 name: found
                 for name, packed in faults
@@ -451,15 +469,15 @@ class _ModelAnswer:
             current=current,
             judging=(Position(keys.judge(model), "commit", (int(commit or 0), 0)),),
             partitions=[
-                _PartitionAnswer.take(replies, keys, model, place) for place in range(partitions)
+                _PartitionAnswer.take(replies, keys, model, place, scraping=scraping)
+                for place in range(partitions)
             ],
         )
 
     @property
     def _follower_faults(self) -> Mapping[str, StageFault]:
         """The faults of the followers; of archiving that of the partition that failed last."""
-        faults = ((one.archive_fault, one.panes_fault) for one in self.partitions)
-        found = [fault for pair in faults for fault in pair if fault is not None]
+        found = [fault for one in self.partitions for fault in one.archive.faults]
         if not found:
             return self.followers
         open_ = [fault for fault in found if not fault.over] or found
@@ -484,7 +502,7 @@ class _ModelAnswer:
             self.fault,
             judged.labels_too_late,
             self._follower_faults,
-            self.setback,
+            self.setbacks,
             tuple(_all_decoded(self.held, Holdings)),
             tuple(
                 chain.from_iterable(

@@ -8,6 +8,7 @@ it, in memory or in its spool. One that nobody holds is lost after `loss_after_s
 process may still come to say so.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from driftgauge.producer.reading.model_state import ModelState
@@ -18,14 +19,10 @@ from driftgauge.producer.watching.observation import (
     Observation,
     named,
 )
-from driftgauge.shared.losses import REST, Held, Holdings, Hole, Setback, unheld
+from driftgauge.shared.losses import REST, TOLD_MS, Held, Holdings, Hole, Setback, unheld
 
-TOLD_MS: Final = 86_400_000
-"""Time (ms) after which a loss is told no longer, if nobody acknowledged it."""
 AGAIN_MS: Final = 60_000
-"""Time (ms) after which a setback of the same key is another one; within it another process has
-found the same.
-"""
+"""Time (ms) within which setbacks of a key that two processes found are the same one."""
 ENDED: Final = "Acknowledge this alert when you have seen it; it ends after a day."
 
 
@@ -81,55 +78,66 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
 
 
 def rolled_back(memory: Memory, observed: Observation) -> Assessment:
-    """Judge what is older in Redis than it was seen before, or gone."""
-    state = observed.state
-    for found in [*_of_workers(memory, observed), *_of_panes(memory, state), *observed.setbacks]:
-        known = memory.setbacks.get(found.what)
-        if known is None or found.events > known.events or found.at > known.at + AGAIN_MS:
-            memory.setbacks[found.what] = found
+    """Judge what is older in Redis than it was seen before, or gone.
+
+    An alert tells what was found until it was written. What is found while it fires stands in its
+    words, but whoever acknowledges it may not have seen that: it has an alert of its own then.
+    """
+    told = memory.setbacks_later if "rolled_back" in memory.firing else memory.setbacks
+    told |= {one.what: one for one in _news(memory, observed)}
     memory.setbacks = {
         what: one
         for what, one in memory.setbacks.items()
         if "rolled_back" not in observed.acknowledged and observed.since(one.at) < TOLD_MS
     }
     if not memory.setbacks:
+        memory.setbacks, memory.setbacks_later = memory.setbacks_later, {}
         words = _over("rolled_back", observed, "Nothing went back further.")
         return Assessment(bad=False, summary=words)
-    events = sum(one.events for one in memory.setbacks.values())
-    told = named({one.words: float(one.events) for one in memory.setbacks.values()})
+    every = [*memory.setbacks.values(), *memory.setbacks_later.values()]
+    events = sum(one.events for one in every)
+    what = named({one.words: float(one.events) for one in every})
     summary = (
-        f"Redis came back with an older state, or keys were deleted: {told}. What was counted, "
+        f"Redis came back with an older state, or keys were deleted: {what}. What was counted, "
         "judged and told since then is lost unless its publishers still hold it. Was an older "
         f"copy restored, or did a replica take over that lagged? {ENDED}"
     )
-    return Assessment(bad=True, value=events or len(memory.setbacks), summary=summary)
+    return Assessment(bad=True, value=events or len(every), summary=summary)
 
 
-def _of_workers(memory: Memory, observed: Observation) -> list[Setback]:
-    """Return the setbacks that workers noted beside their checkpoints, each once."""
-    state = observed.state
-    counted = (partition.setback for partition in state.partitions)
-    noted = [state.judging_setback, *counted, *observed.noted]
-    fresh = [
-        one
-        for one in noted
-        if one is not None and one.at > memory.setbacks_seen.get(one.what, state.now_ms - TOLD_MS)
-    ]
-    memory.setbacks_seen |= {one.what: one.at for one in fresh}
-    return fresh
+def _news(memory: Memory, observed: Observation) -> list[Setback]:
+    """Return the setbacks that nobody has told.
+
+    Each is known by what it is and when it was found, so a counter that goes back with its slot
+    hides none. One may be found by a worker and by several API processes: the first one tells it,
+    and what another knows of its events is added.
+    """
+    state, seen, found = observed.state, memory.setbacks_seen, memory.setbacks_found
+    oldest = state.now_ms - TOLD_MS
+    counted = (one for partition in state.partitions for one in partition.setbacks)
+    news = []
+    for one in sorted([*state.judging_setbacks, *counted, *observed.noted], key=_when):
+        if one.at > seen.get(one.what, oldest):
+            seen[one.what] = one.at
+            news += [] if _same(one, found) else [one]
+    for one in sorted(observed.setbacks, key=_when):
+        if one.at > found.get(one.what, oldest):
+            known = _same(one, found) or _same(one, seen)
+            found[one.what] = one.at
+            news += [] if known else [one]
+            for told in (memory.setbacks, memory.setbacks_later):
+                if known and one.what in told and one.events > told[one.what].events:
+                    told[one.what] = one
+    return news
 
 
-def _of_panes(memory: Memory, state: ModelState) -> list[Setback]:
-    """Return a setback for each partition whose panes went back once more, as judging counts it."""
-    found = []
-    for partition in state.partitions:
-        known = memory.panes_back.get(partition.partition, partition.rolled_back)
-        memory.panes_back[partition.partition] = partition.rolled_back
-        if partition.rolled_back > known:
-            what = f"the panes of partition {partition.partition}"
-            judged = f"entry {partition.judged}"
-            found.append(Setback(what, judged, "an earlier one", state.now_ms))
-    return found
+def _when(one: Setback) -> int:
+    return one.at
+
+
+def _same(one: Setback, others: Mapping[str, int]) -> bool:
+    """Tell whether a setback may be one that another process found, by the times of these."""
+    return one.what in others and abs(one.at - others[one.what]) <= AGAIN_MS
 
 
 def _whereabouts(observed: Observation, holes: list[Hole]) -> str:

@@ -101,11 +101,12 @@ class Memory(msgspec.Struct):
     holes
         Holes that nobody holds, by partition, publisher and first number.
     setbacks
-        What went back to an older state and is told, by what it is.
-    setbacks_seen
-        Time (ms) of the latest setback that workers noted, by what it is.
-    panes_back
-        Number of times that the panes of a partition had gone back.
+        What went back to an older state and is told by the alert that fires, by what it is.
+    setbacks_later
+        What went back since that alert was written; the next one tells it.
+    setbacks_seen, setbacks_found
+        Time (ms) of the latest setback that workers noted, and that an API process found, by what
+        it is: a setback is known by both.
     dead
         (slice of time, dead letters at its first observation).
     labels
@@ -129,8 +130,9 @@ class Memory(msgspec.Struct):
     late: int = 0
     holes: dict[str, HoleSeen] = {}
     setbacks: dict[str, Setback] = {}
+    setbacks_later: dict[str, Setback] = {}
     setbacks_seen: dict[str, int] = {}
-    panes_back: dict[int, int] = {}
+    setbacks_found: dict[str, int] = {}
     dead: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
@@ -158,7 +160,7 @@ class Observation(msgspec.Struct, frozen=True):
     Parameters
     ----------
     setbacks
-        What this process, or another one at its start, found to be older than it was seen before.
+        What this process, or another one, found to be older than it was seen before.
     acknowledged
         Who acknowledged the alert of a rule since the last observation.
     evicts

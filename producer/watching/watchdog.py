@@ -11,7 +11,8 @@ Any number of processes may run; one at a time observes a model. Theory of opera
   since another process was faster or one cannot be read, one by one. The more models there are, the
   longer are the pauses, so that looking takes a small share of the process.
 - No state is kept in the process. After an EXEC without an answer the next observation starts from
-  what Redis holds.
+  what Redis holds. But what was found to have gone back is kept for a while outside of Redis
+  (shared/stamps.py), since Redis may go back once more, and forget that it was told.
 - Every time is Redis's, so the clocks of the API hosts do not matter.
 - It has connections of its own, and short timeouts. A look that fails is named and tried again
   (producer/supervision.py).
@@ -59,7 +60,7 @@ from driftgauge.shared.policies.agreed import refused_in
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
 from driftgauge.shared.settings import Settings
-from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.stamps import KEPT_S, Stamps
 from driftgauge.shared.unpacking import UNREADABLE
 
 NAME: Final = "watchdog"
@@ -170,7 +171,7 @@ class Watchdog:
         self._compared: set[str] = set()
         self._clock = clock
         self._token = secrets.token_hex(8)
-        self._told: dict[str, dict[str, int]] = {}
+        self._told: dict[str, Dropped] = {}
         self._known: set[str] = set()
         self._evicts = ""
         self._routes: list[NotificationRoute] = []
@@ -280,17 +281,19 @@ class Watchdog:
         return fields
 
     async def _tell_dropped(self, now: int) -> None:
-        """Write how many events this process dropped, if it is more than before, for the holder of
-        the lease.
+        """Write how many events this process dropped, for the holder of the lease: when it is more
+        than before, and for a while again, since a Redis that fails over may lose it.
         """
         reasons = dict(self._dropped)
         for model in list(self._served):
-            if reasons and self._told.get(model) != reasons:
-                packed = msgspec.json.encode(Dropped(reasons, now))
+            told = self._told.get(model, Dropped({}, now))
+            if told.reasons != reasons:
+                told = self._told[model] = Dropped(reasons, now)
+            if reasons and now - told.grew_ms <= 1000 * KEPT_S:
                 await self._client.hset(
-                    self._keys.watchdog(model), mapping={DROPPED + self._token.encode(): packed}
+                    self._keys.watchdog(model),
+                    mapping={DROPPED + self._token.encode(): msgspec.json.encode(told)},
                 )
-                self._told[model] = reasons
 
     async def _tell_hanging(self, now: int) -> None:
         """Write which versions hang in this process, for the holder of the lease."""
@@ -373,7 +376,11 @@ class Watchdog:
                 reading.hgetall(key)
             hashes = dict(zip(models, await reading.execute(), strict=True))
             held = {model for model in models if self._takes(model, hashes[model], now)}
-            asked = [model for model in models if model in held or model not in self._compared]
+            asked = [
+                model
+                for model in models
+                if model in held or model not in self._compared or self._kept(model)
+            ]
             if not asked:
                 return
             states = await self._pipeline.read(asked, most=1)
@@ -381,13 +388,19 @@ class Watchdog:
                 states = [replace(state, now_ms=now) for state in states]
             pipe.multi()
             found: list[Alert] = []
+            back = {state.model: self._setbacks(state) for state in states}
             for state in states:
+                fields = hashes[state.model]
+                setbacks = [*self._kept(state.model), *back[state.model]]
                 if state.model in held:
-                    found += await self._observe(pipe, state, hashes[state.model], now)
+                    found += await self._observe(pipe, state, fields, setbacks, now)
                 else:
-                    self._tell_setbacks(pipe, state)
+                    self._tell_setbacks(pipe, state.model, fields, setbacks)
             await pipe.execute()
         for state in states:
+            if self._stamps is not None and back[state.model]:
+                key = self._keys.watchdog(state.model)
+                await asyncio.to_thread(self._stamps.keep, key, back[state.model])
             self._compare(state)
         for alert in found:
             logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)
@@ -398,7 +411,12 @@ class Watchdog:
         return self._may_take(fields.get(b"lease"), now)
 
     async def _observe(
-        self, pipe: Any, state: ModelState, fields: Mapping[bytes, bytes], now: int
+        self,
+        pipe: Any,
+        state: ModelState,
+        fields: Mapping[bytes, bytes],
+        setbacks: list[Setback],
+        now: int,
     ) -> list[Alert]:
         """Judge a model, queue what is to be written, and return its alerts."""
         memory = _memory(fields.get(b"memory"))
@@ -407,7 +425,7 @@ class Watchdog:
             list(_dropped(fields).values()),
             self._settings,
             list(_hanging(fields).values()),
-            [*self._setbacks(state), *_told_setbacks(fields)],
+            [*setbacks, *_told_setbacks(fields)],
             _acknowledged(fields),
             self._evicts,
             self._routes,
@@ -451,13 +469,21 @@ class Watchdog:
         for position in state.positions:
             self._stamps.note(position.key, position.place, position.events)
 
-    def _tell_setbacks(self, pipe: Any, state: ModelState) -> None:
-        """Leave what was found at this process's first look to the holder of the lease."""
-        setbacks = self._setbacks(state)
-        if setbacks:
-            field = BACK + self._token.encode()
-            mapping = {field: msgspec.json.encode(setbacks)}
-            pipe.hset(self._keys.watchdog(state.model), mapping=mapping)
+    def _kept(self, model: str) -> list[Setback]:
+        """Return what was found of a model a short while ago, and told in its hash, which may have
+        gone back since then.
+        """
+        return [] if self._stamps is None else self._stamps.kept(self._keys.watchdog(model))
+
+    def _tell_setbacks(
+        self, pipe: Any, model: str, fields: Mapping[bytes, bytes], setbacks: list[Setback]
+    ) -> None:
+        """Leave what was found to the holder of the lease, unless it has heard of it."""
+        heard = _memory(fields.get(b"memory")).setbacks_found
+        news = [one for one in setbacks if one.at > heard.get(one.what, 0)]
+        if news:
+            mapping = {BACK + self._token.encode(): msgspec.json.encode(news)}
+            pipe.hset(self._keys.watchdog(model), mapping=mapping)
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
         """Tell whether the lease is free, ours or over. One far in the future was taken before the
@@ -596,7 +622,7 @@ def _of_processes(
 
 
 def _told_setbacks(fields: Mapping[bytes, bytes]) -> list[Setback]:
-    """Return what other processes found at their start to have gone back."""
+    """Return what other processes found to have gone back."""
     return [one for told in _of_processes(fields, BACK, list[Setback]).values() for one in told]
 
 

@@ -7,9 +7,11 @@ again.
 """
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Generator, Iterator
+from typing import Any, BinaryIO, Final
+from weakref import WeakSet
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -61,6 +63,8 @@ EMPTY: Final[dict[Kind, Any]] = {
 """Columns of a view without files."""
 LOOK_S: Final = 0.1
 """Pause (s) between looks whether somebody wants a query to end."""
+RELEASE_S: Final = 5.0
+"""Longest time (s) that Arrow's threads are waited for when a query is closed."""
 
 
 class Query:
@@ -96,7 +100,9 @@ class Query:
         self._base.execute("SET temp_directory = ''")
         # a view's size is unknown: it would be taken for one row, and kept in memory to be joined
         self._base.execute("SET disabled_optimizers = 'build_side_probe_side'")
-        system = _system(store)
+        self._results: list[Generator[Any, None, None]] = []
+        self._files = _Files(store)
+        system = self._files.system()
         for kind in KINDS:
             self._make_view(system, store, kind, wanted, told)
         self._register_cells(store, wanted.model, told)
@@ -110,7 +116,13 @@ class Query:
             self._base.execute(line)
 
     def close(self) -> None:
+        """End it with all its results, and wait until Arrow's threads have let go of the files: one
+        that still holds a file of Python's when the process ends aborts it.
+        """
+        for result in self._results:
+            result.close()
         self._base.close()
+        self._files.wait()
 
     def _make_view(self, system: Any, store: Store, kind: Kind, wanted: Range, told: Told) -> None:
         """Make a view of all versions: DuckDB finds the types that suit them all."""
@@ -156,6 +168,11 @@ class Query:
         BadData
             If it cannot be run, takes too long or needs too much memory; the message says why.
         """
+        result = self._run(sql)
+        self._results.append(result)
+        return result
+
+    def _run(self, sql: str) -> Generator[Any, None, None]:
         late = threading.Event()
 
         def stop() -> None:
@@ -176,6 +193,7 @@ class Query:
             raise BadData(f"The query cannot be run: {error}") from error
         finally:
             timer.cancel()
+            reader = None  # the error may live longer
 
     def _reader(self, sql: str) -> Iterator[Any]:
         found = self._base.sql(sql)
@@ -210,13 +228,6 @@ class Query:
         return found[0]
 
 
-def _system(store: Store) -> Any:
-    """Return a store as a file system of Arrow's."""
-    if isinstance(store, FolderStore):
-        return pa_fs.SubTreeFileSystem(store.where(), pa_fs.LocalFileSystem())
-    return pa_fs.PyFileSystem(_Files(store))
-
-
 def _dataset(fragments: list[Any], system: Any) -> Any:
     """Return files of one version as a data set that can be scanned again and again."""
     schema = fragments[0].physical_schema
@@ -228,12 +239,27 @@ class _Files(pa_fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no t
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._opened: WeakSet[BinaryIO] = WeakSet()
+
+    def system(self) -> Any:
+        """Return it for Arrow, which reads a folder itself."""
+        if isinstance(self._store, FolderStore):
+            return pa_fs.SubTreeFileSystem(self._store.where(), pa_fs.LocalFileSystem())
+        return pa_fs.PyFileSystem(self)
+
+    def wait(self) -> None:
+        """Wait until no opened file is left, but not for ever."""
+        end = time.monotonic() + RELEASE_S
+        while len(self._opened) and time.monotonic() < end:
+            time.sleep(0.01)
 
     def get_type_name(self) -> str:
         return "archive"
 
     def open_input_file(self, path: str) -> Any:
-        return pa.PythonFile(self._store.open(path), mode="r")
+        file = self._store.open(path)
+        self._opened.add(file)
+        return pa.PythonFile(file, mode="r")
 
     def open_input_stream(self, path: str) -> Any:
         return self.open_input_file(path)

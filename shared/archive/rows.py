@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from driftgauge.shared.archive.columns import OWN, REFUSED, label_columns, prediction_columns
+from driftgauge.shared.archive.columns import (
+    OWN,
+    REFUSED,
+    TIME,
+    label_columns,
+    prediction_columns,
+)
 from driftgauge.shared.archive.manifest import Kind
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Label, Prediction
@@ -19,6 +27,8 @@ NUMBERS, CLASSES = "numbers", "classes"
 """What labels are; in a manifest it stands in the place of a version."""
 EVENTS: Final = "events"
 """What stands there of refused events, and of incidents."""
+SAID: Final = {"id", "time", "source", "latency_ms", "trace", "prediction", "probabilities"}
+"""Columns of predictions that are fields of the event, but for the version: it is one of all."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -104,24 +114,19 @@ class Rows:
         ms, numbers
             The two parts of the ids of their entries.
         """
-        columns = prediction_columns(schema)
-        given = {
-            "id": [one.id for one in predictions],
-            "version": [one.version for one in predictions],
-            "time": [one.time for one in predictions],
-            **self._places(ms, numbers),
-            "source": [one.source for one in predictions],
-            "latency_ms": [one.latency_ms for one in predictions],
-            "trace": [one.trace for one in predictions],
-            "prediction": [one.prediction for one in predictions],
-            "probabilities": [one.probabilities for one in predictions],
+        version = predictions[0].version
+        before = self._parts.get(("predictions", version))
+        columns = before[0].schema if before else prediction_columns(schema)
+        given: dict[str, Any] = {
+            name: list(map(attrgetter(name), predictions)) for name in SAID & {*columns.names}
         }
-        own = len(OWN)
-        features = zip(*(one.features for one in predictions), strict=True)
-        values = dict(zip(columns.names[own : own + len(schema.features)], features, strict=True))
-        arrays = [_array(values.get(one.name, given.get(one.name)), one.type) for one in columns]
-        batch = pa.record_batch(arrays, schema=columns)
-        self._parts.setdefault(("predictions", predictions[0].version), []).append(batch)
+        width = len(schema.features)
+        # each has a value for every feature, or it would not have been counted
+        values = tuple(chain.from_iterable([one.features for one in predictions]))
+        for place, name in enumerate(columns.names[len(OWN) : len(OWN) + width]):
+            given[name] = values[place::width]
+        given["version"] = pa.repeat(version, len(predictions)).dictionary_encode()
+        self.add("predictions", version, columns, given, ms, numbers)
         self.predictions += len(predictions)
 
     def add_labels(self, labels: Sequence[Label], ms: Ints, numbers: Ints) -> None:
@@ -167,16 +172,15 @@ class Rows:
         ms, numbers
             The two parts of the ids of their entries.
         """
-        values = {**given, **self._places(ms, numbers)}
-        batch = pa.record_batch([_array(values[one.name], one.type) for one in columns], columns)
-        self._parts.setdefault((kind, version), []).append(batch)
-
-    def _places(self, ms: Ints, numbers: Ints) -> dict[str, Any]:
-        return {
+        values = {
+            **given,
             "entry_time": ms,
             "entry_number": numbers,
             "partition": np.full(len(ms), self.partition, np.int32),
         }
+        arrays = [_array(values[one.name], one.type) for one in columns]
+        batch = pa.record_batch(arrays, schema=columns)
+        self._parts.setdefault((kind, version), []).append(batch)
 
     def groups(self) -> Iterator[Group]:
         """Yield the rows of each file, in the order of the log."""
@@ -196,12 +200,9 @@ def _array(values: Any, wanted: Any) -> Any:
     """Return values of the log as an array: numbers of a boolean or a time become such."""
     if isinstance(values, pa.Array):
         return values
-    if pa.types.is_boolean(wanted) and isinstance(values, tuple):
-        return pa.array(values, pa.float64()).cast(pa.bool_())
-    if pa.types.is_timestamp(wanted):
-        return pa.array(values, pa.float64() if isinstance(values, tuple) else pa.int64()).cast(
-            pa.int64(), safe=False
-        ).cast(wanted)  # fmt: skip
     if pa.types.is_dictionary(wanted):
-        return pa.array(values, pa.string()).dictionary_encode().cast(wanted)
+        return pa.array(values, pa.string()).dictionary_encode()
+    if isinstance(values, tuple) and wanted in {TIME, pa.bool_()}:  # of a feature
+        numbers = pa.array(values, pa.float64())
+        return (numbers.cast(pa.int64(), safe=False) if wanted == TIME else numbers).cast(wanted)
     return pa.array(values, wanted)

@@ -96,7 +96,13 @@ class Range:
         """Names of the columns that its filter reads."""
         by_time = self.since is not None or self.until is not None
         by_answer = self.prediction or self.least is not None or self.most is not None
-        asked = {"time": by_time, "id": self.ids, "prediction": by_answer}
+        asked = {
+            "time": by_time,
+            "id": self.ids or self.between,
+            "prediction": by_answer,
+            "entry_time": self.ends,
+            "entry_number": self.ends,
+        }
         return [name for name, is_asked in asked.items() if is_asked]
 
     def condition(self, columns: Any, file: FileEntry | None = None) -> Any:
@@ -216,8 +222,16 @@ def read_file(store: Store, path: str, columns: Sequence[str] | None = None) -> 
         If it is damaged.
     """
     with store.open(path) as opened:
-        content = opened.read()  # not by Arrow's threads: one may end later than the process
-    return pq.read_table(pa.BufferReader(content), columns=columns and list(columns))
+        return parquet_of(opened).read(columns=columns and list(columns), use_threads=False)
+
+
+def parquet_of(opened: BinaryIO) -> Any:
+    """Return an opened file of rows as Parquet that is read in the thread that asks for it.
+
+    Arrow's threads must not read ahead: one that still holds a file of Python's when the process
+    ends aborts it. So give `use_threads=False` too.
+    """
+    return pq.ParquetFile(opened, pre_buffer=False)
 
 
 def schema_of(store: Store, found: Sequence[tuple[str, FileEntry]]) -> Any:
@@ -263,21 +277,17 @@ def row_groups(opened: BinaryIO, condition: Any) -> list[Any]:
 
 
 def _read(
-    store: Store, path: str, file: FileEntry, wanted: Range, names: Sequence[str], told: Told
+    store: Store, path: str, entry: FileEntry, wanted: Range, names: Sequence[str], told: Told
 ) -> Iterator[Any]:
     """Yield the rows of a file that are of a range."""
     with skipped(store, path, told), store.open(path) as opened:
-        source = pa.PythonFile(opened, mode="r")
-        fragment = ds.ParquetFileFormat().make_fragment(source)
-        own = fragment.physical_schema
-        yield from fragment.to_batches(
-            schema=own,
-            columns=[name for name in names if name in own.names],
-            filter=wanted.condition(own, file),
-            batch_size=BATCH_ROWS,
-            batch_readahead=2,
-            use_threads=False,
-        )
+        file = parquet_of(opened)
+        condition = wanted.condition(file.schema_arrow, entry)
+        groups = [group.id for group in row_groups(opened, condition)]
+        columns = {*names, *wanted.columns}
+        for batch in file.iter_batches(BATCH_ROWS, groups, columns, use_threads=False):
+            rows = pa.Table.from_batches([batch])
+            yield from (rows if condition is None else rows.filter(condition)).to_batches()
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from typing import Final
 import redis
 
 from driftgauge.shared.backup import registry_files
-from driftgauge.shared.backup.archive import BACKUP_FORMAT, Chunks, Header, Writer
+from driftgauge.shared.backup.form import BACKUP_FORMAT, Header
 from driftgauge.shared.backup.records import Entries, Record
 from driftgauge.shared.backup.slot import SlotReader, raw_ranges
+from driftgauge.shared.backup.writing import Chunks, Writer
 from driftgauge.shared.connections.cluster import MOVED
 from driftgauge.shared.connections.keyspace import Slot, listed
 from driftgauge.shared.connections.nodes import Nodes

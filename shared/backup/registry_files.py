@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from driftgauge.shared.backup.archive import REGISTRY, Reader, Writer, is_registry_path
+from driftgauge.shared.backup.form import REGISTRY, is_registry_path
+from driftgauge.shared.backup.reading import Reader
+from driftgauge.shared.backup.writing import Writer
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.stages_file import STAGES_FILE
 from driftgauge.shared.regular_files import open_regular

@@ -13,7 +13,8 @@ import msgspec
 import redis
 
 from driftgauge.shared.backup import registry_files
-from driftgauge.shared.backup.archive import KEYS, Header, Reader
+from driftgauge.shared.backup.form import KEYS, Header
+from driftgauge.shared.backup.reading import Reader
 from driftgauge.shared.backup.records import (
     Entries,
     Expiry,

@@ -19,7 +19,6 @@ from typing import Any, Final
 import redis
 from redis.client import Pipeline
 
-from driftgauge.shared.backup.archive import Chunks
 from driftgauge.shared.backup.records import (
     PART_BYTES,
     Entries,
@@ -32,6 +31,7 @@ from driftgauge.shared.backup.records import (
     Text,
     parts_of,
 )
+from driftgauge.shared.backup.writing import Chunks
 from driftgauge.shared.connections.keyspace import (
     COMMIT_FIELD,
     FIRST_CHECKPOINT,

@@ -164,6 +164,23 @@ async def backwards_async(
         walk.finish(stream)
 
 
+def create_group(client: redis.Redis, stream: str, group: str, reached: str) -> bool:
+    """Create a consumer group, and its stream; return False if it is there already.
+
+    Parameters
+    ----------
+    reached
+        Id of the last entry that the new group has read.
+    """
+    try:
+        client.xgroup_create(stream, group, id=reached, mkstream=True)
+    except redis.ResponseError as error:
+        if not str(error).startswith("BUSYGROUP"):
+            raise
+        return False
+    return True
+
+
 def last_generated(client: redis.Redis, stream: str) -> str:
     """Return the last id that a stream has given, even if its entry is deleted; `0-0` if there is
     no stream. Both are asked at one instant, between which it could be deleted.

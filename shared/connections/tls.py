@@ -166,6 +166,17 @@ class TellingAsync(AsyncConnection):
         self._is_new = False
         return answer
 
+    async def disconnect(self, *arguments: Any, **options: Any) -> None:
+        """Close it. What TLS would still say to the server is left out where nobody waits for it:
+        the loop may end before the server answers, and would leave the socket open.
+        """
+        writer = self._writer
+        try:
+            await super().disconnect(*arguments, **options)
+        finally:
+            if writer is not None:
+                writer.transport.abort()
+
 
 @contextmanager
 def _translated(connection: Telling | TellingAsync) -> Iterator[None]:

@@ -27,6 +27,11 @@ COUNT_TYPES = frozenset("bBhHiIlLqQ")
 """The types of packed counts, by the names of numpy."""
 FIELD = b"b"
 """Field of an entry of the panes stream that holds the message."""
+WRITER = b"w"
+"""Field beside it that tells under which lease it was written. A pane that was lost, and is counted
+again, has the same number and often the same bytes, but another writer.
+"""
+WRITER_DIGITS = 8
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
 """Edges of the 64 latency cells."""
 DELAY_EDGES_S = np.geomspace(1, 40 * 86_400, 47)

@@ -219,7 +219,8 @@ class MetricReport(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name
-        Name of a metric of shared/performance: `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, ….
+        Name of a metric of shared/performance: `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, `value`,
+        ….
     value
         Value; None where it is not defined for these rows, as `note` says.
     low, high
@@ -239,8 +240,8 @@ class MetricReport(msgspec.Struct, frozen=True):
     note
         What is missing, and why; empty if nothing is.
     unit
-        Unit of `value`, `low`, `high`, `bound` and `baseline`, as the schema has it; empty for a
-        metric without a unit.
+        Unit of `value`, `low`, `high`, `bound` and `baseline`, as the schema has it, or, of what
+        predictions are worth, the policy; empty for a metric without a unit.
     """
 
     name: str
@@ -259,10 +260,15 @@ class MetricReport(msgspec.Struct, frozen=True):
 class Confusion(msgspec.Struct, frozen=True):
     """The confusion matrix: `matrix` has labels in rows and predictions in columns, in the order of
     `classes`; the last class is OTHER if it occurs.
+
+    Where the policy states what predictions are worth, `amounts` is what each cell adds to the
+    value of 1,000 predictions, in `unit`: None for a cell without a value. Else it is empty.
     """
 
     classes: list[str]
     matrix: list[list[int]]
+    amounts: list[list[float | None]] = []
+    unit: str = ""
 
 
 class SegmentDrift(msgspec.Struct, frozen=True):

@@ -4,10 +4,10 @@ follow from them. Pure.
 A joined row is a prediction with its label. `exact` sums floats without rounding, `layout` says
 what is summed for a version, and `sums` sums it. `metrics` is the table of all metrics, which
 `regression`, `classification` and `probabilities` compute from sums, with the intervals of
-`metric`. By segment less is summed: `measures`, of which `by_segment` computes fewer metrics, and
-`fairness` how alike the segments of a feature are treated.
-`estimate` estimates the metrics without labels, `baseline` has the values that they are compared
-with.
+`metric`; `value` says what predictions are worth, by what a policy states of them, with the
+interval of `weighted_shares`. By segment less is summed: `measures`, of which `by_segment` computes
+fewer metrics, and `fairness` how alike the segments of a feature are treated. `estimate` estimates
+the metrics without labels, `baseline` has the values that they are compared with.
 """
 
 from driftgauge.shared.performance.baseline import (
@@ -19,7 +19,7 @@ from driftgauge.shared.performance.baseline import (
     error_of,
 )
 from driftgauge.shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
-from driftgauge.shared.performance.classification import confusion
+from driftgauge.shared.performance.classification import OTHER, confusion
 from driftgauge.shared.performance.estimate import (
     ASSUMPTION,
     ScoreMap,
@@ -49,6 +49,7 @@ from driftgauge.shared.performance.metrics import (
     unit_of,
 )
 from driftgauge.shared.performance.sums import Sums
+from driftgauge.shared.performance.value import VALUE, Worth, amounts, largest_loss
 
 __all__ = [
     "ASSUMPTION",
@@ -56,7 +57,9 @@ __all__ = [
     "LOSSES",
     "MEASURES",
     "METRICS",
+    "OTHER",
     "REFERENCE_CONFIDENCE",
+    "VALUE",
     "Baseline",
     "Confidence",
     "Definition",
@@ -72,6 +75,8 @@ __all__ = [
     "ScoreMap",
     "SegmentMetric",
     "Sums",
+    "Worth",
+    "amounts",
     "by_segment",
     "can_estimate",
     "confusion",
@@ -81,6 +86,7 @@ __all__ = [
     "error_of",
     "estimate",
     "label_counts",
+    "largest_loss",
     "mean_errors",
     "metrics",
     "score_counts",

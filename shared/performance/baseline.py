@@ -4,6 +4,8 @@ relate to labels.
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,6 +17,7 @@ from driftgauge.shared.performance.measures import Measures
 from driftgauge.shared.performance.metric import Confidence, Metric
 from driftgauge.shared.performance.metrics import metrics, unit_of
 from driftgauge.shared.performance.sums import Sums
+from driftgauge.shared.performance.value import VALUE, Worth, of_matrix, price
 from driftgauge.shared.reference.profile import (
     PREDICTION,
     CategoricalReference,
@@ -30,6 +33,10 @@ LABEL = "label"
 """Name of the column of labels in profiles, snapshots and alerts."""
 REFERENCE_CONFIDENCE = 0.95
 """The confidence of the intervals in a `PerformanceReference`."""
+FAR: Final = Confidence(1 - 1e-6)
+"""Of about this confidence is an alarm. There a value that is the luck of few rows may be too high
+by far more, in standard errors, than at 95 %.
+"""
 
 
 class PerformanceReference(msgspec.Struct, frozen=True):
@@ -50,6 +57,9 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         Profile of the labels, with which the labels of a window are compared.
     segments
         Sums by segment, flat, as `Measures.of` returns them; empty for a version without segments.
+    confusion
+        The confusion matrix of the rows, in the order of `Layout.codes`: labels down, predictions
+        across. Empty for numbers, and for a version that was registered before it was kept.
     """
 
     rows: int
@@ -58,6 +68,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
     errors: NumericReference | None = None
     labels: ColumnReference | None = None
     segments: list[int] = []
+    confusion: list[list[int]] = []
 
     @property
     def mean_error(self) -> float | None:
@@ -86,7 +97,8 @@ class PerformanceReference(msgspec.Struct, frozen=True):
             return None
         said, truth = _chosen(predictions, known), _chosen(labels, known)
         given = probabilities[known] if probabilities is not None and layout.scored else None
-        found = metrics(Sums.of(layout, said, truth, given), REFERENCE_CONFIDENCE)
+        sums = Sums.of(layout, said, truth, given)
+        found = metrics(sums, REFERENCE_CONFIDENCE)
         scores = None
         if given is not None:
             has = np.flatnonzero(~np.isnan(given).any(axis=1)).tolist()
@@ -100,6 +112,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
             scores,
             NumericReference.build("error", errors),
             kind.build(LABEL, truth),
+            confusion=[] if layout.kind == "numeric" else sums.matrix.tolist(),
         )
 
     @classmethod
@@ -180,22 +193,44 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
     reference: PerformanceReference | None = None
     unit: str = ""
 
-    def baseline(self, name: str) -> Baseline | None:
+    def baseline(self, name: str, worth: Worth | None = None) -> Baseline | None:
         """Return the baseline of a metric: what the manifest states, else what the labelled
         reference rows gave.
 
         The standard error is that of the reference rows, on which the stated metrics are measured
         as a rule.
+
+        Parameters
+        ----------
+        worth
+            What predictions are worth; without it `value` has none.
         """
+        if name == VALUE:
+            return self._value(worth) if worth is not None else None
         measured = self.reference.metrics.get(name) if self.reference is not None else None
         known = measured.value if measured is not None else None
         value = self.stated.get(name, self.stated.get(name.removesuffix("_macro"), known))
         if value is None:
             return None
-        if measured is None or measured.low is None or measured.high is None:
-            return Baseline(value, 0.0, unit_of(name, self.unit))
-        error = (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z)
+        error = _error_of(measured) if measured is not None else 0.0
         return Baseline(value, error, unit_of(name, self.unit))
+
+    def _value(self, worth: Worth) -> Baseline | None:
+        """Return what the labelled reference rows were worth, or the errors of the baseline are."""
+        if worth.lacking(self.layout):
+            return None
+        if self.layout.kind == "numeric":
+            errors, factor = self.baseline("mae"), price(worth)
+            return errors and Baseline(
+                factor * errors.value, abs(factor) * errors.error, worth.unit
+            )
+        if self.reference is None or not self.reference.confusion:
+            return None
+        matrix = np.array(self.reference.confusion, np.int64)
+        found = _value_of(matrix.tobytes(), worth.values(self.layout).tobytes())
+        if found.value is None or found.low is None:
+            return None
+        return Baseline(found.value, (found.value - found.low) / FAR.z, worth.unit)
 
 
 def error_of(prediction: object, label: object) -> float:
@@ -210,6 +245,21 @@ def error_of(prediction: object, label: object) -> float:
     if isinstance(prediction, (int, float)) and isinstance(label, (int, float)):
         return min(abs(float(prediction) - float(label)), sys.float_info.max)
     return float(prediction != label)
+
+
+@lru_cache(maxsize=256)  # the same at every pane
+def _value_of(matrix: bytes, values: bytes) -> Metric:
+    """Compute the value by a confusion matrix and the values of its cells."""
+    return of_matrix(np.frombuffer(matrix, np.int64), np.frombuffer(values), FAR)
+
+
+def _error_of(measured: Metric) -> float:
+    """Return the standard error that an interval of `REFERENCE_CONFIDENCE` tells of; 0 without
+    one.
+    """
+    if measured.low is None or measured.high is None:
+        return 0.0
+    return (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z)
 
 
 def _known(predictions: Column, labels: Column) -> list[int]:

@@ -22,6 +22,7 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance.layout import SCORE_BINS, Layout, score_bins
 from driftgauge.shared.performance.metric import Confidence, Metric
 from driftgauge.shared.performance.probabilities import Ranks
+from driftgauge.shared.performance.value import PREDICTIONS, VALUE, Worth
 from driftgauge.shared.reference.profile import Column
 
 MAX_ESTIMATED = 20
@@ -115,9 +116,14 @@ def empty_counts(layout: Layout) -> Ints:
 
 
 def estimate(
-    counts: Ints, scores: ScoreMap, layout: Layout, confidence: float = 0.95
+    counts: Ints,
+    scores: ScoreMap,
+    layout: Layout,
+    confidence: float = 0.95,
+    worth: Worth | None = None,
 ) -> dict[str, Metric]:
-    """Estimate accuracy, F1 and, of two classes, ROC AUC of the counted rows.
+    """Estimate accuracy, F1 and, of two classes, ROC AUC and the value of the counted rows. Of more
+    classes it is not known which one a wrong row would have, and so not what it is worth.
 
     The interval is for the value that their labels would give: it holds the chance of each label
     given its score, and that of the finite reference, by the delta method. Of more than two classes
@@ -128,11 +134,16 @@ def estimate(
     ----------
     counts
         Counts as `score_counts` returns them, summed over panes.
+    worth
+        What predictions are worth; without it no value is estimated.
     """
     if not counts.sum():
         return {}
-    expected = _Expected(counts, scores, Confidence(confidence), binary=layout.binary)
-    return expected.of_two() if layout.binary else expected.of_many()
+    expected = _Expected(counts, scores, Confidence(confidence))
+    if not layout.binary:
+        return expected.of_many()
+    is_priced = worth is not None and not worth.lacking(layout)
+    return expected.of_two(worth.values(layout)[:2, :2] if worth and is_priced else None)
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,6 @@ class _Expected:
     counts: Ints
     scores: ScoreMap
     sure: Confidence
-    binary: bool
 
     @cached_property
     def n(self) -> int:
@@ -165,8 +175,14 @@ class _Expected:
         rows: Ints = self.counts.sum(axis=2)
         return rows
 
-    def of_two(self) -> dict[str, Metric]:
-        """Estimate for two classes, of which the second is mapped."""
+    def of_two(self, values: Floats | None = None) -> dict[str, Metric]:
+        """Estimate for two classes, of which the second is mapped.
+
+        Parameters
+        ----------
+        values
+            Value of a prediction by label and prediction, shape (2, 2); None if it is not known.
+        """
         (missed, hit), (others, own) = self.true[0].tolist(), self.said[0].tolist()
         both, slopes = _f1(
             np.array([others - missed, hit]), np.array([own - hit, missed]), np.array([others, own])
@@ -185,6 +201,13 @@ class _Expected:
             ),
             f"f1:{self.scores.classes[0]}": self._metric(f1, slope1),
         }
+        if values is not None:
+            rows = np.array([[others - missed, own - hit], [missed, hit]])
+            found[VALUE] = self._metric(
+                PREDICTIONS * float((values * rows).sum()) / self.n,
+                PREDICTIONS * (values[1] - values[0]) / self.n,
+                ends=(PREDICTIONS * float(values.min()), PREDICTIONS * float(values.max())),
+            )
         return found | self._auc()
 
     def of_many(self) -> dict[str, Metric]:
@@ -219,13 +242,21 @@ class _Expected:
         slope = (ranks.beaten - ranks.area) / up - (ranks.losing - ranks.area) / down
         return {"roc_auc": self._metric(ranks.area, np.stack([slope, slope]), ranks.bound)}
 
-    def _metric(self, value: float, slope: Floats, bound: float = 0.0) -> Metric:
+    def _metric(
+        self,
+        value: float,
+        slope: Floats,
+        bound: float = 0.0,
+        ends: tuple[float, float] = (0.0, 1.0),
+    ) -> Metric:
         """Return an estimate with its interval.
 
         Parameters
         ----------
         slope
             Shape (2,) or (classes, 2), the same in all bins; or (2, bins).
+        ends
+            Least and largest possible value.
         """
         by_bin = (
             slope[None]
@@ -235,7 +266,8 @@ class _Expected:
         chance = self.scores.frequencies * (1 - self.scores.frequencies)
         labels = float((by_bin**2 * self.counts * chance[:, None, :]).sum())
         variance = labels + self._of_the_reference((by_bin * self.counts).sum(axis=1), chance)
-        low, high = self.sure.normal(value, variance**0.5, least=0.0, most=1.0, bound=bound)
+        least, most = ends
+        low, high = self.sure.normal(value, variance**0.5, least=least, most=most, bound=bound)
         return Metric(value, float(low), float(high), self.n, bound)
 
     def _of_the_reference(self, weights: Floats, chance: Floats) -> float:

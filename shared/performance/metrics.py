@@ -34,6 +34,7 @@ from driftgauge.shared.performance.probabilities import (
 )
 from driftgauge.shared.performance.regression import mae, mape, mean_error, r2, rmse
 from driftgauge.shared.performance.sums import Sums
+from driftgauge.shared.performance.value import PREDICTIONS, VALUE, Worth, value
 
 Better = Literal["larger", "smaller", "neither"]
 Basis = Literal["numbers", "classes", "probabilities", "score"]
@@ -55,7 +56,8 @@ class Definition:
     better
         Direction in which the metric is better.
     compute
-        Computes it from sums; None if it exists only by class, or on the rows of a validation.
+        Computes it from sums; None if it exists only by class, on the rows of a validation, or by
+        what a policy states.
     each
         Computes it for each class that there is; None if it is none of a class.
     in_gates
@@ -127,6 +129,7 @@ TABLE: Final = (
         in_gates=True,
     ),
     Definition("ece", "calibration error", "smaller", "score", ece),
+    Definition(VALUE, f"value per {PREDICTIONS:,} predictions", "larger", "classes", None),
 )
 METRICS: Final = {metric.name: metric for metric in TABLE}
 LOSSES: Final = frozenset(metric.name for metric in TABLE if metric.better == "smaller")
@@ -146,25 +149,32 @@ def definition(name: str) -> Definition | None:
     return None if found is None or (of_class and found.each is None) else found
 
 
-def unit_of(name: str, of_labels: str) -> str:
+def unit_of(name: str, of_labels: str, worth: Worth | None = None) -> str:
     """Return the unit of a metric; empty if it has none.
 
     Parameters
     ----------
     of_labels
         Unit of the labels.
+    worth
+        What predictions are worth, if a policy states it.
 
     Examples
     --------
     >>> unit_of("mae", "kWh"), unit_of("r2", "kWh")
     ('kWh', '')
     """
+    if name == VALUE and worth is not None:
+        return worth.unit
     known = definition(name)
     return of_labels if known is not None and known.in_units else ""
 
 
 def metrics(
-    sums: Sums, confidence: float = 0.95, names: Collection[str] = METRICS
+    sums: Sums,
+    confidence: float = 0.95,
+    names: Collection[str] = METRICS,
+    worth: Worth | None = None,
 ) -> dict[str, Metric]:
     """Compute the metrics of joined rows, by name; those of a class by `NAME:LABEL`.
 
@@ -176,6 +186,8 @@ def metrics(
         Share of the intervals that hold the true value, between 0 and 1.
     names
         Names in the table; those that the model does not have are left out.
+    worth
+        What predictions are worth; without it `value` is left out.
 
     Examples
     --------
@@ -191,6 +203,8 @@ def metrics(
         by_class = {each.name: each.each(sums, sure) for each in rows if each.each is not None}
         for label in next(iter(by_class.values()), ()):
             found |= {f"{name}:{label}": of[label] for name, of in by_class.items()}
+    if worth is not None and VALUE in names:
+        found[VALUE] = value(sums, worth, sure)
     return found
 
 

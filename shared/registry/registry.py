@@ -184,6 +184,18 @@ class ModelRegistry:
         """
         return VersionFolder(self.storage, model, version).load_artifact()
 
+    def artifact(self, model: str, version: str) -> bytes:
+        """Read the file of a version's fitted model, which its manifest names.
+
+        Raises
+        ------
+        ModelNotFound
+            If the version is only monitored, or its file is missing.
+        BadData
+            If the file does not have its checksum.
+        """
+        return VersionFolder(self.storage, model, version).artifact()
+
     def note_tried(self, model: str, version: str) -> None:
         """Note that the model file of a version has passed its trial (trial.py)."""
         VersionFolder(self.storage, model, version).note_tried()
@@ -252,12 +264,11 @@ class ModelRegistry:
         if version in self.versions(model):
             raise AlreadyThere(
                 f"{model} {version} is registered already, and versions never change. Choose "
-                f"another --version."
+                f"another one."
             )
         if version in self._stages_file(model).read().purged:
             raise AlreadyThere(
-                f"{model} {version} was purged, and events may still name it. Choose another "
-                f"--version."
+                f"{model} {version} was purged, and events may still name it. Choose another one."
             )
 
     def register(self, published: PublishedVersion, artifact: Path | None = None) -> str:

@@ -114,12 +114,7 @@ class VersionFolder:
             If the file does not have its checksum, or did not pass its trial.
         """
         manifest = self.manifest()
-        if not manifest.artifact:
-            raise ModelNotFound(
-                f"{self.model} {self.version} is only monitored: it has no model file to predict "
-                f"with."
-            )
-        content = self._verified(manifest, manifest.artifact)
+        content = self.artifact()
         schema = self._schema(manifest)
 
         def tried() -> trial.Tried:
@@ -130,6 +125,16 @@ class VersionFolder:
 
         trial.require(self._storage, content, tried)
         return load_estimator(content, manifest.artifact, manifest.task, schema.classes)
+
+    def artifact(self) -> bytes:
+        """Read the file of the fitted model; raises as `load_artifact` does, but tries nothing."""
+        manifest = self.manifest()
+        if not manifest.artifact:
+            raise ModelNotFound(
+                f"{self.model} {self.version} is only monitored: it has no model file to predict "
+                f"with."
+            )
+        return self._verified(manifest, manifest.artifact)
 
     def note_tried(self) -> None:
         """Note that the model file has passed its trial; BadData if it lacks its checksum."""

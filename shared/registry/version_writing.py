@@ -71,7 +71,7 @@ def write_version(storage: Storage, published: PublishedVersion, artifact: Path 
     except FileExistsError:
         raise AlreadyThere(
             f"{manifest.model} {manifest.version} is registered already, and versions never "
-            f"change. Choose another --version."
+            f"change. Choose another one."
         ) from None
 
 

@@ -13,6 +13,7 @@ PERFORMANCE: Final = declare(
         plain="Error rising",
         meaning="By the labels the model is worse than it was: a metric of the window, or a "
         "detector that sees every error.",
+        members={"value": "Value falling"},
         share="performance_share",
     )
 )

@@ -8,12 +8,15 @@ its note says.
 """
 
 import math
+from typing import Final
 
 import numpy as np
 
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.statistics.base import Values, statistic, undefined
 from driftgauge.shared.statistics.counts import ColumnCounts, without_values
+
+TOO_WIDE: Final = "the values are further apart than the largest number"
 
 
 def of_samples(reference: Floats, window: Floats) -> float:
@@ -31,7 +34,10 @@ def wasserstein(counts: ColumnCounts) -> Values:
     """
     if note := without_values(counts):
         return undefined(note)
-    widths = np.diff(counts.side.cuts)
+    with np.errstate(over="ignore"):
+        widths = np.diff(counts.side.cuts)
+    if not np.isfinite(widths).all():
+        return undefined(TOO_WIDE)
     reference, window = counts.distributions
     value = _area(reference - window, widths)
     n, m = counts.side.values, counts.values

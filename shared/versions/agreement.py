@@ -45,13 +45,13 @@ def _faults(frame: pd.DataFrame, feature: Feature, table: TableFormat) -> Iterat
     except BadData as error:
         yield str(error)
         return
-    for what, wrong in _checked(column, feature):
+    for what, wrong in checked(column, feature):
         count = int(np.sum(wrong))
         if count:
             yield f"{count:,} of {len(column):,} rows are {what}"
 
 
-def _checked(
+def checked(
     column: np.ndarray[Any, Any] | list[Any], feature: Feature
 ) -> Iterator[tuple[str, Any]]:
     """Yield each possible fault of a value in words, and for each row whether it has the fault."""

@@ -17,6 +17,32 @@ from driftgauge.shared.versions.gates import Gates
 Task = Literal["regression", "binary", "multiclass", "monitor"]
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a version comes from that has the model of another one, and a reference of its own.
+
+    Parameters
+    ----------
+    version
+        The version whose model it has, and whose archived predictions its reference is made of.
+    start, end
+        Times of the first and the last of them.
+    rows
+        How many of them count for drift.
+    read
+        How many of these the reference is made of.
+    who, reason
+        Who made it, and why.
+    """
+
+    version: str
+    start: IsoTime
+    end: IsoTime
+    rows: int
+    read: int
+    who: str
+    reason: str
+
+
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The facts about a model version, stored as `manifest.json` in its folder.
 
@@ -51,6 +77,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
         True if labels arrive later and are joined to the predictions.
     batch_counts
         True if batch predictions count for drift.
+    origin
+        The version whose model it has, if its reference was made anew of archived rows; else None.
     """
 
     model: str
@@ -70,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     artifact: str = ""
     labels: bool = False
     batch_counts: bool = False
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         check_salts(self.partitions, self.salts)

@@ -34,6 +34,8 @@ WORDS: Final[Mapping[str, str]] = {
     "pane": "The counts of some hundred neighbouring events. Panes add up.",
     "baseline": "The value of a metric on the labelled reference rows, or as the manifest states "
     "it.",
+    "value": "What 1,000 labelled predictions are worth, by what the policy states of a right and "
+    "a wrong one.",
     "label": "What turned out to be true for an earlier prediction; it names that prediction's id.",
     "segment": "The rows of one value of a segment feature, such as `region=north`.",
     "fairness": "How alike the values of a segment feature are treated: selected as often, and as "

@@ -5,7 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.fuzzing import ENDLESS, Fuzzer, Route, fault_of, run
+from benchmarks.fuzzing import ENDLESS, fault_of, run
+from benchmarks.odd_requests import Fuzzer, Route
 
 pytestmark = pytest.mark.anyio
 ROUTE = Route(

@@ -1,7 +1,8 @@
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from driftgauge.shared.wording.numbers import MINUS
 from tests.browser.conftest import Watched
@@ -33,24 +34,26 @@ def test_a_page_is_sound(page: Page, path: str) -> None:
         expect(page.get_by_text("/predict_batch").first).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.fixture(scope="module")
+def telephone(chromium: Browser, plant: Plant) -> Iterator[tuple[Page, Watched]]:
+    viewport: ViewportSize = {"width": 390, "height": 844}
+    context = chromium.new_context(base_url=plant.url, viewport=viewport, has_touch=True)
+    watched = Watched(context, plant.url)
+    yield context.new_page(), watched
+    context.close()
+
+
 @pytest.mark.parametrize("path", PAGES[:6])
-def test_a_telephone_shows_a_page(chromium: Browser, plant: Plant, path: str, scheme: str) -> None:
+def test_a_telephone_shows_a_page(telephone: tuple[Page, Watched], path: str) -> None:
     """At 390 px nothing is wider than the screen, in light and in dark; text and ground differ
     enough (4.5 : 1).
     """
-    context = chromium.new_context(
-        base_url=plant.url,
-        viewport={"width": 390, "height": 844},
-        color_scheme=scheme,
-        has_touch=True,
-    )
-    watched = Watched(context, plant.url)
-    page = context.new_page()
+    page, watched = telephone
     page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.evaluate(CONTRAST) == []
-    context.close()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(CONTRAST) == []
     watched.check()
 
 

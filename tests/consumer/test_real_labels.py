@@ -12,14 +12,17 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.snapshot import MetricReport
-from driftgauge.shared.performance import Layout, Sums, metrics
+from driftgauge.shared.performance import Layout, Sums, Worth, metrics
 from tests.consumer.labelled_world import Run, Scored, Traffic, World
 from tests.places import DATA
 
 FILES = DATA
 PANE = {"credit": 250, "obesity": 50}
 """Events of a pane."""
+WORTH = Worth("NT$", {"0": {"0": 40, "1": -15}, "1": {"0": -600, "1": 0}})
+"""What a lender may earn with a payer, and lose with a late one who was taken for a payer."""
 
 
 def numeric(path: Path, target: str, leave_out: list[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -162,9 +165,12 @@ def test_drift_that_does_not_touch_the_target_stays_a_warning(credit: World) -> 
 
 
 @pytest.mark.long
-def test_without_change_nothing_is_said(credit: World) -> None:
-    """The rest of the file, as it is, raises no alert: neither of performance nor of drift."""
-    run = Run(credit)
+@pytest.mark.parametrize("worth", [None, WORTH])
+def test_without_change_nothing_is_said(credit: World, worth: Worth | None) -> None:
+    """The rest of the file, as it is, raises no alert: neither of performance nor of drift, nor of
+    what the predictions are worth.
+    """
+    run = Run(credit, policy=JudgingPolicy(value=worth))
     run.take(Traffic.of(credit.stream()))
     assert [alert for alert in run.alerts if alert.state == "firing"] == []
 
@@ -261,8 +267,8 @@ def value(report: MetricReport) -> float:
 
 @pytest.mark.long
 def test_the_estimate_is_near_the_fact_and_follows_who_is_scored(credit: World) -> None:
-    """On held-out rows the estimate holds the truth within its interval; it follows when other
-    people are scored, without a label.
+    """On held-out rows the estimate holds the truth within its interval, also of what the
+    predictions are worth; it follows when other people are scored, without a label.
     """
     everybody = credit.stream()
     late = everybody.features[:, credit.version.schema.names.index("PAY_0")] >= 1
@@ -275,7 +281,7 @@ def test_the_estimate_is_near_the_fact_and_follows_who_is_scored(credit: World) 
     )
     falls = {}
     for name, rows in (("everybody", everybody), ("risky", risky)):
-        run = Run(credit)
+        run = Run(credit, policy=JudgingPolicy(value=WORTH))
         run.take(Traffic.of(rows), chunks=4)
         assert run.current is not None
         assert run.current.performance is not None
@@ -285,10 +291,13 @@ def test_the_estimate_is_near_the_fact_and_follows_who_is_scored(credit: World) 
         layout = Layout.of(credit.version.schema, credit.version.reference)
         assert layout is not None
         truth = metrics(
-            Sums.of(layout, rows.predictions[part], rows.labels[part], rows.probabilities[part])
+            Sums.of(layout, rows.predictions[part], rows.labels[part], rows.probabilities[part]),
+            worth=WORTH,
         )
+        estimated = {one.name for one in run.current.performance.estimated}
+        assert estimated >= {"accuracy", "f1_macro", "roc_auc", "value"}
         for one in run.current.performance.estimated:
-            if one.name in {"accuracy", "f1_macro", "roc_auc"}:
+            if one.name in {"accuracy", "f1_macro", "roc_auc", "value"}:
                 fact = truth[one.name].value
                 assert one.low is not None
                 assert one.high is not None

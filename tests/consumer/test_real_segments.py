@@ -3,6 +3,7 @@ rows; what changes in one is found there and named, and without a change nothing
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,26 @@ def segments_of(snapshot: Snapshot) -> list[tuple[int, SegmentReport, set[str]]]
     ]
 
 
-def windows(world: World, rows: Scored) -> Iterator[tuple[np.ndarray, np.ndarray, Snapshot]]:
-    """Judge rows whose labels are late, shuffled, missing and doubled; yield which rows are joined
-    and which are in the drift window, with the snapshot of these.
+@dataclass(frozen=True)
+class Calm:
+    """The stream as it is, with labels that are late, shuffled, missing and doubled, and what came
+    of it.
     """
-    traffic, run, number = Traffic.of(rows), Run(world, PANE), np.arange(len(rows.labels))
+
+    rows: Scored
+    run: Run
+    windows: list[tuple[np.ndarray, np.ndarray, Snapshot]]
+    """Which rows are joined and which are in the drift window, with the snapshot of these."""
+
+
+@pytest.fixture(scope="module")
+def calm(credit: World) -> Calm:
+    rows, run = credit.stream(), Run(credit, PANE)
+    return Calm(rows, run, list(windows(run, rows)))
+
+
+def windows(run: Run, rows: Scored) -> Iterator[tuple[np.ndarray, np.ndarray, Snapshot]]:
+    traffic, number = Traffic.of(rows), np.arange(len(rows.labels))
     for (taken, _, first, last), snapshot in zip(
         run.take(traffic, chunks=5), run.snapshots, strict=True
     ):
@@ -77,13 +93,13 @@ def windows(world: World, rows: Scored) -> Iterator[tuple[np.ndarray, np.ndarray
         yield joined, (number >= closed - snapshot.window.rows) & (number < closed), snapshot
 
 
-def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
+def test_every_segment_has_the_metrics_of_its_rows(credit: World, calm: Calm) -> None:
     """With labels late, shuffled, 10 % missing and 5 % doubled, each segment's rows, shares,
     accuracy and macro F1 are those of pandas and scikit-learn on exactly the rows that were joined,
     in every window; PSI is that of its rows' bins.
     """
-    rows, compared = credit.stream(), 0
-    for joined, drift, snapshot in windows(credit, rows):
+    rows, compared = calm.rows, 0
+    for joined, drift, snapshot in calm.windows:
         for place, segment, known in segments_of(snapshot):
             own = rows_of(rows, place, segment.value, known)
             assert segment.rows == (own & drift).sum()
@@ -112,14 +128,14 @@ def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
     assert compared > 20
 
 
-def test_fairness_is_fairlearns_of_the_same_rows(credit: World) -> None:
+def test_fairness_is_fairlearns_of_the_same_rows(calm: Calm) -> None:
     """In every window, by sex and by education, with rare values as one group: the ratio of the
     selection rates on the window's predictions, opportunity and odds on the rows that were joined,
     the default as outcome. A policy is needed for none of it, and no limit is there.
     """
-    rows, compared = credit.stream(), 0
+    rows, compared = calm.rows, 0
     said, true = np.array(rows.predictions) == "1", np.array(rows.labels) == "1"
-    for joined, drift, snapshot in windows(credit, rows):
+    for joined, drift, snapshot in calm.windows:
         assert snapshot.segments is not None
         assert snapshot.segments.outcome == "1"
         for place, feature in enumerate(snapshot.segments.features):
@@ -186,7 +202,7 @@ def firing(alerts: list[Alert]) -> set[tuple[str, str]]:
     }
 
 
-def run_of(credit: World, change: Change | None = None) -> Run:
+def run_of(credit: World, change: Change) -> Run:
     run = Run(credit, PANE)
     run.take(Traffic.of(credit.stream(change)), chunks=8)
     return run
@@ -292,11 +308,11 @@ def test_drift_of_one_segment_is_found_though_all_rows_are_calm(credit: World) -
     assert alert.evidence.m < run.policy.window_events
 
 
-def test_without_change_no_segment_says_anything(credit: World) -> None:
+def test_without_change_no_segment_says_anything(calm: Calm) -> None:
     """The rest of the file, as it is, raises no alert of any segment, and explains no change, since
     there is none.
     """
-    run = run_of(credit)
+    run = calm.run
     assert firing(run.alerts) == set()
     assert run.current is not None
     assert run.current.segments is not None

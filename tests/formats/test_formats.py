@@ -29,7 +29,8 @@ from driftgauge.consumer.notifying.routing.tracked_incident import TrackedIncide
 from driftgauge.consumer.stages.checkpoint import BESIDE
 from driftgauge.producer.publishing import spool_records
 from driftgauge.producer.reading.pipeline import Pipeline
-from driftgauge.shared.backup.archive import KEYS, Reader
+from driftgauge.shared.backup.form import KEYS
+from driftgauge.shared.backup.reading import Reader
 from driftgauge.shared.backup.records import Entries, Fields, StreamEnd, unpacked
 from driftgauge.shared.connections.keyspace import found_keys
 from driftgauge.shared.connections.nodes import Nodes

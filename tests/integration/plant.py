@@ -2,8 +2,6 @@
 process and in others.
 """
 
-import atexit
-import os
 import signal
 import subprocess
 import sys
@@ -29,25 +27,14 @@ from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local import processes
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event, published, traffic
-from tests.places import ROOT
 
 MODEL = "plant"
 PUBLISHED = published(rows=5000, segments=("city",))
 FAST = {"lease_ms": 300, "commit_ms": 10, "expected_events_per_day": 5000}
 """Settings with many commits and quick take-overs."""
-
-_SCRIPT = """
-import logging, sys
-import msgspec
-from driftgauge.consumer.worker import Worker
-from driftgauge.shared.settings import Settings
-logging.basicConfig(level="INFO", stream=sys.stderr)
-worker = Worker(Settings(**msgspec.json.decode(sys.argv[1])))
-worker.stop_on_signals()
-worker.run()
-"""
 
 
 def wait_for(
@@ -157,16 +144,10 @@ def stage_thread(stage: Stage, url: str, lease_ms: int = 300) -> Iterator[thread
 
 
 def worker_process(settings: dict[str, Any], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a worker; the test ends it, or the end of the run does if the test failed before."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, msgspec.json.encode(settings).decode()],
-            stderr=output,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONWARNINGS": "error"},
-        )
-    atexit.register(process.kill)
-    return process
+    """Start a worker (working.py); the test ends it, or the end of the run does if the test failed
+    before."""
+    packed = msgspec.json.encode(settings).decode()
+    return processes.start([sys.executable, "-m", "tests.integration.working", packed], log)
 
 
 def end(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:

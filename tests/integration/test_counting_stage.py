@@ -12,7 +12,7 @@ from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.running.settled import counting_policy
 from driftgauge.consumer.stages import counting as counting_stage
-from driftgauge.consumer.stages import reader
+from driftgauge.consumer.stages import reader, room
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.stage import Pace, raw_reads
 from driftgauge.shared.connections.redis_client import connect
@@ -189,7 +189,7 @@ def test_trimming_waits_for_the_slowest_reader(
     """What a registered reader has not read stays, however old it is; without one the log is
     trimmed behind counting.
     """
-    monkeypatch.setattr(counting_stage, "READERS_CHECK_S", 0.0)
+    monkeypatch.setattr(room, "READERS_CHECK_S", 0.0)
     log = keys.log(MODEL, 0)
     old = events(1, 1000, int(time.time() * 1000) - 10 * HOUR_MS)
     append(client, log, old)
@@ -222,7 +222,7 @@ def test_the_log_waits_for_an_archive_that_has_not_begun(
     """Where there is an archive, what is counted and old enough to go stays until it is archived,
     though no worker has begun to, or it has waited for as long as it may; else it goes.
     """
-    monkeypatch.setattr(counting_stage, "READERS_CHECK_S", 0.0)
+    monkeypatch.setattr(room, "READERS_CHECK_S", 0.0)
     log = keys.log(MODEL, 0)
     append(client, log, events(1, 3000, int(time.time() * 1000) - 10 * HOUR_MS))
     append(client, log, events(2, 1, int(time.time() * 1000), first=3001))

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE
+from tests.fork_server import FORKS
 
 DEMO_SECONDS = 800
 """Bound of a demo, for slow machines; most take a tenth of it."""
@@ -25,14 +26,8 @@ EVENTS = 2000
 def driftgauge(
     *arguments: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "driftgauge", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEMO_SECONDS,
-        env={**os.environ, **(environment or {})},
-    )
+    command = [sys.executable, "-m", "driftgauge", *arguments]
+    return FORKS.run(command, {**os.environ, **(environment or {})}, timeout=DEMO_SECONDS)
 
 
 def children_of(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -78,9 +79,17 @@ def registry(tmp_path: Path) -> ModelRegistry:
     return ModelRegistry(tmp_path / "registry")
 
 
+@pytest.fixture(scope="session")
+def published_linear(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("linear")
+    publish_linear(ModelRegistry(folder))
+    return folder
+
+
 @pytest.fixture
-def linear(registry: ModelRegistry) -> ModelRegistry:
-    publish_linear(registry)
+def linear(registry: ModelRegistry, published_linear: Path) -> ModelRegistry:
+    """A registry of its own for each test, with a model that was published once."""
+    shutil.copytree(published_linear, registry.folder)
     return registry
 
 

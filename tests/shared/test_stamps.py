@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from driftgauge.shared import stamps as module
-from driftgauge.shared.stamps import SAVE_S, SETTLE_S, Stamps
+from driftgauge.shared.losses import Setback
+from driftgauge.shared.stamps import KEPT_S, SAVE_S, SETTLE_S, Stamps
 
 KEY = "dg:{m.0}:count"
 
@@ -150,3 +151,19 @@ def test_a_folder_that_cannot_be_written_stops_nothing(
     assert "whether Redis went back" in caplog.text
     assert len(caplog.records) == 1
     assert stamps.behind(KEY, (5, 0)) is not None
+
+
+def test_a_setback_is_kept_for_a_minute_by_all_processes(path: Path, clock: Clock) -> None:
+    """What a process found is known to its neighbours, and after it has started anew, for as long
+    as Redis may lose its word for it.
+    """
+    found = Setback(KEY, "commit 500", "commit 320", 7, 6000)
+    Stamps(path, clock).keep("dg:{m}:watchdog", [found])
+    again = Stamps(path, clock)
+    assert again.kept("dg:{m}:watchdog") == [found]
+    assert again.kept("dg:{other}:watchdog") == []
+    clock.now += KEPT_S
+    assert again.kept("dg:{m}:watchdog") == []
+    again.note(KEY, (320, 0))
+    again.save(now=True)
+    assert Stamps(path, clock).kept("dg:{m}:watchdog") == []

@@ -4,6 +4,7 @@ moved.
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.chaos.faults.fault import Course, On, fault
 from benchmarks.chaos.faults.scene import Scene
@@ -21,13 +22,12 @@ PATIENCE_S = 30.0
 LOOK_S = 0.2
 LAG_S = (0.2, 2.0)
 """Shortest and longest lag of a replica."""
+cluster_fault = partial(fault, of_redis=True, on={On.CLUSTER})
 
 
-@fault(
+@cluster_fault(
     "a master of a cluster gets kill -9, its replica takes over",
     needs=Scene.redis_may_forget,
-    of_redis=True,
-    on={On.CLUSTER},
     logged=DOWN,
     told=SILENT,
     weight=2,
@@ -43,11 +43,9 @@ def master_killed(scene: Scene) -> Course:
     yield from _until_whole(scene)
 
 
-@fault(
+@cluster_fault(
     "a replica of a cluster that lags takes over, its master is dead",
     needs=Scene.redis_may_forget,
-    of_redis=True,
-    on={On.CLUSTER},
     logged=DOWN,
 )
 def master_lost(scene: Scene) -> Course:
@@ -65,11 +63,9 @@ def master_lost(scene: Scene) -> Course:
     yield from _until_whole(scene)
 
 
-@fault(
+@cluster_fault(
     "a master of a cluster stands still, its replica takes over (SIGSTOP)",
     needs=Scene.redis_may_forget,
-    of_redis=True,
-    on={On.CLUSTER},
     logged=DOWN,
 )
 def master_stopped(scene: Scene) -> Course:
@@ -85,11 +81,9 @@ def master_stopped(scene: Scene) -> Course:
     yield from _until_whole(scene)
 
 
-@fault(
+@cluster_fault(
     "a master of a cluster is replaced as planned (CLUSTER FAILOVER)",
     needs=Scene.redis_is_well,
-    of_redis=True,
-    on={On.CLUSTER},
     weight=2,
 )
 def master_replaced(scene: Scene) -> Course:
@@ -99,11 +93,9 @@ def master_replaced(scene: Scene) -> Course:
     yield from _until_whole(scene)
 
 
-@fault(
+@cluster_fault(
     "a slot of a cluster is moved, key by key",
     needs=Scene.redis_is_well,
-    of_redis=True,
-    on={On.CLUSTER},
     weight=2,
 )
 def slot_moved(scene: Scene) -> Course:
@@ -117,11 +109,9 @@ def slot_moved(scene: Scene) -> Course:
     yield from _until_whole(scene)
 
 
-@fault(
+@cluster_fault(
     "a replica of a cluster gets kill -9",
     needs=Scene.redis_is_well,
-    of_redis=True,
-    on={On.CLUSTER},
 )
 def replica_killed(scene: Scene) -> Course:
     """Kill a replica; later it is back."""

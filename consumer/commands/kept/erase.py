@@ -195,9 +195,6 @@ def _chosen(store: "Store", model: str, where: str) -> set[str]:
     def fail(said: str) -> None:
         raise BadData(f"It cannot be seen which rows are to go: {said}")
 
-    asked = Query(store, Range(model), fail, memory_mb=1024, seconds=3600)
-    try:
+    with closing(Query(store, Range(model), fail, memory_mb=1024, seconds=3600)) as asked:
         rows = asked.run(f"SELECT id FROM predictions WHERE ({where}\n)")  # noqa: S608  it is the user's, and reaches the archive alone
         return {one for batch in rows for one in batch.column("id").to_pylist()}
-    finally:
-        asked.close()

@@ -13,6 +13,7 @@ from driftgauge.shared.local.finding import located_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.shared.archive.store import Store
 
 TIME_HELP: Final = "a time such as 2025-11-20 or 2025-11-20T12:00:00Z, or how long ago, such as 7d"
@@ -62,6 +63,17 @@ def opened_archive() -> "Store":
             "address, for the workers and for this command."
         )
     return open_store(url)
+
+
+def policy_of(model: str) -> "JudgingPolicy":
+    """Return the judging policy of a model by the settings and the policy file."""
+    from driftgauge.consumer.policies.file import read_file
+    from driftgauge.consumer.running.settled import judging_policy
+
+    settings = located_settings()
+    judged = judging_policy(settings, 1)
+    path = settings.policy_file
+    return judged if path is None else read_file(path).file.apply(judged, model)
 
 
 def require_model(store: "Store", model: str) -> None:

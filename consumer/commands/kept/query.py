@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,26 +63,19 @@ def query(
         raise ConfigurationError("Only one of --csv, --json and --parquet can be given.")
     store = opened_archive()
     wanted = Range(_model(store, model), time_of(since, "--since"), time_of(until, "--until"))
-    asked = Query(
-        store,
-        wanted,
-        lambda said: click.echo(said, err=True),
-        memory_mb=memory,
-        seconds=timeout,
-    )
-    try:
-        batches = asked.run(sql)
-        if parquet is not None:
-            with parquet.open("wb") as file:
-                click.echo(f"{export(batches, 'parquet', file):,} rows.", err=True)
-        elif as_csv or as_json:
-            export(batches, "csv" if as_csv else "jsonl", sys.stdout.buffer)
-        else:
-            _show(batches)
-    except OSError as error:
-        raise BadData(f"The result cannot be written: {error}.") from error
-    finally:
-        asked.close()
+    tell = partial(click.echo, err=True)
+    with closing(Query(store, wanted, tell, memory_mb=memory, seconds=timeout)) as asked:
+        try:
+            batches = asked.run(sql)
+            if parquet is not None:
+                with parquet.open("wb") as file:
+                    click.echo(f"{export(batches, 'parquet', file):,} rows.", err=True)
+            elif as_csv or as_json:
+                export(batches, "csv" if as_csv else "jsonl", sys.stdout.buffer)
+            else:
+                _show(batches)
+        except OSError as error:
+            raise BadData(f"The result cannot be written: {error}.") from error
 
 
 def _model(store: "Store", given: str | None) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from driftgauge.consumer.commands.compare import deliver, exit_code, report_options
 from driftgauge.consumer.commands.kept.opened import (
     opened_archive,
+    policy_of,
     query_options,
     require_model,
     time_of,
@@ -87,7 +88,7 @@ def slice(  # noqa: A001  the command's name
             chosen_by,
             opened.versions,
             time.time_ns() // 1_000_000,
-            _policy(model),
+            policy_of(model),
         )
         chosen = opened.side(chosen_by)
         schema = without(opened.columns, chosen_by)
@@ -156,16 +157,6 @@ def _show_worst(found: "WorstSlices") -> None:
         f"say in the choice. The probability that any slice is called worse that is not is at most "
         f"{found.level:g}."
     )
-
-
-def _policy(model: str) -> Any:
-    from driftgauge.consumer.policies.file import read_file
-    from driftgauge.consumer.running.settled import judging_policy
-
-    settings = located_settings()
-    judged = judging_policy(settings, 1)
-    path = settings.policy_file
-    return judged if path is None else read_file(path).file.apply(judged, model)
 
 
 def _published(model: str, version: str) -> "PublishedVersion":

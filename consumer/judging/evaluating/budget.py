@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.performance import VALUE
 from driftgauge.shared.reference.feature import Kind
 
 DAYS_PER_MONTH = 30
@@ -14,8 +15,9 @@ JUDGED_METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "numeric": ("mae", "rmse"),
     "categorical": ("accuracy", "f1_macro"),
 }
-"""Metrics that the performance rule judges, by the kind of the prediction."""
+"""Metrics that the performance rule judges of every model, by the kind of the prediction."""
 PERFORMANCE_TESTS = 2
+"""Number of them."""
 FAIRNESS_SHARE: Final = 0.5
 """Part of what the segments have of the performance's share for the limits on fairness, if a policy
 states some.
@@ -41,6 +43,23 @@ class Levels:
     target: float = 0.5
     target_day: float = 0.5
     fairness: float = 0.5
+
+
+def judged_metrics(kind: Kind, policy: JudgingPolicy) -> tuple[str, ...]:
+    """Return the metrics of the whole model that the performance rule judges: the value of the
+    predictions too, if the policy states what they are worth.
+
+    Examples
+    --------
+    >>> judged_metrics("numeric", JudgingPolicy())
+    ('mae', 'rmse')
+    """
+    return (*JUDGED_METRICS[kind], *((VALUE,) if policy.value is not None else ()))
+
+
+def _tests_of_model(policy: JudgingPolicy) -> int:
+    """Count these metrics; each has the same part of their share of the budget."""
+    return len(judged_metrics("numeric", policy))
 
 
 def fairness_share(policy: JudgingPolicy) -> float:
@@ -70,11 +89,11 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
     tests = evaluations * max(columns, 1)
     budget, of_segments = policy.false_alarms_per_month, policy.segment_share if segments else 0.0
     psi = policy.psi_share * budget / tests
-    of_metric = policy.performance_share * budget / PERFORMANCE_TESTS
-    performance = of_metric * (1 - policy.late_share) / evaluations
-    past = of_metric * policy.late_share / PAST_DAYS
+    performance = policy.performance_share * budget * (1 - policy.late_share) / evaluations
+    past = policy.performance_share * budget * policy.late_share / PAST_DAYS
+    of_model = (1 - of_segments) / _tests_of_model(policy)
     of_fairness = fairness_share(policy)
-    of_falls = of_segments * (1 - of_fairness) / max(segments, 1)
+    of_falls = of_segments * (1 - of_fairness) / max(segments, 1) / PERFORMANCE_TESTS
     fairness = policy.performance_share * budget * of_segments * of_fairness / evaluations
     of_target = policy.psi_share * budget * (1 - of_segments) / max(columns, 1)
     return Levels(
@@ -82,8 +101,8 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
         integrity=min(
             policy.integrity_share / 2 * budget / (tests * INTEGRITY_TESTS), 0.5
         ),  # as much is the online test's
-        performance=min(performance * (1 - of_segments), 0.5),
-        performance_day=min(past * (1 - of_segments), 0.5),
+        performance=min(performance * of_model, 0.5),
+        performance_day=min(past * of_model, 0.5),
         segment_psi=min(psi * of_segments / max(segments, 1), 0.5),
         segment_performance=min(performance * of_falls, 0.5),
         segment_performance_day=min(past * of_falls, 0.5),
@@ -121,5 +140,5 @@ def levels_of_one(
     integrity = false_alarms * policy.integrity_share / shares / columns / INTEGRITY_TESTS
     if not labelled:
         return Levels(psi=psi, integrity=integrity)
-    performance = false_alarms * policy.performance_share / shares / PERFORMANCE_TESTS
+    performance = false_alarms * policy.performance_share / shares / _tests_of_model(policy)
     return Levels(psi=psi, integrity=integrity, performance=performance, target=psi)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
+from driftgauge.consumer.judging.evaluating.budget import judged_metrics
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.labelled.metric_reading import judge
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -138,7 +138,7 @@ class ModelFell:
 
     @property
     def subjects(self) -> Collection[str]:
-        return JUDGED_METRICS[self.baselines.layout.kind]
+        return judged_metrics(self.baselines.layout.kind, self.policy)
 
     @property
     def least(self) -> int:
@@ -151,10 +151,11 @@ class ModelFell:
         assert total.sums is not None  # noqa: S101  there are labels
         patience = Patience.after(self.rows(total), self.least, self.level)
         sure = patience.confidence
-        found = metrics(total.sums, sure.level, tuple(self.subjects))
+        worth = self.policy.value
+        found = metrics(total.sums, sure.level, tuple(self.subjects), worth)
         bad = []
         for name, metric in found.items():
-            base = self.baselines.baseline(name)
+            base = self.baselines.baseline(name, worth)
             if base is None or metric.value is None:
                 continue
             reading, _ = judge(name, metric, base, sure, self.policy, patience.widened)

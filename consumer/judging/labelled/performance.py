@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Final
 
-from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
+import msgspec
+
+from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels, judged_metrics
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.labelled.late import Fall, with_days
 from driftgauge.consumer.judging.labelled.metric_reading import judge, summary
+from driftgauge.consumer.judging.labelled.worth import confusion_report, where_lost
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.window import DAY_MS
@@ -22,12 +25,13 @@ from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Perform
 from driftgauge.shared.performance import (
     ASSUMPTION,
     LOSSES,
+    VALUE,
     Baseline,
     Confidence,
     Metric,
     PerformanceBaselines,
     Sums,
-    confusion,
+    Worth,
     definition,
     empty_counts,
     estimate,
@@ -72,6 +76,11 @@ class Labelled:
         return self.window.latest_label // DAY_MS < self.now // DAY_MS
 
     @property
+    def judged(self) -> tuple[str, ...]:
+        """Names of the judged metrics."""
+        return judged_metrics(self.baselines.layout.kind, self.policy)
+
+    @property
     def sums(self) -> Sums:
         return self.window.sums or Sums.zero(self.baselines.layout)
 
@@ -93,11 +102,11 @@ class Labelled:
 
     def _judged(self) -> Iterator[tuple[str, Reading, Evidence]]:
         sure = Confidence(1 - 2 * self.level.performance)
-        judged = JUDGED_METRICS[self.baselines.layout.kind]
-        found = {} if self.lacking else metrics(self.sums, sure.level, judged)
+        judged, worth = self.judged, self.policy.value
+        found = {} if self.lacking else metrics(self.sums, sure.level, judged, worth)
         for name in judged:
             base, metric, fall = (
-                self.baselines.baseline(name),
+                self.baselines.baseline(name, worth),
                 found.get(name),
                 self.falls.get(name),
             )
@@ -105,15 +114,25 @@ class Labelled:
                 continue
             if metric is not None and metric.value is not None:
                 reading, evidence = judge(name, metric, base, sure, self.policy)
+                if reading.severity:
+                    reading = self._explained(name, reading, self.sums)
                 told = partial(self._fallen, name, base)
                 yield name, *with_days(reading, evidence, fall, late=self.late, fallen=told)
             elif fall is not None and fall.news:
                 yield name, *self._fallen(name, base, fall)
 
-    @staticmethod
-    def _fallen(name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
+    def _fallen(self, name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
         assert fall.total.sums is not None  # noqa: S101  a metric was bad
-        return fallen(name, metrics(fall.total.sums, names=(name,))[name], base, fall)
+        found = metrics(fall.total.sums, names=(name,), worth=self.policy.value)
+        reading, evidence = fallen(name, found[name], base, fall)
+        return self._explained(name, reading, fall.total.sums), evidence
+
+    def _explained(self, name: str, reading: Reading, sums: Sums) -> Reading:
+        """Add to a fall of the value which predictions it comes from."""
+        where = where_lost(sums, self.baselines, self.policy.value) if name == VALUE else ""
+        if not where:
+            return reading
+        return msgspec.structs.replace(reading, summary=f"{reading.summary}, {where}")
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
         """Return whether the labels are of recent predictions. Then only the performance is
@@ -154,6 +173,7 @@ def report(
     baselines: PerformanceBaselines | None,
     scores: Ints | None,
     drift_window: tuple[int, int],
+    worth: Worth | None = None,
 ) -> Performance | None:
     """Report a version's performance; None if there are neither labels nor probabilities.
 
@@ -166,8 +186,10 @@ def report(
     drift_window
         Start and end (ms) of the drift window: that of the report where no prediction waits for a
         label.
+    worth
+        What predictions are worth, as the policy states it, for the estimates.
     """
-    estimated = _estimated(baselines, scores)
+    estimated = _estimated(baselines, scores, worth)
     if labelled is None:
         if not estimated:
             return None
@@ -213,8 +235,8 @@ def _reports(labelled: Labelled, bad: set[str]) -> list[MetricReport]:
     """Report every metric, the judged ones first."""
     if not labelled.window.labelled:
         return []
-    found = metrics(labelled.sums, SHOWN_CONFIDENCE)
-    judged = JUDGED_METRICS[labelled.baselines.layout.kind]
+    worth, judged = labelled.policy.value, labelled.judged
+    found = metrics(labelled.sums, SHOWN_CONFIDENCE, worth=worth)
     ordered = [
         *(name for name in judged if name in found),
         *(name for name in found if name not in judged),
@@ -223,24 +245,18 @@ def _reports(labelled: Labelled, bad: set[str]) -> list[MetricReport]:
         metric_report(
             name,
             found[name],
-            labelled.baselines.baseline(name),
+            labelled.baselines.baseline(name, worth),
             "critical" if name in bad else "ok",
-            labelled.baselines.unit,
+            unit_of(name, labelled.baselines.unit, worth),
         )
         for name in ordered
     ]
 
 
 def metric_report(
-    name: str, metric: Metric, base: Baseline | None, severity: Severity, of_labels: str = ""
+    name: str, metric: Metric, base: Baseline | None, severity: Severity, unit: str = ""
 ) -> MetricReport:
-    """Report a metric beside its baseline.
-
-    Parameters
-    ----------
-    of_labels
-        Unit of the labels.
-    """
+    """Report a metric beside its baseline."""
     change, meaning = None, definition(name)
     directed = meaning is None or meaning.better != "neither"
     if directed and base is not None and base.value and metric.value is not None:
@@ -256,11 +272,13 @@ def metric_report(
         change,
         severity if metric.value is not None else "insufficient_data",
         metric.note,
-        unit_of(name, of_labels),
+        unit,
     )
 
 
-def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> list[MetricReport]:
+def _estimated(
+    baselines: PerformanceBaselines | None, scores: Ints | None, worth: Worth | None
+) -> list[MetricReport]:
     """Estimate the metrics from the drift window's probabilities; estimates are never judged."""
     if (
         baselines is None
@@ -270,9 +288,15 @@ def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> l
     ):
         return []
     counts = scores.reshape(empty_counts(baselines.layout).shape)
-    found = estimate(counts, baselines.reference.scores, baselines.layout, SHOWN_CONFIDENCE)
+    found = estimate(counts, baselines.reference.scores, baselines.layout, SHOWN_CONFIDENCE, worth)
     return [
-        metric_report(name, metric, baselines.baseline(name), "ok", baselines.unit)
+        metric_report(
+            name,
+            metric,
+            baselines.baseline(name, worth),
+            "ok",
+            unit_of(name, baselines.unit, worth),
+        )
         for name, metric in found.items()
     ]
 
@@ -280,4 +304,4 @@ def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> l
 def _confusion(labelled: Labelled) -> Confusion | None:
     if labelled.baselines.layout.kind == "numeric" or not labelled.window.labelled:
         return None
-    return Confusion(*confusion(labelled.sums))
+    return confusion_report(labelled.sums, labelled.policy.value)

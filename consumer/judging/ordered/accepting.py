@@ -72,7 +72,7 @@ def proposed(
         raise BadData(
             f"The window has {rows:,} rows of {version.manifest.model} {name} that count for "
             f"drift, and a reference needs "
-            f"{least_rows:,}. Choose a longer --window."
+            f"{least_rows:,}. Choose a longer window or range."
         )
     profile = recounted(
         version.reference, np.sum(list(days.values()), axis=0, dtype=np.int64), segments
@@ -101,7 +101,7 @@ def _calibration(
         raise BadData(
             f"Some features are ordered in time and judged on weeks; the window has "
             f"{timeline.days} whole days, and at "
-            f"least {WEEK} are needed. Choose a longer --window."
+            f"least {WEEK} are needed. Choose a longer window or range."
         )
     return msgspec.structs.replace(
         before, timeline=timeline, realised=None, alarm_share=None, in_order=None

@@ -16,11 +16,12 @@ from driftgauge.consumer.judging.rules import (
 from driftgauge.consumer.judging.rules.finding import Family, Finding, OpenAlerts
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.shared.contract.snapshot import RuleLevel
-from driftgauge.shared.performance import LABEL
+from driftgauge.shared.performance import LABEL, VALUE, Worth
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.drift import CLASSIC_KS
 from driftgauge.shared.rules.fairness import FAIRNESS
 from driftgauge.shared.rules.limits import THRESHOLD
+from driftgauge.shared.rules.performance import PERFORMANCE
 
 FAMILIES: Final[tuple[Family, ...]] = (
     performance,
@@ -35,6 +36,8 @@ explain the rest.
 """
 OF_COLUMNS: Final[tuple[Family, ...]] = (columns, classic, limits)
 """Those of them that read single columns."""
+
+VALUE_RULE: Final = PERFORMANCE.of(VALUE)
 
 
 def findings(
@@ -71,17 +74,21 @@ def is_judged(name: str, subject: str, policy: JudgingPolicy) -> bool:
         )
     if rule is FAIRNESS:
         return bool(_on_fairness(name, subject, policy))
+    if name == VALUE_RULE:
+        return policy.value is not None
     return policy.kind in rule.policies
 
 
 def limits_of(
     name: str, subject: str, policy: JudgingPolicy
-) -> tuple[Threshold | FairnessLimit | float | str, ...]:
+) -> tuple[Threshold | FairnessLimit | Worth | float | str | None, ...]:
     """Return the limits that a policy states for a rule of a feature, or segment: those on its
-    metric, on PSI, or on fairness with the favourable outcome. What hangs on the false-alarm budget
-    alone has none.
+    metric, on PSI, or on fairness with the favourable outcome, or what predictions are worth. What
+    hangs on the false-alarm budget alone has none.
     """
     rule = rule_of(name)
+    if name == VALUE_RULE:
+        return (policy.value,)
     if rule is FAIRNESS:
         return (policy.outcome, *_on_fairness(name, subject, policy))
     if rule is THRESHOLD:

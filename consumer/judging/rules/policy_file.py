@@ -105,27 +105,37 @@ def faults(file: PolicyFile) -> Iterator[tuple[Place, str]]:
         *((("models", name), one, file.of(name)) for name, one in file.models.items()),
     ]
     for place, said, together in tables:
-        seen: set[tuple[str, str | None]] = set()
-        for number, threshold in enumerate(said.thresholds):
-            entry: Place = (*place, "thresholds", number)
-            for fault in _threshold_faults(threshold):
-                yield entry, fault
-            if (threshold.metric, threshold.feature) in seen:
-                columns = threshold.feature or "all columns"
-                yield entry, f"limits {threshold.metric} of {columns} twice"
-            seen.add((threshold.metric, threshold.feature))
-        compared: set[tuple[str, str]] = set()
-        for number, limit in enumerate(said.fairness):
-            entry = (*place, "fairness", number)
-            for fault in _fairness_faults(limit):
-                yield entry, fault
-            if (limit.measure, limit.feature) in compared:
-                yield entry, f"limits {limit.measure} of {limit.feature} twice"
-            compared.add((limit.measure, limit.feature))
+        yield from _faults_of_thresholds(place, said)
+        yield from _faults_of_fairness(place, said)
+        for inside, fault in said.value.faults() if said.value is not None else ():
+            yield (*place, "value", *inside), f"value {fault}"
         warning, critical = together.psi_warning, together.psi_critical
         if warning and critical and warning > critical:
             key = "psi_critical" if said.psi_critical else "psi_warning"
             yield (*place, key), "has a psi_warning above its psi_critical"
+
+
+def _faults_of_thresholds(place: Place, said: ModelPolicy) -> Iterator[tuple[Place, str]]:
+    seen: set[tuple[str, str | None]] = set()
+    for number, threshold in enumerate(said.thresholds):
+        entry: Place = (*place, "thresholds", number)
+        for fault in _threshold_faults(threshold):
+            yield entry, fault
+        if (threshold.metric, threshold.feature) in seen:
+            columns = threshold.feature or "all columns"
+            yield entry, f"limits {threshold.metric} of {columns} twice"
+        seen.add((threshold.metric, threshold.feature))
+
+
+def _faults_of_fairness(place: Place, said: ModelPolicy) -> Iterator[tuple[Place, str]]:
+    compared: set[tuple[str, str]] = set()
+    for number, limit in enumerate(said.fairness):
+        entry: Place = (*place, "fairness", number)
+        for fault in _fairness_faults(limit):
+            yield entry, fault
+        if (limit.measure, limit.feature) in compared:
+            yield entry, f"limits {limit.measure} of {limit.feature} twice"
+        compared.add((limit.measure, limit.feature))
 
 
 def _threshold_faults(one: Threshold) -> list[str]:

@@ -21,7 +21,14 @@ from driftgauge.shared.contract.snapshot import (
     SegmentReport,
     Segments,
 )
-from driftgauge.shared.performance import LOSSES, MEASURES, Measure, Rate, SegmentMetric
+from driftgauge.shared.performance import (
+    LOSSES,
+    MEASURES,
+    Measure,
+    Rate,
+    SegmentMetric,
+    unit_of,
+)
 
 SHOWN: Final = 3
 """Most columns whose drift is shown for each segment."""
@@ -142,7 +149,7 @@ def _segment(
                 metric,
                 window.reference.baseline(name, segment, window.policy.min_segment_rows),
                 _of_metric(name, fallen),
-                window.reference.unit,
+                unit_of(name, window.reference.unit),
             )
             for name, metric in metrics
         ]

@@ -11,10 +11,11 @@ import pyarrow as pa
 from driftgauge.consumer.counting.entries.columns import NO_INTS, Batch, Entry, Numbered
 from driftgauge.shared.archive.columns import column_names
 from driftgauge.shared.archive.ordered import places
-from driftgauge.shared.arrays import Ints
+from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.events import Label, Prediction
 from driftgauge.shared.reference.history import ReferenceChange
+from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
 
 PUBLISHER: Final = b"archive"
@@ -106,7 +107,8 @@ def labels_of(batches: Sequence[Any]) -> Events[Label]:
 
 def _predictions(batch: Any, version: str, schema: Schema) -> list[Prediction]:
     names = column_names([feature.name for feature in schema.features])
-    columns = [numbers_or_texts(column_of(batch, name)) for name in names]
+    values = (numbers_or_texts(column_of(batch, name)) for name in names)
+    columns = [one if isinstance(one, list) else one.tolist() for one in values]
     rows = zip(*columns, strict=True) if columns else repeat(())
     return list(
         map(
@@ -132,19 +134,34 @@ def column_of(batch: Any, name: str) -> Any:
     return batch.column(name) if known else pa.nulls(batch.num_rows, pa.float64())
 
 
-def numbers_or_texts(column: Any) -> list[Any]:
-    """Return the values of a feature as they stood in the log; a missing number is NaN.
+def numbers_or_texts(column: Any) -> Column:
+    """Return the values of a feature as they stood in the log: numbers as float64, NaN where one is
+    missing, or a list of texts, None where one is missing.
 
     >>> numbers_or_texts(pa.array([True, None])), numbers_or_texts(pa.array(["a", None]))
-    ([1.0, nan], ['a', None])
+    (array([ 1., nan]), ['a', None])
     """
     kind = column.type
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
         return given(column)
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.int64())
-    values: list[Any] = column.cast(pa.float64()).to_numpy(zero_copy_only=False).tolist()
-    return values
+    numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def shares_of(column: Any, classes: int) -> Floats:
+    """Return the probabilities of a column of lists, shape (rows, classes); NaN in a row that has
+    none.
+
+    >>> shares_of(pa.array([[0.25, 0.75], None]), 2).tolist()
+    [[0.25, 0.75], [nan, nan]]
+    """
+    found = np.full((len(column), classes), np.nan)
+    for place, shares in enumerate(column.to_pylist()):
+        if shares is not None and len(shares) == classes and None not in shares:
+            found[place] = shares
+    return found
 
 
 def given(column: Any) -> list[Any]:

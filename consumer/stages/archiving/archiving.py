@@ -29,18 +29,18 @@ from typing import Final
 import msgspec
 import redis
 
-from driftgauge.consumer.stages.archiving.asking import asking
 from driftgauge.consumer.stages.archiving.cut import LogPart
 from driftgauge.consumer.stages.archiving.keeping import Keeping
+from driftgauge.consumer.stages.archiving.stream import ArchivedStream
 from driftgauge.consumer.stages.archiving.uncounted import beginning
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.archive.archived import ARCHIVE_GROUP, OFFSET, STATE, Archived
-from driftgauge.shared.archive.pruning import prune
+from driftgauge.shared.archive.manifest import LOG_KINDS
 from driftgauge.shared.archive.store import Store
-from driftgauge.shared.archive.writing import read_head, write_groups, write_head
 from driftgauge.shared.connections.redis_client import server_ms
+from driftgauge.shared.connections.streams import create_group
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
@@ -99,8 +99,9 @@ class Archiving(Stage):
         )
         self._log, self._count = keys.log(model, partition), keys.count(model, partition)
         self._uncounted = keys.uncounted(model, partition)
-        self._model, self._partition = model, partition
-        self._store, self._published, self._keeping = store, published, keeping
+        self._partition = partition
+        self._in_archive = ArchivedStream(store, model, partition, f"p{partition}", LOG_KINDS)
+        self._published, self._keeping = published, keeping
         self._seconds, self._most_rows = settings.archive_seconds, settings.archive_rows
         self._lag_ms = int(settings.archive_lag_hours * 3_600_000)
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
@@ -127,20 +128,18 @@ class Archiving(Stage):
         self._level = False
         self._clock.reset()
         self._hold_log(at_once=True)
-        with asking(self._store):
-            head = read_head(self._store, self._model, f"p{self._partition}")
+        head = self._in_archive.end()
         self.hold()
-        if head is None or EntryId.parse(head) <= EntryId.parse(self._offset):
+        if head is None or head <= EntryId.parse(self._offset):
             return
-        if not fields or head == self._state.plan:
-            self._move_to(head)
+        if not fields or str(head) == self._state.plan:
+            self._move_to(str(head))
         else:
             self._went_back(head)
 
-    def _went_back(self, head: str) -> None:
+    def _went_back(self, head: EntryId) -> None:
         """Bring archive and checkpoint together after Redis came back with an older state."""
-        lost_ms = EntryId.parse(head).ms - EntryId.parse(self._offset).ms
-        if lost_ms > WENT_BACK_MS:
+        if head.ms - EntryId.parse(self._offset).ms > WENT_BACK_MS:
             log.error(
                 "%s: Redis came back with a state from %s; the archive goes on to %s and keeps its "
                 "rows. What is sent again of the last seconds is in it twice.",
@@ -148,17 +147,9 @@ class Archiving(Stage):
                 self._offset,
                 head,
             )
-            self._move_to(head)
-            return
-        with asking(self._store):
-            gone = prune(self._store, self._model, self._partition, self._offset, self.hold)
-            write_head(self._store, self._model, f"p{self._partition}", self._offset)
-        log.warning(
-            "%s: Redis came back with an older state; %d rows behind it were removed from the "
-            "archive, and come again.",
-            self.name,
-            gone,
-        )
+            self._move_to(str(head))
+        else:
+            self._in_archive.remove_behind(self._offset, self.name, self.hold)
 
     def _move_to(self, end: str) -> None:
         """Go on behind an entry up to which all is archived already."""
@@ -218,15 +209,6 @@ class Archiving(Stage):
             self._due_at = time.monotonic() + LOOK_S
         return part.end != reached
 
-    def renewed(self) -> None:
-        self._clock.renewed()
-
-    def hold(self) -> None:
-        """Renew the lease if that is due."""
-        if self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
-
     def finish(self) -> None:
         """Do nothing: what is not archived yet stays in the log."""
 
@@ -272,11 +254,7 @@ class Archiving(Stage):
         if rows.number:
             if self._state.plan != part.end:
                 self._commit(msgspec.structs.replace(self._state, plan=part.end))
-            with asking(self._store):
-                write_groups(
-                    self._store, self._model, self._partition, span, rows.groups(), self.hold
-                )
-                write_head(self._store, self._model, f"p{self._partition}", part.end)
+            self._in_archive.write(span, rows.groups(), self.hold)
         state = msgspec.structs.replace(
             self._state,
             plan="",
@@ -312,10 +290,6 @@ class Archiving(Stage):
             return
         self._grouped_at = now
         oldest = EntryId(max(0, server_ms(self.client) - self._lag_ms), 0)
-        place = max(EntryId.parse(self._offset), oldest)
-        try:
-            self.client.xgroup_create(self._log, ARCHIVE_GROUP, id=str(place), mkstream=True)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-            self.client.xgroup_setid(self._log, ARCHIVE_GROUP, str(place))
+        place = str(max(EntryId.parse(self._offset), oldest))
+        if not create_group(self.client, self._log, ARCHIVE_GROUP, place):
+            self.client.xgroup_setid(self._log, ARCHIVE_GROUP, place)

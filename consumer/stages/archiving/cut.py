@@ -12,6 +12,7 @@ from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.stages.archiving.refused import refused_of
 from driftgauge.consumer.stages.archiving.uncounted import Uncounted
+from driftgauge.consumer.stages.reader import next_count
 from driftgauge.consumer.stages.stage import read_streams
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.archive.rows import Rows
@@ -23,7 +24,7 @@ _Kind = TypeVar("_Kind", str, bool)
 _Event = TypeVar("_Event")
 
 PAGE: Final = 1000
-"""Entries of the log that are read at a time."""
+"""Entries of the log that are read at first; then more at a time, if they are short."""
 MOST_TEXT: Final = 32 << 20
 """Most bytes of text of refused events in a cut, but for its last page."""
 
@@ -53,6 +54,7 @@ class LogPart:
         self._client = client
         self._log, self._uncounted = log, Uncounted(client, uncounted, start)
         self._versions = versions
+        self._count = PAGE
         self.end = start
         self.rows = Rows(partition)
 
@@ -95,14 +97,17 @@ class LogPart:
         for _, places in _parted(texts, counted[batch.labels.positions]):
             at = batch.labels.positions[places]
             self.rows.add_labels(_chosen(batch.labels.events, places), ms[at], numbers[at])
-        refused = [place for place, one in enumerate(ids) if one in reasons]
-        if refused:
+        if reasons:
+            refused = [place for place, one in enumerate(ids) if one in reasons]
             found = [refused_of(entries[at][1], reasons[ids[at]]) for at in refused]
             self.rows.add_refused(found, ms[refused], numbers[refused])
 
     def _next(self) -> Sequence[Entry]:
-        found = read_streams(self._client, {self._log: self.end}, PAGE)
-        return found[0][1] if found else []
+        found = read_streams(self._client, {self._log: self.end}, self._count)
+        entries = found[0][1] if found else []
+        if len(entries) == self._count:
+            self._count = next_count(self._count, entries)
+        return entries
 
     def _schema(self, version: str) -> Any:
         found = self._versions.fetch({version})

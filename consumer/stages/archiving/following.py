@@ -16,14 +16,12 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from driftgauge.consumer.stages.archiving.asking import asking
+from driftgauge.consumer.stages.archiving.stream import ArchivedStream
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
 from driftgauge.shared.archive.archived import Followed
 from driftgauge.shared.archive.manifest import Kind
-from driftgauge.shared.archive.pruning import prune
 from driftgauge.shared.archive.rows import Rows
 from driftgauge.shared.archive.store import Store
-from driftgauge.shared.archive.writing import read_head, write_groups, write_head
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.settings import Settings
 
@@ -50,8 +48,8 @@ class FollowedArchive(Sink):
     def __init__(
         self, settings: Settings, model: str, store: Store, head: str, partition: int = 0
     ) -> None:
-        self._model, self._store, self._head = model, store, head
-        self._partition = partition
+        self._model, self._partition = model, partition
+        self._in_archive = ArchivedStream(store, model, partition, head, (self.kind,))
         self._seconds = settings.archive_seconds
 
     def load(self, state: bytes) -> None:
@@ -66,10 +64,9 @@ class FollowedArchive(Sink):
         self._waiting: list[Event] = []
         self._bytes = 0
         self._due_at = math.inf
-        with asking(self._store):
-            head = read_head(self._store, self._model, self._head)
-        if head is not None and head != self._state.plan:
-            self._align(EntryId.parse(head))
+        head = self._in_archive.end()
+        if head is not None and str(head) != self._state.plan:
+            self._align(head)
 
     @abstractmethod
     def _align(self, head: EntryId) -> None:
@@ -89,16 +86,7 @@ class FollowedArchive(Sink):
 
     def _remove_behind(self, end: str) -> None:
         """Remove what Redis lost: it comes again."""
-        with asking(self._store):
-            gone = prune(self._store, self._model, self._partition, end, lambda: None, (self.kind,))
-            write_head(self._store, self._model, self._head, end)
-        log.warning(
-            "%s %s: Redis came back with an older state; %d rows behind it were removed from the "
-            "archive, and come again.",
-            self.name,
-            self._model,
-            gone,
-        )
+        self._in_archive.remove_behind(end, f"{self.name} {self._model}", lambda: None)
 
     @property
     def waits(self) -> bool:
@@ -118,7 +106,8 @@ class FollowedArchive(Sink):
         self._state = msgspec.structs.replace(self._state, plan=end)
         yield Done(state=msgspec.json.encode(self._state))
         behind = [one for one in self._waiting if EntryId.parse(one[0]) > EntryId.parse(end)]
-        self._write(self._waiting[: len(self._waiting) - len(behind)], end, hold)
+        rows = self._rows(self._waiting[: len(self._waiting) - len(behind)])
+        self._in_archive.write((self._state.end or BEGINNING, end), rows.groups(), hold)
         self._state, self._waiting = self._after(end), behind
         self._bytes = sum(len(content) for _, content in behind)
         self._due_at = time.monotonic() + self._seconds if behind else math.inf
@@ -133,13 +122,6 @@ class FollowedArchive(Sink):
             return plan if EntryId.parse(last) >= EntryId.parse(plan) else None
         many = len(self._waiting) >= self.most or self._bytes >= MOST_BYTES
         return last if many or time.monotonic() >= self._due_at else None
-
-    def _write(self, events: Sequence[Event], end: str, hold: Hold) -> None:
-        span = (self._state.end or BEGINNING, end)
-        with asking(self._store):
-            groups = self._rows(events).groups()
-            write_groups(self._store, self._model, self._partition, span, groups, hold)
-            write_head(self._store, self._model, self._head, end)
 
     def _leave_out(self, entry_id: bytes, why: str) -> None:
         """Tell of an entry that is no row: another release, or a person by hand, wrote it."""

@@ -159,7 +159,8 @@ class Panes(FollowedArchive):
         if use not in self._written:
             version, number = use
             path = f"{cells_folder(self._model)}/{version}-r{number}.parquet"
-            self._store.create(path, parquet(cells_of(reference, *use)))
+            with self._in_archive.asked():
+                self._in_archive.store.create(path, parquet(cells_of(reference, *use)))
             self._written.add(use)
 
 

@@ -167,15 +167,6 @@ class Notifying(Stage):
         while not self._look_after(self._dispatcher, LOOK_S) and time.monotonic() < until:
             self.hold()
 
-    def renewed(self) -> None:
-        self._clock.renewed()
-
-    def hold(self) -> None:
-        """Renew the lease if that is due."""
-        if self._clock.renewal_due:
-            self.checkpoint.renew()
-            self._clock.renewed()
-
     def close(self) -> None:
         self._open.close()
         super().close()

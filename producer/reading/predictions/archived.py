@@ -49,7 +49,7 @@ class ArchivedPage:
     skipped: tuple[str, ...]
 
 
-class Archived:
+class ArchivePages:
     """The archive of all models.
 
     Parameters

@@ -23,7 +23,7 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.reading.pages import unknown_cursor
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.predictions import log
-from driftgauge.producer.reading.predictions.archived import Archived
+from driftgauge.producer.reading.predictions.archived import ArchivePages
 from driftgauge.producer.reading.predictions.log import Page, PredictionFilter, place_of
 from driftgauge.shared.archive.archived import OFFSET
 from driftgauge.shared.archive.paging.position import END, NEWEST, Position
@@ -45,7 +45,7 @@ class Predictions:
 
     client: redis.asyncio.Redis
     pipeline: Pipeline
-    archived: Archived | None
+    archived: ArchivePages | None
 
     async def page(
         self, model: str, wanted: PredictionFilter, limit: int, cursor: str = ""
@@ -79,7 +79,7 @@ class Predictions:
 
     async def _both(
         self,
-        archived: Archived,
+        archived: ArchivePages,
         model: str,
         logs: Sequence[str],
         ends: Mapping[int, EntryId],
@@ -137,7 +137,7 @@ class Predictions:
 
 
 async def _older(
-    archived: Archived,
+    archived: ArchivePages,
     model: str,
     wanted: PredictionFilter,
     bounds: Mapping[int, EntryId],

@@ -7,12 +7,11 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from driftgauge.shared.archive.columns import TIME
 from driftgauge.shared.archive.manifest import FileEntry
 from driftgauge.shared.archive.ordered import places
-from driftgauge.shared.archive.scan import Range, Told, row_groups, skipped
+from driftgauge.shared.archive.scan import Range, Told, parquet_of, row_groups, skipped
 from driftgauge.shared.archive.store import Store
 from driftgauge.shared.contract.entry_id import EntryId, Place
 
@@ -98,7 +97,7 @@ class File:
     def _open(self) -> list[int]:
         """Open it; return the row groups that can have wanted rows."""
         self._opened = self._store.open(self.path)
-        self._file = pq.ParquetFile(self._opened)
+        self._file = parquet_of(self._opened)
         self._columns = self._file.schema_arrow
         self._condition = self._wanted.condition(self._columns)
         earlier = pc.field("entry_time") <= pa.scalar(self._bound.ms, TIME)

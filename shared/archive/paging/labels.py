@@ -7,13 +7,20 @@ labels are waited for.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
-import pyarrow.parquet as pq
-
 from driftgauge.shared.archive.ordered import places
 from driftgauge.shared.archive.paging.events import Row
 from driftgauge.shared.archive.paging.position import END
 from driftgauge.shared.archive.rows import DAY_MS
-from driftgauge.shared.archive.scan import Range, Told, date_at, dates, of_day, row_groups, skipped
+from driftgauge.shared.archive.scan import (
+    Range,
+    Told,
+    date_at,
+    dates,
+    of_day,
+    parquet_of,
+    row_groups,
+    skipped,
+)
 from driftgauge.shared.archive.store import Store
 from driftgauge.shared.contract.entry_id import EntryId
 
@@ -79,7 +86,7 @@ def _matching(
 ) -> Iterator[tuple[str, float | str, EntryId]]:
     """Yield the wanted labels of a file, a row group at a time."""
     with skipped(store, path, told), store.open(path) as opened:
-        file = pq.ParquetFile(opened)
+        file = parquet_of(opened)
         condition = wanted.condition(file.schema_arrow)
         for group in row_groups(opened, condition):
             rows = file.read_row_group(group.id, columns=list(COLUMNS), use_threads=False)

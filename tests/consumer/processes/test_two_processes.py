@@ -16,6 +16,7 @@ import redis
 from driftgauge.consumer.processes.cores import processes_of
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.processes import reserved_port
+from tests.fork_server import FORKS
 from tests.integration.plant import (
     MODEL,
     append,
@@ -53,12 +54,8 @@ class Plant:
         """Run the command until the context ends."""
         log = self.folder / "worker.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(
-                [*WORKER, "--processes", "2", *options],
-                stderr=output,
-                env=self.environment,
-                start_new_session=True,
-            )
+            command = [*WORKER, "--processes", "2", *options]
+            process = FORKS.popen(command, output, output, self.environment)
         try:
             yield process
         finally:

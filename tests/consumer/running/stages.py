@@ -14,7 +14,13 @@ from driftgauge.consumer.running.roster import Pool, Roster
 from driftgauge.consumer.running.waiter import FAR, NEAR, Waiter
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.sharing import Unshared
-from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads, read_streams
+from driftgauge.consumer.stages.stage import (
+    CommitClock,
+    Connection,
+    Stage,
+    raw_reads,
+    read_streams,
+)
 from driftgauge.shared.connections.nodes import Nodes
 
 LEASE_MS = 600
@@ -31,6 +37,7 @@ class Remembering(Stage):
         self.checkpoint = Checkpoint(
             client, f"{prefix}:count", f"{prefix}:owner", f"{prefix}:epoch", LEASE_MS
         )
+        self._clock = CommitClock(LEASE_MS, LEASE_MS, 1)
         self.offset = "0-0"
         self.read: list[bytes] = []
         self.loads = self.turns = 0

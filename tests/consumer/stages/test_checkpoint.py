@@ -258,6 +258,7 @@ def test_another_server_may_have_forgotten(tmp_path: Path, keys: Keys) -> None:
     may not be there any more, and redis-py connects again without a word.
     """
     with EmbeddedRedis(tmp_path / "redis") as server, connect(server.url) as client:
+        client.config_set("appendfsync", "always")  # what is killed may else forget the commit
         checkpoint = owned(client, keys)
         checkpoint.commit({b"a": b"1"}, nothing)
         server.kill()

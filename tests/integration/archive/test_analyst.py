@@ -19,8 +19,8 @@ import pytest
 from driftgauge.client import Monitor
 from driftgauge.shared.local.processes import reserved_port
 from tests.consumer.slicing.making import frame
+from tests.fork_server import FORKS
 from tests.integration.plant import wait_for
-from tests.places import ROOT
 
 pytestmark = pytest.mark.long
 
@@ -43,13 +43,10 @@ class Desk:
             "DRIFTGAUGE_PORT": str(port),
             "DRIFTGAUGE_ARCHIVE_URL": str(folder / "archive"),
             "DRIFTGAUGE_ARCHIVE_SECONDS": "0.5",
-            "PYTHONPATH": str(ROOT),
         }
         self._register()
-        log = stack.enter_context((folder / "up.log").open("w"))
-        up = subprocess.Popen(
-            self._command("up"), stdout=log, stderr=log, cwd=folder, env=self._environment
-        )
+        with (folder / "up.log").open("wb") as log:
+            up = FORKS.popen(self._command("up"), log, log, self._environment, folder)
         stack.callback(up.wait, PATIENCE_S)
         stack.callback(up.terminate)
         wait_for(self._answers, "the API", PATIENCE_S)
@@ -66,15 +63,7 @@ class Desk:
         return done.stdout
 
     def _done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self._command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-            cwd=self._folder,
-            env=self._environment,
-        )
+        return FORKS.run(self._command(*arguments), self._environment, self._folder, PATIENCE_S)
 
     def path(self, name: str) -> str:
         """Return the path of a file in the folder."""

@@ -28,6 +28,7 @@ from driftgauge.shared.contract.events import LABEL, Label, encode
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, RedisUnavailable
 from tests.consumer.builders import Entry, event, raw, traffic
+from tests.fork_server import FORKS
 from tests.integration.plant import (
     MODEL,
     PUBLISHED,
@@ -38,7 +39,6 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
 )
-from tests.places import ROOT
 
 WHO = "Zaphod"
 REASON = ("--reason", "asked to")
@@ -114,12 +114,9 @@ class Deployment:
         return counters(self.client, self.keys)
 
     def erasing(self, *given: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "driftgauge", "erase", MODEL, *given, *REASON],
-            env=self.environment,
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-        )
+        command = [sys.executable, "-m", "driftgauge", "erase", MODEL, *given, *REASON]
+        with Path(os.devnull).open("wb") as nowhere:
+            return FORKS.popen(command, nowhere, nowhere, self.environment)
 
     def ids(self, kind: Any) -> list[str]:
         told: list[str] = []

@@ -3,6 +3,7 @@ failover of one shard: of a partition, of judging, of a route of notifications.
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import redis
 
 from driftgauge.consumer.stages.stage import Stage
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import WRITER
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.stamps import Stamps
 from tests.integration.faults.test_lost_and_older import Api
@@ -57,46 +59,59 @@ class Plant:
             pane_events=100,
             policy_file=str(folder / "policy.toml"),
         )
-        self._client, self._keys = client, keys
-        self._dumped: dict[bytes, Any] = {}
+        self._client, self.keys, self.folder = client, keys, folder
         publish(client, keys)
+        self.first: Mapping[bytes, Any] = {}
 
     def send(self, first: int, last: int) -> None:
-        append(self._client, self._keys.log(MODEL, 0), self.log[first:last], with_ids=False)
+        append(self._client, self.keys.log(MODEL, 0), self.log[first:last], with_ids=False)
 
     def work(self, total: int) -> None:
         """Let a worker count and judge until so many entries were dealt with."""
         with worker_thread(self.settings):
-            wait_for(lambda: arrived(self._client, self._keys) == total, f"{total} events")
-            wait_for(lambda: judged_all(self._client, self._keys), "the panes")
-            route = self._keys.route(ROUTE)
+            wait_for(lambda: arrived(self._client, self.keys) == total, f"{total} events")
+            wait_for(lambda: judged_all(self._client, self.keys), "the panes")
+            route = self.keys.route(ROUTE)
             wait_for(lambda: self._client.hget(route, f"offset:{MODEL}"), "the route")
 
-    def remember(self) -> None:
+    def copy(self) -> dict[bytes, Any]:
         """Take a copy of all keys."""
-        found: Any = list(self._client.scan_iter(match=f"{self._keys.prefix}:*"))
-        self._dumped = {key: self._client.dump(key) for key in found}
+        found: Any = list(self._client.scan_iter(match=f"{self.keys.prefix}:*"))
+        return {key: self._client.dump(key) for key in found}
 
-    def set_back(self, tag: str) -> None:
-        """Put the keys of one slot back to the copy."""
-        prefix = f"{self._keys.prefix}:{{{tag}}}:"
+    def set_back(self, tag: str, copy: Mapping[bytes, Any] | None = None) -> None:
+        """Put the keys of one slot back to a copy, the first one if none is given."""
+        prefix = f"{self.keys.prefix}:{{{tag}}}:"
         found: Any = list(self._client.scan_iter(match=f"{prefix}*"))
         self._client.delete(*found)
-        for key, dumped in self._dumped.items():
+        for key, dumped in (self.first if copy is None else copy).items():
             if key.startswith(prefix.encode()):
                 self._client.restore(key, 0, dumped)
 
     def count_others(self) -> None:
         """Put other panes under the same numbers, as if they had been counted anew."""
-        stream = self._keys.panes(MODEL, 0)
+        stream = self.keys.panes(MODEL, 0)
         panes: Any = self._client.xrange(stream)
         self._client.delete(stream)
         for (entry_id, _), (_, fields) in zip(panes, [panes[-1], *panes], strict=False):
             self._client.xadd(stream, fields, id=entry_id)
 
+    def count_again(self) -> None:
+        """Put the same panes under the same numbers, as another lease writes them."""
+        stream = self.keys.panes(MODEL, 0)
+        panes: Any = self._client.xrange(stream)
+        self._client.delete(stream)
+        for entry_id, fields in panes:
+            self._client.xadd(stream, {**fields, WRITER: b"another"}, id=entry_id)
+
+    def judge_until_noted(self) -> None:
+        """Let a worker judge until it has noted that panes went back, once."""
+        with worker_thread(self.settings):
+            wait_for(lambda: self.noted() == {"0": 1}, "the word of judging")
+
     def noted(self) -> dict[str, int]:
         """Return how often judging found that panes went back, by partition."""
-        state: Any = self._client.hget(self._keys.judge(MODEL), "state")
+        state: Any = self._client.hget(self.keys.judge(MODEL), "state")
         found: dict[str, int] = msgspec.json.decode(state)["rolled_back"]
         return found
 
@@ -107,7 +122,7 @@ def plant(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> Pl
     made = Plant(client, redis_url, keys, tmp_path)
     made.send(0, 500)
     made.work(500)
-    made.remember()
+    made.first = made.copy()
     made.send(500, 1500)
     made.work(1500)
     assert made.api.look() == []
@@ -140,10 +155,66 @@ def test_a_partition_that_was_counted_on_before_judging_looked(plant: Plant) -> 
     """
     plant.count_others()
     for _ in range(2):
-        with worker_thread(plant.settings):
-            wait_for(lambda: plant.noted() == {"0": 1}, "the word of judging")
+        plant.judge_until_noted()
     assert plant.api.look(times=2)[-1] == "blind.rolled_back firing"
-    assert "the panes of partition 0 went back" in plant.api.alerts()[0].summary
+    assert "{plant.0}:panes went back from entry 15-" in plant.api.alerts()[0].summary
+
+
+def test_a_partition_that_was_counted_again_to_the_same_before_judging_looked(plant: Plant) -> None:
+    """Panes that went back and are the same again, byte for byte, when judging comes to them, are
+    told as well, once: they have another writer.
+    """
+    plant.count_again()
+    for _ in range(2):
+        plant.judge_until_noted()
+    assert plant.api.look(times=2) == ["blind.rolled_back firing"]
+    (alert,) = plant.api.alerts()
+    ended = plant.api.look(times=2, seen=alert.fingerprint)
+    assert ended == ["blind.rolled_back firing", "blind.rolled_back resolved"]
+
+
+def test_a_setback_that_judging_noted_and_lost_before_anybody_looked(
+    client: redis.Redis, keys: Keys, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If judging goes back by seconds, to before it noted that panes went back, and these are as
+    they were by then, nothing in Redis tells of it any more: the worker still knows, and notes it
+    again.
+    """
+    monkeypatch.setattr(Stamps, "settle_s", 3600.0)
+    before = plant.copy()
+    plant.count_again()
+    plant.judge_until_noted()
+    plant.set_back(MODEL, before)
+    plant.set_back(f"{MODEL}.0", before)
+    assert plant.noted() == {}
+    with worker_thread(plant.settings):
+        wait_for(lambda: client.hget(keys.judge(MODEL), "setback"), "the worker's word for it")
+    assert plant.noted() == {}
+    assert plant.api.look(times=3) == ["blind.rolled_back firing"]
+    assert "{plant.0}:panes went back from entry 15-" in plant.api.alerts()[0].summary
+
+
+def test_an_alert_that_was_lost_in_a_moment_is_told_again(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the slot with the alerts, and what the watchdog remembers, goes back by seconds, to before
+    it told what an API had found, the API tells it again though it has started anew; and after an
+    acknowledgement nobody does, nor an API of another host that had seen more, too.
+    """
+    other = Api(settings_of(plant.api.settings.redis_url, plant.keys), plant.folder / "other")
+    assert other.look() == []
+    before = plant.copy()
+    plant.set_back(f"{MODEL}.0")
+    assert plant.api.look() == ["blind.rolled_back firing"]
+    monkeypatch.setattr(Stamps, "settle_s", 3600.0)
+    plant.set_back(MODEL, before)
+    assert plant.api.alerts() == []
+    assert plant.api.look(times=2) == ["blind.rolled_back firing"]
+    (alert,) = plant.api.alerts()
+    assert alert.evidence.value == 1000
+    ended = plant.api.look(times=2, seen=alert.fingerprint)
+    monkeypatch.setattr(Stamps, "settle_s", 0.0)
+    assert other.look(times=3) == plant.api.look(times=2) == ended
 
 
 def test_a_setback_that_judging_forgot_is_told_again(plant: Plant) -> None:
@@ -151,15 +222,14 @@ def test_a_setback_that_judging_forgot_is_told_again(plant: Plant) -> None:
     remembers of it, since both are in one slot: judging notes it anew, under the same number, and
     that is news.
     """
-    plant.remember()
+    before = plant.copy()
     plant.count_others()
     for _ in range(2):
-        with worker_thread(plant.settings):
-            wait_for(lambda: plant.noted() == {"0": 1}, "the word of judging")
+        plant.judge_until_noted()
         assert plant.api.look(times=2)[-1] == "blind.rolled_back firing"
         (alert,) = plant.api.alerts()
-        assert "the panes of partition 0 went back" in alert.summary
-        plant.set_back(MODEL)
+        assert "{plant.0}:panes went back from entry 15-" in alert.summary
+        plant.set_back(MODEL, before)
         assert plant.noted() == {}
 
 
@@ -180,11 +250,13 @@ def test_judging_alone(client: redis.Redis, keys: Keys, plant: Plant) -> None:
 
 def test_a_route_alone(client: redis.Redis, keys: Keys, plant: Plant) -> None:
     """If the slot of a route is older, so that people may be told again, the worker that loads it
-    notes it, and the API tells it once, until somebody acknowledges.
+    notes it, also if that word is lost at once, and the API tells it once, until somebody
+    acknowledges.
     """
-    plant.set_back(f"@{ROUTE}")
-    with worker_thread(plant.settings):
-        wait_for(lambda: client.hget(keys.route(ROUTE), "setback"), "the worker's word for it")
+    for _ in range(2):
+        plant.set_back(f"@{ROUTE}")
+        with worker_thread(plant.settings):
+            wait_for(lambda: client.hget(keys.route(ROUTE), "setback"), "the worker's word for it")
     assert plant.api.look(times=3) == ["blind.rolled_back firing"]
     (alert,) = plant.api.alerts()
     assert f"{keys.route(ROUTE)} went back from commit" in alert.summary

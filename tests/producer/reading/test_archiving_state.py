@@ -43,6 +43,8 @@ async def test_what_waits_and_what_is_missing(world: World, redis_url: str) -> N
     add(world, some(10, first=100))
     assert await state() == ArchivingState(owned=True, missing=0), "it is not counted yet"
     world.count()
+    (scraped,) = await pipeline.read([MODEL], scraping=True)
+    assert scraped.partitions[0].archiving is None, "a scrape shows none of it, and asks for none"
     ids = [entry.decode() for entry, _ in world.client.xrange(world.log)]
     assert await state() == ArchivingState(True, 0, EntryId.parse(ids[5]).ms)
     world.client.xtrim(world.log, minid=ids[8], approximate=False)

@@ -4,11 +4,11 @@ import msgspec
 
 from driftgauge.producer.reading.model_state import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.blind import judge
-from driftgauge.producer.watching.losses import TOLD_MS, waiting_and_lost
+from driftgauge.producer.watching.losses import waiting_and_lost
 from driftgauge.producer.watching.observation import Memory, Observation
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.counters import Counters
-from driftgauge.shared.losses import Held, Holdings, Hole, Setback
+from driftgauge.shared.losses import TOLD_MS, Held, Holdings, Hole, Setback
 from driftgauge.shared.settings import Settings
 
 START = 1_800_000_000_000
@@ -127,7 +127,7 @@ def test_what_went_back_is_told_once_whoever_finds_it() -> None:
     """
     watch = Watch()
     noted = Setback("dg:{m.0}:count", "commit 500", "commit 320", START)
-    by_worker = {"setback": noted}
+    by_worker = {"setbacks": (noted,)}
     assert watch.look() == []
     assert watch.look(partition=by_worker) == ["blind.rolled_back firing critical"]
     counted = msgspec.structs.replace(noted, at=START + 4000, events=6000)
@@ -140,14 +140,56 @@ def test_what_went_back_is_told_once_whoever_finds_it() -> None:
 
 
 def test_an_old_setback_is_no_news() -> None:
-    """One that a worker noted days ago is not told by a watchdog that begins; panes that went back
-    before it began are not either, and once more is.
+    """One that a worker noted days ago is not told by a watchdog that begins; one that it noted
+    since then is, for a day.
     """
     watch = Watch()
     old = Setback("dg:{m.0}:count", "commit 9", "", START - TOLD_MS)
-    assert watch.look(partition={"setback": old, "rolled_back": 1}) == []
-    assert watch.look(partition={"rolled_back": 2}) == ["blind.rolled_back firing critical"]
-    assert "the panes of partition 0 went back from entry 7-0" in watch.said[0]
-    assert watch.look(after=TOLD_MS, partition={"rolled_back": 2}) == [
+    assert watch.look(partition={"setbacks": (old,)}) == []
+    noted = msgspec.structs.replace(old, at=START)
+    assert watch.look(partition={"setbacks": (noted,)}) == ["blind.rolled_back firing critical"]
+    ended = watch.look(after=TOLD_MS, partition={"setbacks": (noted,)})
+    assert ended == ["blind.rolled_back resolved critical"]
+    assert watch.look(partition={"setbacks": (noted,)}) == []
+
+
+def test_what_goes_back_while_an_alert_fires_has_one_of_its_own() -> None:
+    """A setback that is found after an alert was written, be it of the same key or another one,
+    stands in its words, and is told by another alert when that one is acknowledged: also if it is
+    found in the same look.
+    """
+    watch = Watch()
+    first, again = (Setback("dg:{m.0}:panes", f"entry {n}-0", "an earlier one", n) for n in (1, 2))
+    first, again = (msgspec.structs.replace(one, at=START + one.at) for one in (first, again))
+    other = msgspec.structs.replace(first, what="dg:{m.0}:log", at=START + 3)
+    assert watch.look(partition={"setbacks": (first,)}) == ["blind.rolled_back firing critical"]
+    assert watch.look(after=1000, partition={"setbacks": (again,)}) == []
+    assert "from entry 2-0" in watch.memory.told["rolled_back"]
+    both = {"setbacks": (other, again)}
+    ended = watch.look(after=1000, partition=both, seen="rolled_back")
+    assert ended == ["blind.rolled_back resolved critical"]
+    assert watch.look(after=1000, partition=both) == ["blind.rolled_back firing critical"]
+    assert "dg:{m.0}:log went back" in watch.said[0]
+    assert "from entry 2-0" in watch.said[0]
+    ended = watch.look(after=1000, partition=both, seen="rolled_back")
+    assert ended == ["blind.rolled_back resolved critical"]
+    assert watch.look(after=1000, partition=both) == []
+
+
+def test_one_that_several_processes_find_is_told_once_though_it_was_acknowledged() -> None:
+    """What an API told and somebody acknowledged is no news when a worker or another API finds it a
+    moment later; when it goes back again it is.
+    """
+    watch = Watch()
+    found = Setback("dg:{m.0}:count", "commit 500", "commit 320", START, 6000)
+    late = msgspec.structs.replace(found, at=START + 20_000)
+    assert watch.look(found=[found]) == ["blind.rolled_back firing critical"]
+    watch.look(after=1000, found=[found], seen="rolled_back")
+    assert watch.look(after=20_000, found=[found, late]) == []
+    assert watch.look(partition={"setbacks": (late,)}) == []
+    further = msgspec.structs.replace(late, at=START + 90_000)
+    partition = {"setbacks": (further,)}
+    assert watch.look(after=90_000, partition=partition) == ["blind.rolled_back firing critical"]
+    assert watch.look(found=[further], seen="rolled_back") == [
         "blind.rolled_back resolved critical"
     ]

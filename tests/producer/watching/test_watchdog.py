@@ -368,6 +368,34 @@ async def test_what_any_process_dropped(settings: Settings, written: Written) ->
         ]
 
 
+async def test_what_was_dropped_is_told_again_where_redis_lost_it(
+    settings: Settings, written: Written
+) -> None:
+    """If the slot of the model goes back by seconds, to before a process said what it dropped, it
+    says so again, with the time of before.
+    """
+    clock, counted = Clock(), Counter[str]()
+    async with watchdogs(settings, clock, 1) as (holder,):
+        dropping = Watchdog(settings, counted, Refusals(), {"linear"}, clock)
+        await holder.check()
+        key = written.keys.watchdog("linear")
+        before: Any = written.client.dump(key)
+        counted["queue full"] += 7
+        await dropping.check()
+        (told,) = (
+            packed
+            for name, packed in written.client.hgetall(key).items()  # type: ignore[union-attr]  # redis-py's own type
+            if name.startswith(b"dropped")
+        )
+        written.client.restore(key, 0, before, replace=True)
+        clock.ahead_ms += 5000
+        await dropping.check()
+        await dropping.close()
+        assert told in written.client.hvals(key)
+        await holder.check()
+        assert written.transitions() == ["blind.dropped firing"]
+
+
 async def test_a_feed_of_which_two_processes_refuse_events(
     settings: Settings, written: Written
 ) -> None:

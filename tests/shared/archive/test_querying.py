@@ -1,11 +1,13 @@
 """SQL over an archive: it sees all rows of the archive, and nothing beside them."""
 
+import io
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -149,6 +151,42 @@ def test_a_view_without_rows_has_its_columns(tmp_path: Path) -> None:
     for view, column in columns.items():
         assert not list(query.run(f"SELECT {column} FROM {view} WHERE date > '2025-01-01'"))  # noqa: S608  names of ours
     query.close()
+
+
+class Places:
+    """A store that is no folder for Arrow, so that it reads the files of Python's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = FolderStore(folder)
+        self.opened: WeakSet[Any] = WeakSet()
+        self.has_opened = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def open(self, path: str) -> Any:
+        with self._store.open(path) as file:
+            found = io.BytesIO(file.read())
+        self.opened.add(found)
+        self.has_opened = True
+        return found
+
+
+def test_no_file_is_open_when_a_query_is_closed(tmp_path: Path) -> None:
+    """Whether its rows were read to their end or not: one that a thread of Arrow's holds when the
+    process ends aborts it.
+    """
+    for day in range(4):
+        days = [prediction(place, NOON + day * DAY_MS) for place in range(3000)]
+        write(FolderStore(tmp_path), 5000 * day, days)
+    store: Any = Places(tmp_path)
+    for sql in ("SELECT * FROM predictions", "SELECT * FROM joined LIMIT 3"):
+        query = Query(store, Range(MODEL), pytest.fail, memory_mb=200, seconds=60)
+        rows = query.run(sql)
+        assert next(rows).num_rows
+        assert store.has_opened
+        query.close()
+        assert not store.opened
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """All read an archive by one function: whole, in order, and past what is damaged."""
 
+import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from driftgauge.shared.archive.manifest import NAME, Kind
 from driftgauge.shared.archive.paging.backwards import newest
 from driftgauge.shared.archive.paging.labels import labels_of
 from driftgauge.shared.archive.paging.position import NEWEST
-from driftgauge.shared.archive.scan import Range, scan
+from driftgauge.shared.archive.scan import Range, files, read_file, scan
 from driftgauge.shared.archive.store import FolderStore
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.reference.feature import Feature
@@ -122,7 +124,7 @@ def test_whatever_is_damaged_costs_its_file_alone(tmp_path: Path) -> None:
     can tell; a scan, a page and the labels of a page go on.
     """
     store = FolderStore(tmp_path)
-    events = [prediction(place) for place in range(500)]
+    events = [prediction(place) for place in range(100)]
     write(store, NOON, events, [Label(one.id, 1.0, NOON) for one in events])
     write(store, NOON + 9999, [prediction(1, id="whole")], [Label("whole", 2.0, NOON)])
     random = np.random.default_rng(3)
@@ -156,3 +158,28 @@ def test_a_store_that_does_not_answer_is_no_damage(tmp_path: Path) -> None:
     write(FolderStore(tmp_path), NOON, [prediction(1)])
     with pytest.raises(OSError, match="does not answer"):
         list(scan(Away(tmp_path), "predictions", Range(MODEL), pytest.fail))
+
+
+def test_no_other_thread_touches_a_file(tmp_path: Path) -> None:
+    """A thread of Arrow's that holds one when the process ends would abort it."""
+    threads: set[int] = set()
+
+    class Watched(io.FileIO):
+        def read(self, *given: Any) -> bytes:
+            threads.add(threading.get_ident())
+            return super().read(*given)
+
+    class WatchedStore(FolderStore):
+        def open(self, path: str) -> Any:
+            return Watched(self.where(path))
+
+    store = WatchedStore(tmp_path)
+    events = [prediction(place) for place in range(500)]
+    write(store, 0, events, [Label(one.id, 1.0, NOON) for one in events])
+    for wanted in (Range(MODEL), Range(MODEL, since=NOON)):
+        assert [one.num_rows for one in scan(store, "predictions", wanted, pytest.fail)] == [500]
+    ((path, _),) = files(store, "predictions", Range(MODEL), pytest.fail)
+    assert read_file(store, path, ["id"]).num_rows == 500
+    page = newest(store, Range(MODEL), {}, NEWEST, 600, lambda: False, pytest.fail)
+    assert len(labels_of(store, MODEL, page.rows, 0, lambda: False, pytest.fail)) == 500
+    assert threads == {threading.get_ident()}

@@ -14,8 +14,8 @@ from driftgauge.consumer.counting.state import Position
 from driftgauge.consumer.judging.state import Progress
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.shared.backup import backing_up
-from driftgauge.shared.backup.archive import Chunks
 from driftgauge.shared.backup.records import Record
+from driftgauge.shared.backup.writing import Chunks
 from driftgauge.shared.connections.keyspace import Slot
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract.entry_id import EntryId

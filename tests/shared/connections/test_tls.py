@@ -1,5 +1,6 @@
 """TLS on the way to Redis: certificates of real servers, and what is said of unfitting ones."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def ping(request: pytest.FixtureRequest) -> Ping:
 async def test_own_authority_and_client_certificate(server: Secured, ping: Ping) -> None:
     """They stand in the address, of a server and of its Sentinels."""
     await ping(f"rediss://localhost:{server.port}?{server.query}")
+
+
+async def test_what_nobody_waits_for_is_closed_at_once(server: Secured) -> None:
+    """The socket of a connection that failed is closed with it, and not when the server has
+    answered to the end of TLS.
+    """
+    async with connect_async(f"rediss://localhost:{server.port}?{server.query}") as client:
+        connection = await client.connection_pool.get_connection()
+        plain = connection._writer.get_extra_info("socket")
+        assert plain.fileno() >= 0
+        await connection.disconnect(nowait=True)
+        await asyncio.sleep(0)
+        assert plain.fileno() == -1
+        await client.connection_pool.release(connection)
 
 
 async def test_sentinels_by_tls(server: Secured, tmp_path: Path, ping: Ping) -> None:

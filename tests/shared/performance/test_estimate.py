@@ -11,6 +11,7 @@ from driftgauge.shared.performance import (
     Layout,
     ScoreMap,
     Sums,
+    Worth,
     can_estimate,
     empty_counts,
     estimate,
@@ -19,6 +20,7 @@ from driftgauge.shared.performance import (
 )
 
 TWO = Layout("categorical", ("no", "yes"), scored=True)
+WORTH = Worth("EUR", {"no": {"no": 1, "yes": -20}, "yes": {"no": -5, "yes": 8}})
 THREE = Layout("categorical", ("a", "b", "c"), scored=True)
 
 
@@ -63,19 +65,20 @@ def test_the_interval_holds_the_truth(layout: Layout, draw: Any, shift: float) -
         scores = ScoreMap.fit(layout, reference, given)
         assert scores is not None
         predictions, labels, probabilities = draw(rng, 1000, shift)
-        found = estimate(score_counts(layout, predictions, probabilities), scores, layout)
-        truth = metrics(Sums.of(layout, predictions, labels, probabilities))
+        counts = score_counts(layout, predictions, probabilities)
+        found = estimate(counts, scores, layout, worth=WORTH)
+        truth = metrics(Sums.of(layout, predictions, labels, probabilities), worth=WORTH)
         for name in (
             "accuracy",
             "f1_macro",
             "f1_weighted",
-            *(["roc_auc"] if layout.binary else []),
+            *(["roc_auc", "value"] if layout.binary else []),
         ):
             value, low, high = truth[name].value, found[name].low, found[name].high
             assert value is not None
             assert low is not None
             assert high is not None
-            assert high - low < 0.16
+            assert high - low < (3000 if name == "value" else 0.16)
             hits[name] = hits.get(name, 0) + (low <= value <= high)
     assert all(count >= (54 if layout.binary else 48) for count in hits.values()), hits
 
@@ -119,6 +122,10 @@ def test_nothing_is_estimated_where_nothing_can_be() -> None:
     scores = ScoreMap.fit(TWO, labels, given)
     assert scores is not None
     assert estimate(empty_counts(TWO), scores, TWO) == {}
+    counts = score_counts(TWO, predictions, given)
+    other = Worth("EUR", {"a": {"a": 1, "b": 0}, "b": {"a": 0, "b": 1}})
+    for worth in (None, other, Worth("EUR", cost_per_unit_of_error=1.0)):
+        assert "value" not in estimate(counts, scores, TWO, worth=worth)
     never = ScoreMap.fit(TWO, ["no"] * 250, given)
     assert never is not None
     found = estimate(score_counts(TWO, predictions, given), never, TWO)

@@ -17,6 +17,7 @@ from driftgauge.shared.contract.snapshot import (
 )
 from driftgauge.shared.reporting import render_html, report_name
 from driftgauge.shared.reporting.health import PipelineHealth
+from driftgauge.shared.wording.numbers import MINUS
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e</style></title>{{ 7*7 }}'
 VOID = {"meta", "link", "wbr"}
@@ -486,3 +487,21 @@ def test_name_of_the_report(snapshot: Snapshot) -> None:
         report_name(replace(snapshot, created=snapshot.created + 999))
         == "drift_report_20240501_100000"
     )
+
+
+def test_the_confusion_matrix_shows_what_its_cells_are_worth(full: Snapshot) -> None:
+    """Below each count that has a value stands what it adds, in its unit; without values there is
+    nothing of it.
+    """
+    performance = full.performance
+    assert performance is not None
+    assert performance.confusion is not None
+    assert "adds to the value" not in render_html(full)
+    amounts = [[7034.0, -1039.1, None], [-83667.2, 0.0, None], [None] * 3]
+    confusion = replace(performance.confusion, amounts=amounts, unit="EUR")
+    html = render_html(replace(full, performance=replace(performance, confusion=confusion)))
+    part = html.split('<table class="confusion">')[1].split("</table>")[0]
+    shown = [re.sub(r"<[^>]*>", "", one) for one in re.findall(r"<small>(.*?)</small>", part)]
+    wanted = ["+7,034", f"{MINUS}1,039", f"{MINUS}83,667", "0"]
+    assert [one.split() for one in shown] == [[one, "EUR"] for one in wanted]
+    assert "Below each count is what it adds to the value of 1,000 predictions." in html

@@ -19,7 +19,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from benchmarks.fuzzing import Route
+from benchmarks.odd_requests import Route
 from driftgauge.__main__ import cli
 from driftgauge.consumer.bridging.decoding import decode_json
 from driftgauge.consumer.bridging.kafka import KafkaBridge

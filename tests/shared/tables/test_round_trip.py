@@ -57,7 +57,7 @@ def same(found: pd.Series, values: list[Any]) -> bool:
 
 
 @pytest.mark.parametrize("form", ["csv", "json_lines", "parquet"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(made=frames(), separator=st.sampled_from(SEPARATORS))
 def test_columns_come_back(
     form: str, made: tuple[dict[str, list[Any]], dict[str, str]], separator: str

@@ -115,6 +115,29 @@ def test_what_the_rows_are_chosen_by_is_not_judged() -> None:
     assert any("carries no promise" in note for note in snapshot.notes)
 
 
+def test_what_the_rows_are_worth_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the policy file says what predictions are worth, slice and rest have their value: that
+    of their rows, one by one.
+    """
+    (tmp_path / "policy.toml").write_text(
+        f"""[models."{MODEL}".value]
+unit = "EUR"
+matrix = {{ no = {{ no = 2, yes = -30 }}, yes = {{ no = -7, yes = 11 }} }}
+"""
+    )
+    monkeypatch.setenv("DRIFTGAUGE_POLICY_FILE", str(tmp_path / "policy.toml"))
+    performance = found(BAD).performance
+    assert performance is not None
+    value = next(one for one in performance.metrics if one.name == "value")
+    worth = {("no", "no"): 2, ("no", "yes"): -30, ("yes", "no"): -7, ("yes", "yes"): 11}
+    rows = np.array([worth[pair] for pair in zip(ROWS.label, ROWS.prediction, strict=True)])
+    inside = (ROWS.region == "north") & (ROWS.age < 35)
+    assert value.value == pytest.approx(1000 * rows[inside].mean())
+    assert value.baseline == pytest.approx(1000 * rows[~inside].mean())
+    assert (value.severity, value.unit) == ("critical", "EUR")
+    assert "value per 1,000 predictions" in run(BAD).stdout
+
+
 def test_a_slice_without_effect_is_no_alarm() -> None:
     """The other half of the rows is as the rest is."""
     assert run("paid").exit_code == 0

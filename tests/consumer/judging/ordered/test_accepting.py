@@ -106,7 +106,7 @@ def test_too_little_is_refused() -> None:
     do.
     """
     found, _ = production(14)
-    with pytest.raises(BadData, match=r"96 rows .* needs 1,000\. Choose a longer --window"):
+    with pytest.raises(BadData, match=r"96 rows .* needs 1,000\. Choose a longer window or range"):
         proposed(published(VERSION), found[:4], 1000)
     with pytest.raises(BadData, match="at least 7 are needed"):
         proposed(published(VERSION), found[:12], 100)

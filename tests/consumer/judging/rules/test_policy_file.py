@@ -1,12 +1,17 @@
 """The policy file."""
 
+import re
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgauge.consumer.judging.policy import FairnessLimit, JudgingPolicy, Threshold
-from driftgauge.consumer.judging.rules.policy_file import read_policy
+from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
 from driftgauge.shared.errors import ConfigurationError, PolicyRefused
+from driftgauge.shared.performance import Worth
+from tests.places import ROOT
 
 GOOD = b"""
 [default]
@@ -90,6 +95,44 @@ def test_limits_on_fairness() -> None:
     assert (JudgingPolicy().outcome, JudgingPolicy().fairness) == ("", ())
 
 
+LOAN = b"""
+[models.credit.value]
+unit = "EUR"
+[models.credit.value.matrix]     # label, then prediction
+good = { good = 12, bad = -5.0 }
+bad = { good = -250, bad = 0 }
+
+[models.steel.value]
+unit = "EUR"
+cost_per_unit_of_error = 0.3
+"""
+
+
+def test_what_predictions_are_worth() -> None:
+    """A matrix of values by label and prediction, or a cost per unit of error, is the model's own;
+    without one predictions have no value. It goes through the form in which the policy is stored.
+    """
+    file = read_policy(LOAN, "policy.toml")
+    file = msgspec.json.decode(msgspec.json.encode(file), type=PolicyFile)
+    credit, steel, other = (
+        file.apply(JudgingPolicy(), model).value for model in ("credit", "steel", "churn")
+    )
+    matrix = {"good": {"good": 12.0, "bad": -5.0}, "bad": {"good": -250.0, "bad": 0.0}}
+    assert (credit, steel, other) == (
+        Worth("EUR", matrix),
+        Worth("EUR", cost_per_unit_of_error=0.3),
+        None,
+    )
+
+
+@pytest.mark.parametrize("page", ["policy.md", "performance.md"])
+def test_the_examples_of_the_docs_are_read(page: str) -> None:
+    """A policy file that a page shows can be used as it stands."""
+    examples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    worth = [read_policy(one.encode(), page).models["credit"].value for one in examples]
+    assert [one.unit for one in worth if one is not None] == ["EUR"]
+
+
 TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"  # noqa: E501  input as it comes
 
 
@@ -109,6 +152,24 @@ TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]
         (FAIR.replace(b"critical = 0.1", b"warning = 0.2\ncritical = 0.1"), "reached before"),
         (FAIR.replace(b"equal_opportunity", b"selection_rate_ratio"), "of sex twice"),
         (FAIR + b"least = 1", "models.credit.fairness.1..least"),
+        (LOAN.replace(b'"EUR"', b'""', 1), r"line 3: \[models.credit\] value needs a `unit`"),
+        (LOAN.replace(b'unit = "EUR"', b"", 1), "missing required field `unit`"),
+        (LOAN.replace(b"cost_per_unit_of_error = 0.3", b""), "line 8: .* needs either a `matrix`"),
+        (LOAN.replace(b"0.3", b"0.3\nmatrix = {}"), "needs either a `matrix`"),
+        (LOAN.replace(b"0.3", b"-0.3"), "no number above 0"),
+        (LOAN.replace(b"0.3", b"nan"), "no number above 0"),
+        (LOAN.replace(b", bad = 0", b""), "no value of 'bad' predicted as 'bad'"),
+        (LOAN.replace(b"bad = 0 }", b"bda = 0 }"), "no value of 'bad' predicted as 'bad'"),
+        (LOAN.replace(b"bad = 0 }", b"bad = 0, ugly = 1 }"), "'ugly', which is no label in it"),
+        (LOAN.replace(b"-250", b"-inf"), "line 6: .* 'bad' predicted as 'good' that is no"),
+        (LOAN.replace(b"-250", b"nan"), "'bad' predicted as 'good' that is no number from"),
+        (LOAN.replace(b"-250", b"'dear'"), "models.credit.value.matrix: Expected `float`"),
+        (LOAN.replace(b"bad = { good = -250, bad = 0 }", b""), "fewer than two labels"),
+        (
+            LOAN.replace(b"12, bad = -5.0", b"1, bad = 1").replace(b"-250, bad = 0", b"1, bad = 1"),
+            "the same value for every prediction",
+        ),
+        (LOAN + b"loss = 1", "models.steel.value.loss"),
         (b"[default]\npsi_warning = -1", "default.psi_warning"),
         (b"[default]\npsi_warning = 0.3\npsi_critical = 0.2", "psi_warning above its psi_critical"),
         (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.state import JudgingState, Progress
+from driftgauge.consumer.judging.state import Judged, JudgingState, Progress
 from driftgauge.consumer.judging.windows import merge
 from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.events import partition_of
@@ -206,14 +206,14 @@ def test_other_panes_under_the_same_numbers_are_reported_once() -> None:
     """
     progress = Progress(offsets={0: "9-0", 1: "9-0"})
     progress.mark(0, b"nine")
-    assert not progress.note_end(0, "11-0", ("9-0", b"nine"))
+    assert not progress.note_end(0, "11-0", Judged("9-0", b"nine"))
     assert not progress.note_end(0, "11-0", None)
-    assert not progress.note_end(1, "11-0", ("9-0", b"nine"))
-    assert progress.note_end(0, "11-0", ("9-0", b"another"))
-    assert not progress.note_end(0, "11-0", ("9-0", b"another"))
+    assert not progress.note_end(1, "11-0", Judged("9-0", b"nine"))
+    assert progress.note_end(0, "11-0", Judged("9-0", b"another"))
+    assert not progress.note_end(0, "11-0", Judged("9-0", b"another"))
     progress.offsets[0] = "11-2"
     progress.mark(0, b"eleven")
-    assert progress.note_end(0, "12-0", ("11-0", b"eleven"))  # the entry itself is not there
+    assert progress.note_end(0, "12-0", Judged("11-0", b"eleven"))  # the entry itself is not there
     assert progress.rolled_back == {0: 2}
 
 
@@ -223,16 +223,33 @@ def test_panes_that_go_back_again_before_more_were_judged_are_reported_again() -
     """
     progress = Progress(offsets={0: "9-0"})
     progress.mark(0, b"nine")
-    assert progress.note_end(0, "7-0", ("7-0", b"seven"))
-    assert not progress.note_end(0, "8-0", ("8-0", b"eight"))
-    assert not progress.note_end(0, "9-0", ("9-0", b"nine"))
-    assert progress.note_end(0, "8-0", ("8-0", b"eight"))
-    assert not progress.note_end(0, "9-0", ("9-0", b"another"))
-    assert not progress.note_end(0, "9-0", ("9-0", b"another"))
-    assert progress.note_end(0, "10-0", ("9-0", b"a third one"))
-    assert not progress.note_end(0, "10-0", ("9-0", b"a third one"))
-    assert progress.note_end(0, "8-0", ("8-0", b"eight"))
+    assert progress.note_end(0, "7-0", Judged("7-0", b"seven"))
+    assert not progress.note_end(0, "8-0", Judged("8-0", b"eight"))
+    assert not progress.note_end(0, "9-0", Judged("9-0", b"nine"))
+    assert progress.note_end(0, "8-0", Judged("8-0", b"eight"))
+    assert not progress.note_end(0, "9-0", Judged("9-0", b"another"))
+    assert not progress.note_end(0, "9-0", Judged("9-0", b"another"))
+    assert progress.note_end(0, "10-0", Judged("9-0", b"a third one"))
+    assert not progress.note_end(0, "10-0", Judged("9-0", b"a third one"))
+    assert progress.note_end(0, "8-0", Judged("8-0", b"eight"))
     assert (progress.rolled_back, progress.rolled_back_at) == ({0: 4}, {0: "9-0"})
+
+
+def test_the_same_panes_that_were_written_anew_are_reported_once() -> None:
+    """Panes that went back, and were counted again to the same bytes before judging looked, are
+    noticed by who wrote the last one; where that is not known they are not.
+    """
+    progress = Progress(offsets={0: "9-0", 1: "9-0"})
+    progress.mark(0, b"nine", b"first")
+    progress.mark(1, b"nine")  # as an earlier release does
+    assert not progress.note_end(0, "11-0", Judged("9-0", b"nine", b"first"))
+    assert not progress.note_end(1, "11-0", Judged("9-0", b"nine", b"first"))
+    state = JudgingState(progress=progress)
+    progress = JudgingState.unpack(state.pack_changed(), SIZES).progress
+    assert progress.note_end(0, "11-0", Judged("9-0", b"nine", b"second"))
+    assert not progress.note_end(0, "11-0", Judged("9-0", b"nine", b"second"))
+    progress.mark(0, b"ten")
+    assert not progress.note_end(0, "11-0", Judged("9-0", b"ten", b"third"))
 
 
 def log_of(seed: int, number: int) -> list[tuple[str, list[object], int]]:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from driftgauge.consumer.counting.entries.columns import Entry
-from driftgauge.consumer.stages.archiving import archiving as stage_module
+from driftgauge.consumer.stages.archiving import stream as stream_module
 from driftgauge.shared.archive import writing
 from driftgauge.shared.archive.store import FolderStore, open_store
 from driftgauge.shared.contract.events import LABEL, Label, encode
@@ -143,11 +143,11 @@ def test_a_process_that_dies_between_two_steps_leaves_no_row_twice(
 
     with monkeypatch.context() as patch:
         if where == "plan":
-            patch.setattr(stage_module, "write_groups", die)
+            patch.setattr(stream_module, "write_groups", die)
         elif where == "files":
             patch.setattr(writing, "change_manifest", die)
         elif where == "manifests":
-            patch.setattr(stage_module, "write_head", die)
+            patch.setattr(stream_module, "write_head", die)
         else:
             commit = world.archiving.checkpoint.commit
 
@@ -178,8 +178,8 @@ def test_a_process_that_slept_through_its_lease_adds_nothing(
     world.count()
     late: list[Any] = []
     with monkeypatch.context() as patch:
-        patch.setattr(stage_module, "write_groups", lambda *given: late.append(given))
-        patch.setattr(stage_module, "write_head", lambda *_: None)
+        patch.setattr(stream_module, "write_groups", lambda *given: late.append(given))
+        patch.setattr(stream_module, "write_head", lambda *_: None)
         patch.setattr(world.archiving, "_offset", world.archiving._offset)
         commit, commits = world.archiving.checkpoint.commit, []
 
@@ -281,7 +281,7 @@ def test_the_log_waits_for_the_archive_but_not_for_ever(world: World) -> None:
     world.archiver(archive_seconds=3600.0)
     world.archiving.turn()
     assert group() == 0 or group() < int(time.time() * 1000) - 71 * 3_600_000
-    assert world.counting._groups() == {"archive": group()}
+    assert world.counting._readers.by_name() == {"archive": group()}
     world.archiver(archive_seconds=3600.0, archive_lag_hours=1e-6)
     assert group() > int(time.time() * 1000) - 60_000
     world.archiver()
@@ -366,7 +366,7 @@ def test_object_storage_is_an_archive_too(
             add(world, some(10))
             world.count()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(stage_module, "write_head", full_bucket)
+                patch.setattr(stream_module, "write_head", full_bucket)
                 with pytest.raises(DriftgaugeError, match="SlowDown"):
                     world.archive()
             world.archiver()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import redis
 
-from driftgauge.consumer.stages.archiving import following as module
+from driftgauge.consumer.stages.archiving import stream as module
 from driftgauge.consumer.stages.archiving.incidents import Incidents
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.stage import raw_reads

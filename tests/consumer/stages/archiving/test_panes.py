@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import redis
 
-from driftgauge.consumer.stages.archiving import following
+from driftgauge.consumer.stages.archiving import stream
 from driftgauge.consumer.stages.archiving.panes import Panes
 from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.stage import raw_reads
@@ -160,7 +160,7 @@ def test_a_process_that_dies_between_two_steps_leaves_none_twice(
     stage = make()
     count(world, 800)
     with monkeypatch.context() as patch:
-        patch.setattr(following, where, die)
+        patch.setattr(stream, where, die)
         with pytest.raises(Killed):
             archive(stage, world)
     count(world, 800, first=1000)

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from driftgauge.consumer.counting.entries.columns import Entry
-from driftgauge.consumer.stages.archiving import archiving as stage_module
 from driftgauge.consumer.stages.archiving import cut
+from driftgauge.consumer.stages.archiving import stream as stream_module
 from driftgauge.consumer.stages.archiving.refused import TEXT_BYTES, refused_of
 from driftgauge.shared.contract.events import LABEL, REFUSED, UNUSABLE
 from driftgauge.shared.contract.keys import Keys
@@ -92,7 +92,7 @@ def test_refused_events_are_written_once(
     """A process that dies between two steps leaves none twice, and none out."""
     add(world, bad(30))
     with monkeypatch.context() as patch:
-        patch.setattr(stage_module, where, die)
+        patch.setattr(stream_module, where, die)
         with pytest.raises(SystemError):
             world.archive()
     add(world, bad(20, first=100))
@@ -122,7 +122,7 @@ def test_a_flood_of_refused_events_is_cut_by_its_text(
     monkeypatch.setattr(cut, "MOST_TEXT", 1000)
     add(world, bad(100))
     with monkeypatch.context() as patch:
-        patch.setattr(stage_module, "write_head", die)
+        patch.setattr(stream_module, "write_head", die)
         with pytest.raises(SystemError):
             world.archive()
     monkeypatch.setattr(cut, "MOST_TEXT", 10)

@@ -224,7 +224,7 @@ async def test_without_the_packages_the_answer_says_what_to_install(
         raise NotInstalled("This needs pyarrow: pip install 'driftgauge[parquet]'")
 
     monkeypatch.setattr(store, "open_store", lacking)
-    predictions = Predictions(parts.reader, parts.pipeline, archived.Archived("archive", 0))
+    predictions = Predictions(parts.reader, parts.pipeline, archived.ArchivePages("archive", 0))
     with pytest.raises(Problem, match="pip install"):
         await predictions.page(MODEL, PredictionFilter(most=0), 10)
 
@@ -241,7 +241,7 @@ async def test_the_archive_is_opened_once(
     given = store.open_store
     monkeypatch.setattr(store, "open_store", lambda url: opened.append(url) or given(url))
     url = world.settings.archive_url or ""
-    predictions = Predictions(parts.reader, parts.pipeline, archived.Archived(url, 0))
+    predictions = Predictions(parts.reader, parts.pipeline, archived.ArchivePages(url, 0))
     for _ in range(2):
         page = await predictions.page(MODEL, PredictionFilter(most=1), 10)
         assert [row.event.id for row in page.rows] == ["a"]

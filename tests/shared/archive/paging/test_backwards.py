@@ -1,6 +1,7 @@
 """Pages of an archive: every row once, the newest first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +25,48 @@ WORDS = Schema((Feature("paid", "boolean"), Feature("x", "numeric")), "categoric
 PARTITIONS = 3
 
 
+@dataclass(frozen=True)
+class Planted:
+    """An archive, and its rows as pages have them."""
+
+    store: FolderStore
+    rows: list[tuple[str, Place, Prediction]]
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStore:
-    """A folder whose files have many row groups."""
-    monkeypatch.setattr(writing, "ROW_GROUP", 7)
+def store(tmp_path: Path) -> FolderStore:
     return FolderStore(tmp_path)
 
 
-def planted(store: FolderStore) -> list[tuple[str, Place, Prediction]]:
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """Archive cuts of three partitions, of which every fifth row came a day or two late, and every
-    third cut is of a version that predicts words; return the rows as pages have them.
+    third cut is of a version that predicts words, in files of many row groups.
     """
-    random = np.random.default_rng(7)
-    rows = []
-    for cut in range(12):
-        for partition in range(PARTITIONS):
-            start = NOON + cut * 3_600_000
-            words = cut % 3 == 0
-            events = []
-            for place in range(int(random.integers(5, 30))):
-                late = int(random.integers(1, 3)) * DAY_MS if random.random() < 0.2 else 0
-                more: dict[str, Any] = {"id": f"{cut}.{partition}.{place}"}
-                if words:
-                    answer = str(random.choice(["yes", "no"]))
-                    more |= {"version": "2.0.0", "features": [1.0, 0.5], "prediction": answer}
-                events.append(prediction(place, start + place - late, **more))
-                at = Place(EntryId(start + place + 1, 0), partition)
-                rows.append((date_at(events[-1].time), at, events[-1]))
-            write(store, start, events, schema=WORDS if words else SCHEMA, partition=partition)
-    return sorted(rows, key=lambda row: row[:2], reverse=True)
+    random, store = np.random.default_rng(7), FolderStore(tmp_path_factory.mktemp("planted"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "ROW_GROUP", 7)
+        rows = [row for cut in range(7) for row in _cut(store, random, cut)]
+    return Planted(store, sorted(rows, key=lambda row: row[:2], reverse=True))
+
+
+def _cut(
+    store: FolderStore, random: np.random.Generator, cut: int
+) -> Iterator[tuple[str, Place, Prediction]]:
+    words = cut % 3 == 0
+    for partition in range(PARTITIONS):
+        start = NOON + cut * 3_600_000
+        events = []
+        for place in range(int(random.integers(5, 30))):
+            late = int(random.integers(1, 3)) * DAY_MS if random.random() < 0.2 else 0
+            more: dict[str, Any] = {"id": f"{cut}.{partition}.{place}"}
+            if words:
+                answer = str(random.choice(["yes", "no"]))
+                more |= {"version": "2.0.0", "features": [1.0, 0.5], "prediction": answer}
+            events.append(prediction(place, start + place - late, **more))
+            at = Place(EntryId(start + place + 1, 0), partition)
+            yield date_at(events[-1].time), at, events[-1]
+        write(store, start, events, schema=WORDS if words else SCHEMA, partition=partition)
 
 
 def pages(
@@ -74,24 +88,23 @@ def pages(
 
 
 @pytest.mark.parametrize("limit", [1, 4, 50, 1000])
-def test_pages_give_every_row_once(store: FolderStore, limit: int) -> None:
+def test_pages_give_every_row_once(planted: Planted, limit: int) -> None:
     """By the days of their times and against the order of the log, whatever files the rows are in,
     and however many a page has: those of the first pages too.
     """
-    expected = planted(store)
-    read = [row for page in pages(store, Range(MODEL), limit) for row in page]
-    assert [(date_at(row.event.time), row.place, row.event) for row in read] == expected
+    read = [row for page in pages(planted.store, Range(MODEL), limit) for row in page]
+    assert [(date_at(row.event.time), row.place, row.event) for row in read] == planted.rows
     assert {row.names for row in read} == {("x", "city"), ("paid", "x")}
 
 
-def test_pages_that_end_early_go_on(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_that_end_early_go_on(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that took its time, or has rows of many row groups, ends behind what it looked at, and
     not before it looked at something.
     """
-    expected = [event.id for *_, event in planted(store)]
+    expected = [event.id for *_, event in planted.rows]
     for more in (lambda: True, lambda: False):
         monkeypatch.setattr(backwards, "MOST_WHOLE", 10)
-        read = pages(store, Range(MODEL), 50, is_enough=more)
+        read = pages(planted.store, Range(MODEL), 50, is_enough=more)
         assert [row.event.id for page in read for row in page] == expected
         assert len(read) < len(expected)
 
@@ -110,10 +123,10 @@ def test_pages_that_end_early_go_on(store: FolderStore, monkeypatch: pytest.Monk
         Range(MODEL, version="9.0.0"),
     ],
 )
-def test_a_filter_takes_what_fulfils_it(store: FolderStore, wanted: Range) -> None:
+def test_a_filter_takes_what_fulfils_it(planted: Planted, wanted: Range) -> None:
     """The same rows as a filter of Python takes, in the same order."""
-    expected = [event.id for *_, event in planted(store) if _fits(wanted, event)]
-    read = pages(store, wanted, 6)
+    expected = [event.id for *_, event in planted.rows if _fits(wanted, event)]
+    read = pages(planted.store, wanted, 6)
     assert [row.event.id for page in read for row in page] == expected
 
 
@@ -132,16 +145,15 @@ def _fits(wanted: Range, event: Prediction) -> bool:
     )
 
 
-def test_rows_from_a_bound_on_are_left_out(store: FolderStore) -> None:
+def test_rows_from_a_bound_on_are_left_out(planted: Planted) -> None:
     """Each partition has its own; where there is none all rows are taken."""
-    rows = planted(store)
     bounds = {0: EntryId(NOON + 4 * 3_600_000 + 3, 0), 2: EntryId(0, 1)}
     expected = [
         event.id
-        for _, place, event in rows
+        for _, place, event in planted.rows
         if place.entry < bounds.get(place.partition, EntryId(NOON * 2, 0))
     ]
-    read = pages(store, Range(MODEL), 9, bounds)
+    read = pages(planted.store, Range(MODEL), 9, bounds)
     assert [row.event.id for page in read for row in page] == expected
 
 
