@@ -307,6 +307,15 @@ def _listed(rows: Rows) -> Iterator[Figure]:
         yield Figure(f"{row['data']}: {row['figure']}: {row['measured']}")
 
 
+def _incidents(rows: Rows) -> Iterator[Figure]:
+    for row in rows:
+        yield Figure(
+            f"{row['traffic']}: {row['incidents']:,} false incidents, {row['of allowed']} of the "
+            "budget",
+            f"{row['allowed']:,} allowed",
+        )
+
+
 def _fairness(rows: Rows) -> Iterator[Figure]:
     allowed = [row for row in rows if row["allowed"] == "yes"]
     windows, told, plain = (
@@ -386,7 +395,7 @@ PUBLISHED: Final = (
     Published("benchmarks.chaos.archive_kills", "archive_kills", _archive_kills),
     Published("benchmarks.detection.ordered", "ordered", _listed),
     Published("benchmarks.detection.notifications", "notifications", _listed),
-    Published("benchmarks.detection.incidents", "incidents", _plain),
+    Published("benchmarks.detection.incidents", "incidents", _incidents),
     Published("benchmarks.detection", "detection_alone", _plain),
     Published("benchmarks.detection.fairness", "detection_fairness", _fairness),
     Published("benchmarks.challenge", "challenge", _challenge),
