@@ -13,7 +13,7 @@ from driftgauge.consumer.commands.kept.opened import (
     require_model,
     time_of,
 )
-from driftgauge.consumer.commands.tables import show_table
+from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.wording.numbers import figure
@@ -36,7 +36,7 @@ EXIT_CODES = {"better": 0, "worse": 1, "undecided": 4}
 @click.option(
     "--trained-until",
     metavar="TIME",
-    help="Time of the last row that the challenger was trained on; earlier rows are left out.  "
+    help="Time before which the rows of the challenger's training lie; these are left out.  "
     "[default: when it was trained, by its manifest]",
 )
 @click.option(
@@ -100,7 +100,7 @@ def challenge(
 
 def _show(found: "Challenge") -> None:
     """Print the verdict, and a table of the losses and one of the segments."""
-    click.echo(found.said)
+    click.echo(printable(found.said))
     losses = (found.first, *found.others)
     heads = (found.champion, found.challenger, "better by", f"{100 * (1 - found.alpha):.4g} %")
     show_table(

@@ -39,8 +39,8 @@ class Asked:
         Times of the predictions, in Unix ms: the first is in the range, the second is not; None for
         any.
     trained_until
-        Time of the last row that the challenger was trained on, in Unix ms, as its owner says; None
-        for the time of its training in the manifest.
+        Time before which the rows of the challenger's training lie, in Unix ms, as its owner says;
+        None for the time of its training in the manifest.
     by
         What they are compared by; empty for the value if it is known, else the error.
     worth

@@ -5,23 +5,35 @@ that it may have seen are not among them.
 from pathlib import Path
 from typing import Any
 
+import joblib
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from driftgauge.consumer.offline.archived import pairing
 from driftgauge.consumer.offline.archived.challenger import Challenger, faults_of
 from driftgauge.consumer.offline.archived.challenging import Asked, Challenge, challenge
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
+from driftgauge.shared.archive.store import FolderStore
+from driftgauge.shared.contract.events import Label
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.moments import iso
 from driftgauge.shared.paired.sequence import Walk
 from driftgauge.shared.performance import Worth
+from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.tables.format import TimeFormat
 from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.offline.archived.rivals import FEATURES, STEP_MS, Rivals, rivals
-from tests.shared.archive.making import NOON
+from tests.shared.archive.making import MODEL, NOON, prediction, write
 
 WORTH = Worth("EUR", {"no": {"no": 1, "yes": -3}, "yes": {"no": -20, "yes": 5}})
 
@@ -155,6 +167,52 @@ def test_rows_that_it_may_have_seen_are_left_out(numbers: Rivals) -> None:
         unseen = msgspec.structs.replace(second, manifest=manifest)
         with pytest.raises(BadData, match=f"no labelled predictions of plant .*{why}"):
             challenge(numbers.store, called, (first, unseen), Asked())
+
+
+def test_the_model_gets_what_it_was_fitted_on(tmp_path: Path) -> None:
+    """Numbers, categories, booleans and times with missing values, and a feature that has the name
+    of a column of the archive, are predicted from the archive as from the frame itself: the error
+    of a version that answered its own rows is that of its champion.
+    """
+    random = np.random.default_rng(5)
+    rows = pd.DataFrame(
+        {
+            "load": np.where(random.random(1200) < 0.1, np.nan, random.normal(0, 1, 1200)),
+            "Time": random.normal(0, 1, 1200),
+            "city": random.choice(np.array(["oslo", "rome", None], dtype=object), 1200),
+            "paid": random.random(1200) < 0.4,
+            "since": pd.to_datetime(
+                NOON - 1000 * random.integers(0, 9999, 1200), unit="ms", utc=True
+            ),
+        }
+    )
+    kept = ("passthrough", ["load", "Time", "paid"])
+    cities = (OneHotEncoder(handle_unknown="ignore"), ["city"])
+    truth = rows.Time * (1 + rows.paid) + (rows.city == "oslo") + random.normal(0, 0.1, 1200)
+    fitted = make_pipeline(
+        make_column_transformer(kept, cities), HistGradientBoostingRegressor(random_state=0)
+    ).fit(rows, truth)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    rows.assign(truth=truth).to_csv(tmp_path / "train.csv", index=False)
+    registry, store = ModelRegistry(tmp_path / "registry"), FolderStore(tmp_path / "archive")
+    given = Submission(
+        MODEL, tmp_path / "train.csv", artifact=tmp_path / "model.joblib", target_column="truth"
+    )
+    made = register_version(registry, given)[1]
+    columns = [
+        one if isinstance(one, list) else one.tolist() for one in columns_of(rows, made.schema)
+    ]
+    said = fitted.predict(rows)
+    predictions = [
+        prediction(place, features=[None if one != one else one for one in row], prediction=answer)  # noqa: PLR0124  NaN is missing
+        for place, (*row, answer) in enumerate(zip(*columns, said.tolist(), strict=True))
+    ]
+    labels = [Label(f"id{place}", one, NOON) for place, one in enumerate(truth)]
+    write(store, 0, predictions, labels, schema=made.schema.stream)
+    called = Challenger(registry, made, made)
+    told = challenge(store, called, (made, made), Asked(trained_until=NOON)).first.found
+    assert (told.labels, told.gain) == (1200, 0.0)
+    assert told.second == pytest.approx(np.abs(truth - said).mean())
 
 
 def test_rows_that_its_schema_refuses_are_left_out(tmp_path: Path) -> None:
