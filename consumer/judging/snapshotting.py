@@ -6,7 +6,8 @@ again, so an incident has at most one an hour; the alerts and incidents of the m
 latest one.
 """
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -218,18 +219,24 @@ class Reporting:
         history = self._state.histories.get(version, History())
         drafts = _column_drafts(judged, self._policy)
         past = history.columns() or [[] for _ in drafts]
+        firing = defaultdict[str, list[ActiveAlert]](list)
+        for alert in alerts:
+            if alert.state == "firing":
+                firing[alert.feature].append(alert)
         reports = [
-            msgspec.structs.replace(_with_alerts(report, alerts), psi_history=of_column)
+            msgspec.structs.replace(
+                _with_alerts(report, firing[report.name]), psi_history=of_column
+            )
             for report, of_column in zip(drafts, past, strict=True)
         ]
         features = len(judged.evaluation.version.schema.features)
         prediction = (
             reports.pop() if reports[-1].name == PREDICTION and len(reports) > features else None
         )
-        of_model = [
-            alert.severity for alert in alerts if not alert.feature and alert.state == "firing"
-        ]
-        target = _with_alerts(judged.target.draft(), alerts) if judged.target is not None else None
+        of_model = [alert.severity for alert in firing[""]]
+        target = judged.target.draft() if judged.target is not None else None
+        if target is not None:
+            target = _with_alerts(target, firing[target.name])
         moved = [target] if target is not None and target.severity == "warning" else []
         every = [*reports, *((prediction,) if prediction else ()), *moved]
         found: list[Severity] = [*(report.severity for report in every), *of_model]
@@ -450,7 +457,7 @@ def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
     )
 
 
-def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
+def _with_alerts(report: FeatureReport, firing: Sequence[ActiveAlert]) -> FeatureReport:
     """Raise a column's severity to that of its firing alerts: an online alert may fire while PSI is
     quiet.
     """
@@ -458,7 +465,6 @@ def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureRep
         report.severity == "excluded"
     ):  # by a calibration, while an alert from before it goes on to its end
         return report
-    firing = [alert for alert in alerts if alert.feature == report.name and alert.state == "firing"]
     worse = [
         alert for alert in firing if worst([alert.severity, report.severity]) != report.severity
     ]

@@ -14,6 +14,7 @@ Each action has one condition; the first whose condition holds is recommended, i
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
@@ -58,7 +59,7 @@ ADVICE: Final[Mapping[Action, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what holds for all alerts is found once
 class Circumstances:
     """Facts beside the alert itself by which its action is chosen.
 
@@ -89,7 +90,7 @@ class Circumstances:
         """Whether the version is new, and there is another one to go back to."""
         return self.has_previous and self.now - self.version_since <= NEW_MS
 
-    @property
+    @cached_property
     def feature_drifts(self) -> bool:
         """Whether an alert of a feature's drift fires that broken values do not explain."""
         return any(
@@ -97,10 +98,18 @@ class Circumstances:
             for alert in self.alerts
         )
 
+    @cached_property
+    def performance_fell(self) -> bool:
+        """Whether an alert of the performance fires."""
+        return any(alert.state == "firing" and _is_performance(alert) for alert in self.alerts)
+
     def is_broken(self, alert: AlertState) -> bool:
         """Return whether an alert is about broken values, or explained by them."""
-        broken = {other.fingerprint for other in self.alerts if _asks(other, "fix_feed")}
-        return _asks(alert, "fix_feed") or alert.inhibited_by in broken
+        return _asks(alert, "fix_feed") or alert.inhibited_by in self._broken
+
+    @cached_property
+    def _broken(self) -> frozenset[str]:
+        return frozenset(one.fingerprint for one in self.alerts if _asks(one, "fix_feed"))
 
 
 def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
@@ -145,8 +154,7 @@ def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:
 
 def _accept_reference(alert: AlertState, circumstances: Circumstances) -> bool:
     asks = _asks(alert, "accept_reference") and alert.state == "firing"
-    fell = any(other.state == "firing" and _is_performance(other) for other in circumstances.alerts)
-    return asks and circumstances.outdated and not fell
+    return asks and circumstances.outdated and not circumstances.performance_fell
 
 
 def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
