@@ -1,5 +1,6 @@
 """Writing files anew without some of their rows: those that come again, or that are erased."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -72,8 +73,9 @@ def rewrite(
     keep: Callable[[Any], Any],
     end: str = "",
 ) -> int:
-    """Write a file anew with the rows that are kept, and remove the old one; return how many rows
-    are gone.
+    """Write a file anew with the rows that are kept, and remove the old one, which the manifest
+    names as retired: who is killed before it is removed leaves that to the next one. Return how
+    many rows are gone.
 
     Parameters
     ----------
@@ -95,7 +97,8 @@ def rewrite(
         new = [add_file(store, folder, file.partition, span, group, file.generation + 1)]
 
     def switched(manifest: Manifest) -> Manifest:
-        return manifest.replaced([file], new) or manifest
+        found = manifest.replaced([file], new)
+        return manifest if found is None else found.retiring([file], int(time.time() * 1000))
 
     change_manifest(store, day.kind, model, day.date, switched)
     store.remove(f"{folder}/{file.name}")

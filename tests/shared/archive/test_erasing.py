@@ -146,3 +146,21 @@ def test_a_file_that_a_killed_process_left_is_looked_into(
     assert CliRunner().invoke(erase, given).exit_code == 0
     assert [bool(one.gone) for one in records(store, MODEL)] == [False, False, True]
     assert store.where() == str(tmp_path)
+
+
+def test_who_is_killed_before_a_file_is_removed_leaves_it_to_the_next(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest names what is to be removed before it is: erasing again removes it."""
+    given = [MODEL, "--id", f"{SECRET}0", "--id", f"{SECRET}1", "--reason", "r", "--json"]
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "remove", killed)
+        assert CliRunner().invoke(erase, given).exit_code != 0
+    assert holds_secret(tmp_path)
+    assert CliRunner().invoke(erase, given).exit_code == 0
+    assert not holds_secret(tmp_path)
+    assert not [one for one in verify(store, MODEL) if one.fault]
