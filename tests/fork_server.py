@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,10 +25,12 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 from driftgauge.shared.local import processes
 from tests.places import ROOT
+
+T = TypeVar("T")
 
 MODULES = (
     "click",
@@ -63,6 +66,7 @@ class Forked(subprocess.Popen[bytes]):
         self.returncode: int | None = None
         self.stdin = self.stdout = self.stderr = None
         self._ended = ended
+        self._looking = threading.Lock()  # threads of a test may wait for the same process
 
     def poll(self) -> int | None:
         return self._look(0)
@@ -74,16 +78,28 @@ class Forked(subprocess.Popen[bytes]):
         return code
 
     def _look(self, timeout: float | None) -> int | None:
-        if self.returncode is None:
-            self._ended.settimeout(timeout)
+        until = None if timeout is None else time.monotonic() + timeout
+        if self.returncode is None and self._looking.acquire(timeout=_rest(until, -1)):
             try:
-                told = self._ended.recv(16)
-            except (BlockingIOError, TimeoutError):
-                return None
+                self._read(_rest(until, None))
+            finally:
+                self._looking.release()
+        return self.returncode
+
+    def _read(self, timeout: float | None) -> None:
+        if self.returncode is not None:
+            return
+        self._ended.settimeout(timeout)
+        with suppress(BlockingIOError, TimeoutError):
+            told = self._ended.recv(16)
             self._ended.close()
             assert told, "the fork server has ended"
             self.returncode = int(told)
-        return self.returncode
+
+
+def _rest(until: float | None, never: T) -> float | T:
+    """Return what is left (s) of the time until a moment."""
+    return never if until is None else max(0.0, until - time.monotonic())
 
 
 class ForkServer:

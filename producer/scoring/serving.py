@@ -30,6 +30,7 @@ from driftgauge.shared.registry.registry import (
     PublishedVersion,
     check_name,
 )
+from driftgauge.shared.versions.stages import Stage
 
 POLL_S: Final = 0.5
 LONGEST_POLL_S: Final = 2.0
@@ -189,18 +190,18 @@ class Serving:
         await asyncio.sleep(max(0.0, pause_s - POLL_S))
 
     async def refresh(self) -> None:
-        """Load new production versions, and unload trial versions that have left staging."""
+        """Load new production versions, and unload trial versions that are not tried any more."""
         await self._look()
         if self._switching:
             await asyncio.wait(self._switching.values())
 
     async def _look(self) -> None:
-        """Begin to load new production versions, and unload trial versions that have left
-        staging.
+        """Begin to load new production versions, and unload trial versions that are not tried any
+        more.
         """
         try:
             wanted, calibrated = await self._run(self._looked)
-            gone = await self._run(self._left_staging, list(self._trials))
+            over = await self._run(self._no_trials, list(self._trials))
         except Exception as error:  # noqa: BLE001  whatever stands there: what is loaded goes on, and is followed on
             self._report(
                 "", "", f"The registry folder cannot be read: {type(error).__name__}: {error}"
@@ -221,9 +222,8 @@ class Serving:
             self._report(
                 model, "", f"{model} has no version in production any more; the loaded one goes on."
             )
-        for trial in gone:
-            if trial[0] not in self._switching:  # one that was promoted need not be loaded again
-                self._trials.pop(trial, None)
+        for trial in over:
+            self._trials.pop(trial, None)
 
     def _switched(self, model: str, _: object) -> None:
         del self._switching[model]
@@ -279,9 +279,8 @@ class Serving:
         """Return any registered version of a model, perhaps without its fitted model; None if there
         is no such version.
         """
-        served = self.production.get(model)
-        if served is not None and served.version == version:
-            return served
+        if self._serves(model, version):
+            return self.production[model]
         if (model, version) not in self._others:
             try:
                 check_name(model, version)  # before a path is made of it
@@ -359,10 +358,10 @@ class Serving:
         """Return whether the production version of a model is to be loaded: it is not, and has not
         just failed.
         """
-        served, fault = self.production.get(model), self.faults.get(model)
-        if served is not None and served.version == version:
+        fault = self.faults.get(model)
+        if self._serves(model, version):
             if calibrated:
-                await self._follow_calibration(served)
+                await self._follow_calibration(self.production[model])
             self.faults.pop(model, None)
             return False
         return (
@@ -531,15 +530,26 @@ class Serving:
             f"or run `driftgauge models promote {model} {version} --to staging`.",
         )
 
-    def _left_staging(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the trials that are not in staging any more."""
-        return [trial for trial in trials if not self._is_in_staging(*trial)]
+    def _no_trials(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the trials that are not tried any more. One that was promoted is kept until it
+        serves, so that it need not be loaded again.
+        """
+        return [
+            (model, version)
+            for model, version in trials
+            if self._serves(model, version)
+            or self._stage(model, version) not in ("staging", "production")
+        ]
 
-    def _is_in_staging(self, model: str, version: str) -> bool:
+    def _serves(self, model: str, version: str) -> bool:
+        served = self.production.get(model)
+        return served is not None and served.version == version
+
+    def _stage(self, model: str, version: str) -> Stage | None:
         try:
-            return self._registry.stage(model, version) == "staging"
+            return self._registry.stage(model, version)
         except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
-            return False
+            return None
 
 
 def _noticed(loading: "asyncio.Future[ServedVersion]") -> None:

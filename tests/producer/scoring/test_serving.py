@@ -223,6 +223,31 @@ async def test_a_version_that_was_tried_is_promoted_as_it_is(
         await until(lambda: not serving_of._trials)
 
 
+async def test_a_trial_is_kept_if_it_is_promoted_during_a_look(
+    linear: ModelRegistry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that is promoted just after the look that finds the old one in production is not
+    forgotten by that look.
+    """
+    publish(linear, "linear", SCHEMA, rows(), constant(7), stage="staging")
+    app = create_app(settings)
+    async with running(app) as http:
+        await predicted(http, version="2.0.0")
+        serving_of = app.state.parts.serving
+        tried = await serving_of.predicting("linear", "2.0.0")
+        looked = serving_of._looked
+
+        def promoted_after_it() -> Any:
+            found = looked()
+            monkeypatch.setattr(serving_of, "_looked", looked)
+            linear.promote("linear", "2.0.0", actor="test")
+            return found
+
+        monkeypatch.setattr(serving_of, "_looked", promoted_after_it)
+        await until(lambda: serving_of.choose(None).version == "2.0.0")
+        assert serving_of.choose(None) is tried
+
+
 async def test_few_versions_in_staging_are_kept(linear: ModelRegistry, settings: Settings) -> None:
     """However many versions in staging are asked for, memory holds some of them."""
     for number in range(MOST_TRIALS + 2):
