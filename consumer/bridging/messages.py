@@ -33,13 +33,13 @@ class Usable(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    clean
-        Function that drops or hashes the personal features of a row (Schema.cleaner).
+    complete
+        Function that makes of a row what is published of it (Schema.completing).
     """
 
     name: str
     schema: Schema
-    clean: Callable[[list[Value]], list[Value]]
+    complete: Callable[[list[Value]], list[Value]]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ def predictions_of(
                 id=base if len(rows) == 1 else f"{base}:{number}",
                 version=usable.name,
                 time=moment,
-                features=usable.clean(values),
+                features=usable.complete(values),
                 prediction=prediction,
                 latency_ms=None if latency is None else float(latency),
                 client_id=given,

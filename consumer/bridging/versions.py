@@ -63,7 +63,7 @@ class Versions:
             return None
         self._packed[name] = found.pack()
         self._publish()
-        return Usable(name, found.schema, found.schema.cleaner(self._secret))
+        return Usable(name, found.schema, found.schema.completing(self._secret))
 
     def _publish(self) -> None:
         key, packed = self._keys.versions(self._model), self._packed

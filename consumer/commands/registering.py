@@ -135,6 +135,12 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option("--batch-counts", is_flag=True, help="Batch predictions count for drift.")
 @click.option(
+    "--multivariate",
+    is_flag=True,
+    help="Judge how the numeric features go together, too: the reconstruction error of a principal "
+    "component analysis and its first components are columns.",
+)
+@click.option(
     "--features-module", default="", help="Dotted name of the module that makes the features."
 )
 @click.option(
@@ -180,6 +186,7 @@ def register(
     *,
     labels: bool,
     batch_counts: bool,
+    multivariate: bool,
     promote: bool,
     as_json: bool,
     **table: Any,
@@ -230,6 +237,7 @@ def register(
         git_revision,
         trained,
         features,
+        multivariate,
     )
     registry = registry_of(located_settings())
     found: list[Recognised] = []
@@ -421,6 +429,12 @@ def tell_registered(folder: str, published: "PublishedVersion") -> None:
         f"{manifest.model} {manifest.version} ({what}): {len(schema.features)} features ({told}), "
         f"{rows:,} reference rows, stored in {folder}."
     )
+    if schema.derivation is not None:
+        kept, of_all = len(schema.derivation.components), len(schema.derivation.features)
+        click.echo(
+            f"Derived of {of_all} numeric features by {kept} "
+            f"component{'s' if kept != 1 else ''}: {', '.join(schema.derivation.names)}."
+        )
     if left_out:
         click.echo(f"Left out of drift: {', '.join(map(printable, left_out))}.")
     for held in published.reference.segments:

@@ -97,6 +97,9 @@ class Alerting:
                 reading = msgspec.structs.replace(
                     reading, summary=reading.summary + self._explanation(context)
                 )
+            if reading.severity is not None:
+                meaning = _meaning(one.feature, context)
+                reading = msgspec.structs.replace(reading, summary=reading.summary + meaning)
             if rule.kind == "performance" or one.feature == LABEL:
                 evidence = _labelled_evidence(evidence, one.evidence, context)
             alert = self._alert(context.version, one.feature, one.rule, context.now, one.segment)
@@ -122,7 +125,8 @@ class Alerting:
         alert = msgspec.structs.replace(
             alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay
         )
-        summary = f"{rule_words(alarm.detector)}: {alarm.effect}"
+        meaning = _meaning(alarm.column, context)
+        summary = f"{rule_words(alarm.detector)}: {alarm.effect}{meaning}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected),
             context,
@@ -309,6 +313,13 @@ class Alerting:
             cells=list(found.cells),
             unit=found.unit,
         )
+
+
+def _meaning(feature: str, context: AlertContext) -> str:
+    """Say what it means that a derived column moved; nothing of another."""
+    if feature not in context.judged.evaluation.version.derived:
+        return ""
+    return "; the numeric features no longer go together as in the reference"
 
 
 def _explained(evidence: AlertEvidence, alert: AlertState, context: AlertContext) -> AlertEvidence:

@@ -350,7 +350,7 @@ class Incidents:
         column = version.reference.columns[version.place[alert.feature]]
         if rule_of(alert.rule).online and not located.is_sure:
             return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
-        usual = "higher" if alert.feature == PREDICTION else "too"
+        usual = "higher" if alert.feature == PREDICTION or kind == "joint" else "too"
         unit = version.unit(version.place[alert.feature])
         return effects.of_column(column, located.cells, rule, unit=unit, usual=usual)
 
@@ -387,7 +387,7 @@ class Incidents:
         if context is not None:
             version = context[0].judged.evaluation.version
             prediction = version.place.get(PREDICTION)
-            watched = sum(place != prediction for place in version.watched)
+            watched = sum(place != prediction for place in version.watched) - len(version.derived)
         performance = _performance(incident)
         return Facts(
             cause,
@@ -459,8 +459,12 @@ def _moved_by(alert: AlertState) -> float:
 
 
 def _kind(alert: AlertState, context: AlertContext) -> CauseKind:
-    """Return what an alert is as a cause; a segment that falls as all others do is none."""
+    """Return what an alert is as a cause; a segment that falls as all others do is none. However a
+    derived column moved, it is the features of which it is derived that no longer go together.
+    """
     kind, segments = cause_kind(alert), context.judged.segments
+    if alert.feature in context.judged.evaluation.version.derived:
+        return "joint"
     if kind == "segment" and rule_of(alert.rule).kind == "performance" and alert.inhibited_by:
         explaining = segments.change.explaining if segments is not None else ()
         return "segment" if alert.segment in explaining else "performance"

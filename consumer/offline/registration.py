@@ -27,6 +27,7 @@ from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.columns.choices import Choices
+from driftgauge.shared.reference.derivation import Derivation
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
 from driftgauge.shared.reference.profile import PREDICTION, Column, ReferenceProfile
@@ -182,9 +183,20 @@ def _prepared(
     columns = model_columns(features, schema)
     if estimator is not None:
         schema = as_fitted(schema, features, estimator, columns)
+    if submission.multivariate:
+        schema = _deriving(schema, features, submission.pii_key)
     lines = (row for row in table.rows if row.column in schema.names)
     tell(Recognised((*lines, *told), table.remarks))
     return _Prepared(task, estimator, table, features, schema, columns)
+
+
+def _deriving(schema: Schema, features: pd.DataFrame, key: str | None) -> Schema:
+    """Return a schema with what columns are derived by, as the reference rows tell."""
+    plain = msgspec.structs.replace(schema, derivation=None)
+    columns = dict(zip(plain.stream.names, columns_of(features, plain, key), strict=True))
+    names = [feature.name for feature in schema.joint]
+    derivation = Derivation.fit(names, [np.asarray(columns[name], np.float64) for name in names])
+    return msgspec.structs.replace(schema, derivation=derivation)
 
 
 def _choices(submission: Submission, given: Schema | None) -> Choices:

@@ -59,6 +59,9 @@ class Submission:
     features
         The columns that are features, in the model's order; empty for those that the fitted model
         names, or else all.
+    multivariate
+        Whether columns are derived that show how the numeric features go together
+        (shared/reference/derivation.py).
     trained
         Time at which the model was fitted, ISO 8601; None is that of its file.
     """
@@ -87,6 +90,7 @@ class Submission:
     git_revision: str | None = None
     trained: str | None = None
     features: tuple[str, ...] = ()
+    multivariate: bool = False
 
     @property
     def special(self) -> Special:

@@ -45,8 +45,8 @@ class Reader:
     ----------
     version
         Version that the requests are counted as.
-    clean
-        Function that drops or hashes the personal features of a row (Schema.cleaner).
+    complete
+        Function that makes of a row what is published of it (Schema.completing).
     now
         Unix time (ms) at which the events came.
     """
@@ -55,12 +55,12 @@ class Reader:
         self,
         version: str,
         schema: Schema,
-        clean: Callable[[list[Value]], list[Value]],
+        complete: Callable[[list[Value]], list[Value]],
         now: int,
     ) -> None:
         self._version = version
         self._schema = schema
-        self._clean = clean
+        self._complete = complete
         self._now = now
 
     def read(self, event: CloudEvent, part: Part) -> tuple[list[Half], list[list[FieldError]]]:
@@ -99,7 +99,7 @@ class Reader:
         values, faults = self._schema.positional(row, f"/data/{place}", scored=False)
 
         def make(name: str, moment: float) -> Half:
-            return Request(name, self._version, moment, self._clean(values), self._now, trace)
+            return Request(name, self._version, moment, self._complete(values), self._now, trace)
 
         return make, faults
 

@@ -321,7 +321,7 @@ def _events(
             id=base if len(rows) == 1 else f"{base}:{place}",
             version=served.version,
             time=now,
-            features=served.clean(row),
+            features=features,
             prediction=score.prediction,
             latency_ms=took_ms,
             source=source,
@@ -330,7 +330,9 @@ def _events(
             received=now if given else None,
             trace=trace,
         )
-        for place, (row, score) in enumerate(zip(rows, scores, strict=True))
+        for place, (features, score) in enumerate(
+            zip(served.features_of(rows), scores, strict=True)
+        )
     ]
 
 

@@ -112,7 +112,7 @@ def router(parts: Parts) -> APIRouter:
             id=new_id() if given is None else given,
             version=served.version,
             time=now,
-            features=served.clean(row),
+            features=served.complete(row),
             prediction=score.prediction,
             latency_ms=round((time.perf_counter() - started) * 1000, 3),
             source=source,

@@ -32,7 +32,7 @@ from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.scoring.estimator import Score
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
-from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.contract.events import Prediction, Source, Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.otel.steps import carried_now
@@ -125,9 +125,10 @@ class Batch:
             fit = [row for row in block if not row.faults]
             self._count(block, len(fit))
             scores = await self._score(fit) if fit else []
+            features = self.served.features_of([row.values for row in fit])
             events = {
-                row.number: self._event(row, score)
-                for row, score in zip(fit, scores, strict=True)
+                row.number: self._event(row, score, published)
+                for row, score, published in zip(fit, scores, features, strict=True)
                 if score
             }
             outcome = await self._publish(list(events.values()))
@@ -156,13 +157,13 @@ class Batch:
     def _next_block(self) -> list[InputRow]:
         return list(islice(self._read, self._parts.block_rows))
 
-    def _event(self, row: InputRow, score: Score) -> Prediction:
+    def _event(self, row: InputRow, score: Score, features: list[Value]) -> Prediction:
         now = time.time_ns() // 1_000_000
         return Prediction(
             id=new_id() if row.id is None else row.id,
             version=self.served.version,
             time=now if row.time is None else row.time,
-            features=self.served.clean(row.values),
+            features=features,
             prediction=score.prediction,
             source=self._source,
             client_id=row.id is not None,

@@ -10,7 +10,7 @@ one that hangs is reported after `LOAD_S`, holds its thread, and serves if it en
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -21,7 +21,7 @@ from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.refusals import NO_MODEL
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.producer.scoring.threads import Threads
-from driftgauge.shared.contract.events import Source
+from driftgauge.shared.contract.events import Source, Value
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
 from driftgauge.shared.registry.glance import Glance
 from driftgauge.shared.registry.registry import (
@@ -74,6 +74,9 @@ class ServedVersion:
     ----------
     clean
         Function that drops or hashes the personal features of a row for its event (Schema.cleaner).
+    complete
+        Function that also adds the derived columns (Schema.completing); for many rows at once there
+        is `features_of`.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class ServedVersion:
 
     __slots__ = (
         "clean",
+        "complete",
         "estimator",
         "manifest",
         "model",
@@ -105,8 +109,17 @@ class ServedVersion:
         self.manifest = published.manifest  # these are read at each request
         self.schema = published.schema
         self.clean = published.schema.cleaner(key)
+        self.complete = published.schema.completing(key)
         self.model = published.manifest.model
         self.version = published.manifest.version
+
+    def features_of(self, rows: Sequence[list[Value]]) -> list[list[Value]]:
+        """Return what is published of rows: cleaned, and with the derived columns behind."""
+        cleaned = [self.clean(row) for row in rows]
+        if self.schema.derivation is None:
+            return cleaned
+        derived = self.schema.derived(cleaned)
+        return [[*row, *more] for row, more in zip(cleaned, derived, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ IncidentKind = Literal["model", "operation"]
 CauseKind = Literal[
     "broken_values",
     "feature",
+    "joint",
     "segment",
     "prediction",
     "label",
@@ -120,8 +121,9 @@ class IncidentCause(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     kind
-        Broken values, a column that drifts, a segment, the predictions, the labels, the
-        performance, unequal treatment, a limit of operation, or the monitor that is blind.
+        Broken values, a column that drifts, numeric features that no longer go together, a segment,
+        the predictions, the labels, the performance, unequal treatment, a limit of operation, or
+        the monitor that is blind.
     fingerprint, rule
         The alert that tells of it, and its rule.
     feature, segment

@@ -71,6 +71,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         What is judged of a timestamp.
     unit
         Unit of a number, such as `kWh`, that is shown beside it.
+    derived
+        What a derived column is, in words: clients do not send it, the API computes it of the row
+        (shared/reference/derivation.py). Empty for a feature.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     time: TimeFormat | None = None
     judged: Literal["age", "hour_of_week"] = "age"
     unit: str = ""
+    derived: str = ""
 
     def __post_init__(self) -> None:
         check_unit(self.unit, repr(self.name), self.kind)
@@ -114,7 +118,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """
         if self.kind == "timestamp":
             return "age" if self.judged == "age" else "hour of the week"
-        return "true is 1" if self.kind == "boolean" else ""
+        return "true is 1" if self.kind == "boolean" else self.derived
 
     @property
     def judged_unit(self) -> str:

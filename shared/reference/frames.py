@@ -92,7 +92,7 @@ def columns_of(
     -------
     list
         One column for each published feature: a float64 array with NaN for missing values, or a
-        list of text with None for missing values.
+        list of text with None for missing values. Then one for each derived column.
 
     Raises
     ------
@@ -104,12 +104,13 @@ def columns_of(
     secret = schema.hash_key(key)
     features = [feature for feature in schema.features if feature.pii != "drop"]
     columns = _columns(frame, features, schema.table)
-    return [
+    published = [
         [None if value is None else hashed(value, secret) for value in json_values(column)]
         if feature.pii == "hash"
         else _cut(column)
         for feature, column in zip(features, columns, strict=True)
     ]
+    return [*published, *schema.derived_columns(published)]
 
 
 def _cut(column: np.ndarray[Any, Any] | list[Any]) -> np.ndarray[Any, Any] | list[Any]:

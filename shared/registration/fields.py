@@ -40,6 +40,10 @@ FIELDS: Final[Mapping[str, tuple[Kind, str]]] = {
     "method": ("many", "Method that the artifact must have."),
     "labels": ("flag", "`true`: true values come later."),
     "batch_counts": ("flag", "`true`: batch predictions count for drift."),
+    "multivariate": (
+        "flag",
+        "`true`: judge how the numeric features go together, too, by columns that are derived.",
+    ),
     "features_module": ("one", "Dotted name of the module that makes the features."),
     "git_revision": ("one", "Commit of the training code."),
     "trained": ("one", "When the model was fitted, ISO 8601."),

@@ -53,7 +53,7 @@ def kind_words(feature: FeatureReport) -> str:
     'numeric · kWh'
     """
     return " · ".join(
-        filter(None, (feature.kind, clip(feature.judged, 40), clip(feature.unit, 16)))
+        filter(None, (feature.kind, clip(feature.judged, 120), clip(feature.unit, 16)))
     )
 
 

@@ -51,7 +51,7 @@ class JudgedVersion:
         )
         labels = version.manifest.labels and baselines is not None
         return cls(
-            version.schema, version.reference, version.calibration, baselines, labels, number
+            version.schema.stream, version.reference, version.calibration, baselines, labels, number
         )
 
     def excluded(self, column: int) -> str:
@@ -65,6 +65,11 @@ class JudgedVersion:
         """Return the unit of a column's numbers, as the schema has it; empty if there is none."""
         features = self.schema.features
         return features[column].judged_unit if column < len(features) else self.schema.unit
+
+    @cached_property
+    def derived(self) -> frozenset[str]:
+        """Names of the columns that are derived of all numeric features together."""
+        return frozenset(feature.name for feature in self.schema.features if feature.derived)
 
     def calibrated(self, column: int) -> FeatureCalibration | None:
         """Return the calibration of a column; None without one."""

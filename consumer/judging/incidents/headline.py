@@ -25,6 +25,8 @@ PAIR: Final = 2
 """Features that changed, of each of which a headline says what it did, if there is room."""
 NAMED: Final = 3
 """Most columns that a headline names."""
+JOINT: Final = "the numeric features no longer go together as usual"
+"""What an incident of derived columns alone is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,12 @@ def _happened(facts: Facts, cells: int, named: int) -> str:
     if cause.kind == "segment":
         fell = rule_of(cause.alert.rule).kind == "performance"  # its effect names the segment
         return cause.effect if fell else f"{clip(cause.alert.segment, cells)}: {cause.effect}"
-    if cause.kind == "prediction":
-        return f"the prediction {cause.effect}, and no feature moved"
-    if cause.kind == "label":
-        return f"the true outcome {cause.effect}, and no feature moved"
+    if cause.kind == "joint":
+        column = f": {_cut(cause.alert.feature, cells)} {cause.effect}" if named else ""
+        return f"{JOINT}{column}"
+    if cause.kind in {"prediction", "label"}:
+        moved = "prediction" if cause.kind == "prediction" else "true outcome"
+        return f"the {moved} {cause.effect}, and no feature moved"
     if cause.kind == "performance":
         moved = "no feature moved" if not facts.prediction else "only the prediction moved with it"
         return f"{facts.effect or cause.effect}, and {moved}"
@@ -172,7 +176,7 @@ def action(facts: Facts) -> tuple[Action, str]:
         )
     if facts.regressed:
         return "roll_back", "Roll back to the version before: this one is new, and it does worse."
-    if kind == "feature":
+    if kind in {"feature", "joint"}:
         return _of_features(facts, subject)
     return _of_model(facts, kind)
 
@@ -182,6 +186,9 @@ def _of_features(facts: Facts, subject: str) -> tuple[Action, str]:
     if len(facts.columns) > 1:
         what = f"Check what {subject} and the others have in common, such as their feed"
         right = "they are right"
+    if facts.cause.kind == "joint":
+        what = "Plot pairs of the numeric features, recent rows beside those of the reference"
+        right = "their values are right"
     if facts.outdated and not facts.effect:
         return "accept_reference", f"{what}; if this is how it is now, accept a new reference."
     if facts.effect:

@@ -16,6 +16,7 @@ RANKS: Final[dict[CauseKind, int]] = {
     "operation": 0,
     "broken_values": 1,
     "feature": 2,
+    "joint": 3,  # checkpoints hold ranks: those of before stay as they were
     "segment": 3,
     "label": 4,
     "prediction": 5,
@@ -101,7 +102,7 @@ class IncidentState(msgspec.Struct, frozen=True):
     change: Change
     members: dict[str, Member] = {}
     cause: str = ""
-    known: int = len(RANKS)
+    known: int = 1 + max(RANKS.values())
     watched: int = 0
     number: int = 0
     told: bool = False

@@ -158,7 +158,7 @@ async def _taken(parts: Parts, found: Sequence[Found], model: str | None) -> Tak
         name = event.id[:MAX_ID] if isinstance(event, CloudEvent) else None
         try:
             served, part = _meant(parts, event, model)
-            reader = Reader(served.version, served.schema, served.clean, now)
+            reader = Reader(served.version, served.schema, served.complete, now)
             halves, faults = await run(len(event.data), reader.read, event, part)  # type: ignore[union-attr]  # _meant has looked
         except BadData as error:
             halves, faults = [], [[_unreadable(error)]]

@@ -45,7 +45,7 @@ from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.intake.turns import Turns
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.logged.good_events import EventTypes, Good, GoodEvents
+from driftgauge.producer.routes.logged.good_events import EventTypes, Good, GoodEvents, complete
 from driftgauge.producer.routes.parameters import TIME_SCHEMA
 from driftgauge.producer.routes.raw_body import MISNUMBERED, RawBodyRoute
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
@@ -342,6 +342,7 @@ class Reading:
         faults: list[FieldError] = []
         number, turns = -1, Turns()
         async for part in items.parts():
+            complete([item for item, _ in part if type(item) is tuple])
             for item, flawed in part:
                 number += 1
                 if type(item) is tuple:  # as no JSON is
@@ -508,7 +509,7 @@ def _prediction(
         id=new_id() if given is None else given,
         version=served.version,
         time=now if moment is None else moment,
-        features=served.clean(values),
+        features=served.complete(values),
         prediction=made,
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
@@ -540,7 +541,7 @@ def _failure(item: dict[str, Any], served: ServedVersion) -> Failure:
         version=served.version,
         time=time.time_ns() // 1_000_000 if moment is None else moment,
         error=item["error"],
-        features=None if errors or given is None else served.clean(values),
+        features=None if errors or given is None else served.complete(values),
         latency_ms=None if latency is None else float(latency),
     )
 

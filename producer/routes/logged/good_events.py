@@ -1,13 +1,15 @@
 """Reading the good events of a list by the type of the version that each is of."""
 
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 
 import msgspec
 
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.typed import EventType, Moment, Text
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
-from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.otel.steps import carried_now
 
 
@@ -19,7 +21,20 @@ class Named(msgspec.Struct):
 
 
 Good = tuple[ServedVersion, Prediction, int]
-"""A good event: the version that it is of, the event, and its publisher's number (0 without)."""
+"""A good event: the version that it is of, the event, and its publisher's number (0 without). Its
+features are without the derived columns, which `complete` adds to many events at once.
+"""
+
+
+def complete(events: Iterable[Good]) -> None:
+    """Add the derived columns to the features of events, where their versions have some."""
+    features: dict[ServedVersion, list[list[Value]]] = defaultdict(list)
+    for served, event, _ in events:
+        if served.schema.derivation is not None:
+            features[served].append(event.features)
+    for served, rows in features.items():
+        for row, more in zip(rows, served.schema.derived(rows), strict=True):
+            row.extend(more)
 
 
 class EventTypes:

@@ -72,6 +72,32 @@ def test_a_headline_has_the_unit_of_the_schema(monkeypatch: pytest.MonkeyPatch) 
     assert re.search(r"smooth reads about 0\.\d+ bar \(0\.\d+ sd\) too high", said)
 
 
+def test_a_derived_column_is_told_as_what_it_is_derived_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No feature and no feed is accused of what numbers together show, however far they are out of
+    range: the headline says that they no longer go together, the advice how to see which, and the
+    alerts what they mean. If a feature changed with them, that is the cause.
+    """
+    known = VERSIONS["1.0.0"]
+    first, *others = known.schema.features
+    features = (msgspec.structs.replace(first, derived="reconstruction error"), *others)
+    schema = msgspec.structs.replace(known.schema, features=features)
+    monkeypatch.setitem(VERSIONS, "1.0.0", JudgedVersion(schema, known.reference))
+    found = judge(stream().panes(1, shift=4.0).alarm().panes(8, shift=4.0).entries)
+    (last,) = latest(found.incidents).values()
+    assert (last.cause.kind, last.cause.feature, last.action) == ("joint", "smooth", "wait")
+    assert (last.features, last.of_features) == ([], 0)
+    assert "UTC the numeric features no longer go together as usual: smooth" in last.headline
+    assert last.advice.startswith("Plot pairs of the numeric features")
+    fired = [alert for alert in found.alerts if alert.state == "firing"]
+    assert {alert.rule for alert in fired} >= {"adwin", "psi", "out_of_range"}
+    assert all("no longer go together as in the reference" in alert.summary for alert in fired)
+    both = stream(2).panes(1, shift=1.5).alarm("city", delay=250).panes(6, shift=1.5)
+    (last,) = latest(judge(both.entries).incidents).values()
+    assert (last.cause.kind, last.features) == ("feature", ["city"])
+
+
 def test_every_alert_that_fires_is_in_one_incident() -> None:
     """None is lost, none is in two."""
     traffic = stream(3).panes(6, shift=1.0, missing=0.3).panes(30).panes(6, shift=-1.0).panes(9)

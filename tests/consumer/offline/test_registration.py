@@ -461,3 +461,30 @@ def test_codes_that_a_model_was_fitted_on_as_numbers(
     found = predict(schema, fitted, model_columns(frame, schema))
     assert np.allclose(np.asarray(found), fitted.predict(read[["site", "x"]]))
     assert {schema.positional({"site": one, "x": 0})[0][0] for one in ("007", 7, "7")} == {"7"}
+
+
+def test_a_multivariate_version_has_columns_that_no_file_has(
+    registry: ModelRegistry, csv: Path
+) -> None:
+    """They are derived of the numeric features that are judged, stand behind the features and are
+    no inputs; the schema that is written for editing has what they are derived by, and is enough
+    for another version.
+    """
+    _, schema, reference = stored(registry, submission(csv, multivariate=True))
+    assert schema.derivation is not None
+    assert schema.derivation.features == ("b", "a")
+    derived = schema.derivation.of_columns([FRAME["b"].to_numpy(), FRAME["a"].to_numpy()])
+    columns = {column.name: column for column in reference.columns}
+    assert list(columns)[-2:] == list(schema.derivation.names)
+    for name, values in zip(schema.derivation.names, derived, strict=True):
+        assert columns[name] == NumericReference.build(name, values)
+    assert "component_1" not in schema.names
+    file = csv.parent / "schema.json"
+    written = write_schema(registry, submission(csv, multivariate=True), file)
+    assert written == schema
+    later = submission(csv, version="2.0.0", schema_file=file)
+    assert stored(registry, later)[1:] == (schema, reference)
+    plain = stored(registry, submission(csv, version="3.0.0"))[2]
+    assert plain.columns == tuple(columns[column.name] for column in plain.columns)
+    with pytest.raises(BadData, match="at least two numeric features"):
+        register_version(registry, submission(csv, multivariate=True, exclude=("a",)))

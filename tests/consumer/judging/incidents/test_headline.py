@@ -18,7 +18,7 @@ def facts(kind: CauseKind, name: str = "load", columns: int = 1, **more: object)
     """Make the facts of an incident."""
     of_feature = kind in {"broken_values", "feature"}
     told = IncidentAlert(
-        "f", "1", name if of_feature else "", "psi", "critical", "", 0, 0,
+        "f", "1", name if of_feature or kind == "joint" else "", "psi", "critical", "", 0, 0,
         segment="region=north" if kind == "segment" else "",
     )  # fmt: skip
     effect = "reads about 0.5 (0.5 sd) too high"
@@ -91,6 +91,20 @@ def test_every_combination_fits_and_says_what_to_do(kind: CauseKind, name: str) 
             "Since 1 Jan 23:03 UTC MAE rose from 1.1 to 4.9, and no feature moved.",
         ),
         (
+            facts("joint", "error"),
+            (
+                "Since 1 Jan 23:03 UTC the numeric features no longer go together as usual: "
+                "error reads about 0.5 (0.5 sd) too high."
+            ),
+        ),
+        (
+            facts("joint", LONG, effect="MAE rose from 1.1 to 4.9"),
+            (
+                "Since 1 Jan 23:03 UTC the numeric features no longer go together as usual; "
+                "MAE rose from 1.1 to 4.9."
+            ),
+        ),
+        (
             facts("segment"),
             "Since 1 Jan 23:03 UTC region=north: reads about 0.5 (0.5 sd) too high.",
         ),
@@ -125,6 +139,10 @@ def test_a_long_name_leaves_room_for_the_effect() -> None:
         (facts("feature"), "wait"),
         (facts("feature", outdated=True), "accept_reference"),
         (facts("feature", outdated=True, effect="x"), "retrain"),
+        (facts("joint"), "wait"),
+        (facts("joint", outdated=True), "accept_reference"),
+        (facts("joint", effect="x"), "retrain"),
+        (facts("joint", effect="x", regressed=True), "roll_back"),
         (facts("segment"), "wait"),
         (facts("segment", effect="x"), "retrain"),
         (facts("prediction"), "recalibrate"),
