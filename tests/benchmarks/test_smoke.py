@@ -70,6 +70,7 @@ EXPECTED = {
     "benchmarks.commits": ("commits", {"step", "median ms"}),
     "benchmarks.counting": ("counting", {"features", "pace", "events/CPU s", "ratio"}),
     "benchmarks.demo.seeds": ("demo_seeds", {"published", "counted", "after injection"}),
+    "benchmarks.scale.derived": ("derived", {"µs with", "µs without"}),
     "benchmarks.detection": ("detection_alone", {"detector", "events per false alarm"}),
     "benchmarks.detection.ddm": ("detection_ddm", {"error rate"}),
     "benchmarks.detection.fairness": ("detection_fairness", {"told", "by a plain limit"}),
