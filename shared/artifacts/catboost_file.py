@@ -7,9 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.artifacts.format import ArtifactFormat
 from driftgauge.shared.artifacts.native_model import NativeModel
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.explaining.trees import of_catboost
 from driftgauge.shared.extras import needs
 from driftgauge.shared.reference.frames import category_text
 from driftgauge.shared.versions.manifest import Task
@@ -64,6 +66,10 @@ class CatBoostModel(NativeModel):
             self._as_trained(rows), thread_count=1, prediction_type=self._kind
         )
         return np.asarray(found, dtype=np.float64)
+
+    def raw_contributions(self, rows: Any) -> Floats:
+        """Return the contributions of the features, as shared/explaining/trees.py says."""
+        return of_catboost(self._model, self._as_trained(rows))
 
     def _as_trained(self, rows: Any) -> Any:
         """Make texts of the categories."""
