@@ -47,12 +47,18 @@ class Made(NamedTuple):
 
 
 def parted(fitted: Any) -> tuple[list[Any], Any]:
-    """Return the steps of a pipeline, and the model behind them; no steps of a bare model."""
+    """Return the steps of a pipeline, and the model behind them; no steps of a bare model. A search
+    for settings is the model that it found.
+    """
     steps: list[Any] = []
-    while hasattr(fitted, "steps"):
-        *before, (_, fitted) = fitted.steps
-        steps += [step for _, step in before]
-    return steps, fitted
+    while True:
+        if hasattr(fitted, "best_estimator_"):
+            fitted = fitted.best_estimator_
+        elif hasattr(fitted, "steps"):
+            *before, (_, fitted) = fitted.steps
+            steps += [step for _, step in before]
+        else:
+            return steps, fitted
 
 
 def through(steps: Sequence[Any], rows: Any) -> Made:

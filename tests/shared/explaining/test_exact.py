@@ -20,6 +20,7 @@ from sklearn.linear_model import (
     Ridge,
     RidgeClassifier,
 )
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -66,8 +67,9 @@ def encoded() -> Any:
     )
 
 
-def lightgbm_text(task: Any, target: Any, kind: Any, **more: Any) -> Any:
-    fitted = kind(**SMALL, **more).fit(FRAME[NUMBERS], target)
+def lightgbm_text(task: Any, target: Any, kind: Any, columns: list[str] = NUMBERS) -> Any:
+    rows = FRAME[columns].astype({"city": "category"} if "city" in columns else {})
+    fitted = kind(**SMALL).fit(rows, target)
     classes = tuple(getattr(fitted, "classes_", ()))
     text = fitted.booster_.model_to_string().encode()
     return format_named("model.txt").load(text, task, classes)
@@ -140,10 +142,34 @@ CASES: dict[str, Callable[[str], Case]] = {
         "margin",
         raw=lambda fitted, rows: fitted._booster.predict(rows, raw_score=True),
     ),
+    "lightgbm text with categories": lambda _: Case(
+        lightgbm_text("regression", PRICE, LGBMRegressor, columns=ALL), "prediction", ALL
+    ),
+    "lightgbm forest": lambda _: Case(
+        LGBMRegressor(**SMALL, boosting_type="rf", bagging_freq=1, bagging_fraction=0.5).fit(
+            FRAME[NUMBERS], PRICE
+        ),
+        "margin",  # it adds the trees up, and predicts their mean
+        raw=lambda fitted, rows: 12 * fitted.predict(rows),
+    ),
+    "lightgbm in a search": lambda _: Case(
+        GridSearchCV(
+            make_pipeline(StandardScaler(), LGBMRegressor(**SMALL)),
+            {"lgbmregressor__num_leaves": [5, 7]},
+            cv=2,
+        ).fit(FRAME[NUMBERS], PRICE),
+        "prediction",
+    ),
     "lightgbm in a pipeline": lambda _: Case(
         make_pipeline(encoded(), LGBMClassifier(**SMALL)).fit(FRAME[ALL], SOLD), "log_odds", ALL
     ),
     "xgboost": lambda _: Case(xgboost_stopped(), "prediction"),
+    "xgboost with a number for missing": lambda _: Case(
+        library("xgboost")
+        .XGBRegressor(n_estimators=9, nthread=1, missing=FRAME.a[0])
+        .fit(FRAME[NUMBERS], PRICE),
+        "prediction",
+    ),
     "xgboost classes": lambda _: Case(
         library("xgboost").XGBClassifier(n_estimators=9, nthread=1).fit(FRAME[NUMBERS], NUMBER),
         "margin",
@@ -210,7 +236,8 @@ CASES: dict[str, Callable[[str], Case]] = {
 def predicted(case: Case, rows: pd.DataFrame, about: str | None) -> Any:
     """Return what the sums have to be, from what the model itself answers."""
     fitted = case.fitted
-    given = rows if hasattr(fitted, "feature_names_in_") else rows.to_numpy()
+    named = hasattr(fitted, "feature_names_in_") or case.columns == ALL
+    given = rows if named else rows.to_numpy()
     if case.raw is not None:
         raw = np.asarray(case.raw(fitted, given), dtype=float)
         if raw.ndim == 1:
@@ -302,6 +329,21 @@ class Curved(LinearRegression):  # type: ignore[misc]  # scikit-learn has no typ
 
     def predict(self, rows: Any) -> Any:
         return super().predict(rows) ** 2
+
+
+class Shifted(LGBMRegressor):  # type: ignore[misc]  # LightGBM has no types
+    """Predicts something else than its trees add up to."""
+
+    def predict(self, rows: Any, **more: Any) -> Any:
+        found = super().predict(rows, **more)
+        return found if more.get("pred_contrib") else found + 1
+
+
+def test_trees_are_not_taken_on_trust() -> None:
+    """A model that predicts otherwise than its trees is not explained by them."""
+    fitted = Shifted(**SMALL).fit(FRAME[NUMBERS], PRICE)
+    with pytest.raises(Unexplained, match="do not add up to its own score"):
+        explanations(fitted, NUMBERS, FRAME.head(1))
 
 
 def test_coefficients_are_not_taken_on_trust() -> None:
