@@ -31,6 +31,7 @@ PURE = (
     "producer/dashboard/views",
     "producer/reading/traffic",
     "shared/contract",
+    "shared/explaining",
     "shared/metrics",
     "shared/paired",
     "shared/payloads",

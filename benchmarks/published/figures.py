@@ -363,6 +363,15 @@ def _seeds(rows: Rows) -> Iterator[Figure]:
     )
 
 
+def _explaining(rows: Rows) -> Iterator[Figure]:
+    for row in rows:
+        yield Figure(
+            f"{row['explained ms']} ms for a prediction with its contributions: {row['model']}",
+            f"{row['plain ms']} ms without; {row['plain meanwhile ms']} ms while others ask for "
+            "contributions of the same model all the time",
+        )
+
+
 def _plain(rows: Rows) -> Iterator[Figure]:
     for row in rows:
         yield Figure(", ".join(f"{name}: {value}" for name, value in row.items()))
@@ -374,6 +383,7 @@ PUBLISHED: Final = (
     Published("benchmarks.serving", "serving", _serving, is_headline=True),
     Published("benchmarks.live.intake", "intake", _intake),
     Published("benchmarks.live.alarm", "alarm", _alarm),
+    Published("benchmarks.live.explaining", "explaining", _explaining),
     Published("benchmarks.outage", "outage", _outage, is_headline=True),
     Published("benchmarks.report", "report", _report, is_headline=True),
     Published("benchmarks.client", "client", _client),

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from driftgauge.consumer.commands.kept.challenge import challenge
+from driftgauge.consumer.commands.kept.explain import explain
 from driftgauge.consumer.commands.promoting import archive, promote, purge, rollback, validate
 from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
@@ -26,7 +27,7 @@ def models() -> None:
     """Register models, check them, promote them, and go back."""
 
 
-for command in (register, validate, challenge, promote, rollback, archive, purge):
+for command in (register, validate, challenge, explain, promote, rollback, archive, purge):
     models.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,14 +28,35 @@ from driftgauge.producer.intake.turns import run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.routes.raw_body import NO_MODEL, UNPREDICTING, RawBodyRoute
+from driftgauge.producer.scoring.explaining import ESTIMATE, Explaining
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
+from driftgauge.shared.explaining.explanation import Explanation, Scale
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.otel.steps import carried_now
 from driftgauge.shared.reference.schema import FieldError
 
-CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
+
+def is_explain(value: object) -> str | None:
+    return (
+        None
+        if isinstance(value, bool) or value == ESTIMATE
+        else f'must be true, false or "{ESTIMATE}"'
+    )
+
+
+CHECKS: Final = {
+    "features": is_object,
+    "id": is_id,
+    "model": is_text,
+    "version": is_text,
+    "explain": is_explain,
+}
+
+NOT_SO: Final = (
+    f"{UNPREDICTING} Or its predictions cannot be explained in the way that is asked for."
+)
 
 BODY: Final = Named(
     "PredictionRequest",
@@ -58,6 +80,11 @@ BODY: Final = Named(
                 "type": "string",
                 "description": "A version in staging; that in production if absent.",
             },
+            "explain": {
+                "anyOf": [{"type": "boolean"}, {"type": "string", "enum": [ESTIMATE]}],
+                "description": "Whether the answer says what each feature contributed; "
+                "`estimate` also if only an estimate can be made of it.",
+            },
         },
     },
 )
@@ -76,6 +103,19 @@ class PredictionAnswer(msgspec.Struct, gc=False, omit_defaults=True):
         What became of its event: it is in Redis, on disk, in memory, or nowhere for want of room.
     probabilities
         Of the schema's classes in their order; absent if the model gives none.
+    contributions
+        What each feature contributed, by its name; absent unless it was asked for, as all that
+        follows. With `base` they add up to what `scale` says.
+    base
+        What the model gives without knowledge of the row.
+    scale
+        `prediction`, or `log_prediction`, its natural logarithm; `log_odds` or `probability` of
+        the class `about`, or `margin`, a raw score of it.
+    about
+        The class that is explained: of two the second, of several the one that is predicted;
+        absent of numbers.
+    standard_errors
+        Of each contribution, if they are an estimate; absent if they are exact.
     """
 
     id: str
@@ -84,6 +124,11 @@ class PredictionAnswer(msgspec.Struct, gc=False, omit_defaults=True):
     prediction: float | str
     event: Outcome
     probabilities: list[float] | None = None
+    contributions: dict[str, float] | None = None
+    base: float | None = None
+    scale: Scale | None = None
+    about: str | None = None
+    standard_errors: dict[str, float] | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -92,11 +137,12 @@ _encode = msgspec.json.Encoder().encode
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
+    explaining = Explaining(parts.scorer)
 
     @routes.post("/predict")
     @needs("predict")
     @takes(BODY, ENCODING)
-    @answers(PredictionAnswer, "The prediction.", others={404: NO_MODEL, 409: UNPREDICTING})
+    @answers(PredictionAnswer, "The prediction.", others={404: NO_MODEL, 409: NOT_SO})
     async def predict(request: Request) -> Response:
         """Predict one row. `event` in the answer tells whether the event is already in Redis or on
         disk.
@@ -106,7 +152,11 @@ def router(parts: Parts) -> APIRouter:
         document, served, row = await understand(body, parts.serving, parts.refusals)
         parts.refusals.take(served.model, 1)
         source = parts.serving.source_of(served)  # now: it may leave production meanwhile
-        score = await parts.scorer.score(served, row)
+        explain, explanation = document.get("explain"), None
+        if explain:
+            score, explanation = await explaining.explain(served, row, estimate=explain == ESTIMATE)
+        else:
+            score = await parts.scorer.score(served, row)
         given, now = document.get("id"), time.time_ns() // 1_000_000
         event = Prediction(
             id=new_id() if given is None else given,
@@ -126,9 +176,20 @@ def router(parts: Parts) -> APIRouter:
         answer = PredictionAnswer(
             event.id, served.model, served.version, score.prediction, outcome, score.probabilities
         )
+        if explanation is not None:
+            _add(answer, explanation, served.schema.names)
         return Response(_encode(answer), media_type="application/json")
 
     return routes
+
+
+def _add(answer: PredictionAnswer, explanation: Explanation, names: Sequence[str]) -> None:
+    """Put an explanation into an answer."""
+    errors = explanation.standard_errors
+    answer.contributions = dict(zip(names, explanation.contributions, strict=True))
+    answer.base, answer.scale = explanation.base, explanation.scale
+    answer.about = explanation.about
+    answer.standard_errors = None if errors is None else dict(zip(names, errors, strict=True))
 
 
 async def understand(

@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.explaining.exact import explained
+from driftgauge.shared.explaining.explanation import Explanation
 from driftgauge.shared.reference.pii import text_of as category_text
+from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.model_frame import model_frame
@@ -88,6 +91,18 @@ class Estimator:
             return pd.DataFrame(matrix, columns=self._names, copy=False)
         columns = [list(column) for column in zip(*rows, strict=True)]
         return model_frame(self._schema, columns, named=self._names is not None)
+
+    def explained(self, rows: Sequence[Row], reference: ReferenceProfile) -> list[Explanation]:
+        """Explain rows exactly.
+
+        Raises
+        ------
+        Unexplained
+            If the model is of no kind that has contributions of its own.
+        Exception
+            Whatever the model or its library raises.
+        """
+        return explained(self._fitted, rows, self.inputs, self._schema, reference)
 
     def warm_up(self, published: PublishedVersion) -> None:
         """Predict values of the reference: caches fill, and a model that cannot predict is found

@@ -18,12 +18,13 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.scoring.estimator import Score, failure
 from driftgauge.producer.scoring.serving import ServedVersion
 from driftgauge.producer.scoring.threads import Threads
+from driftgauge.shared.explaining.explanation import Explanation, Unexplained
 from driftgauge.shared.otel.steps import step
 from driftgauge.shared.versions.reference_rows import Row
 
@@ -36,19 +37,30 @@ logger = logging.getLogger("driftgauge.producer")
 
 Scores = list[Score | None]
 Waiting = tuple[Row, asyncio.Future[Score]]
-Block = tuple[ServedVersion, Sequence[Row], asyncio.Future[Scores]]
+Work = Callable[[ServedVersion, Sequence[Row]], list[Any]]
+"""A function that calls a model with rows, and gives one item for each."""
 Version = tuple[str, str]
 """A model and its version."""
 
 
+class Block(NamedTuple):
+    """Rows that have a model call of their own, what is done with them, and who waits for it."""
+
+    served: ServedVersion
+    rows: Sequence[Row]
+    work: Work
+    future: asyncio.Future[list[Any]]
+
+
 class Call(NamedTuple):
-    """A model call that is due: its rows, and who takes the scores or the reason why there are
-    none.
+    """A model call that is due: its rows, what is done with them, and who takes the result or the
+    reason why there is none.
     """
 
     served: ServedVersion
     rows: Sequence[Row]
-    deliver: Callable[[Scores | Problem], None]
+    work: Work
+    deliver: Callable[[list[Any] | Problem], None]
 
 
 class Hang(NamedTuple):
@@ -98,10 +110,8 @@ class Lane:
         self._served = served
         self._waiting.append((row, future))
 
-    def add_block(
-        self, served: ServedVersion, rows: Sequence[Row], future: asyncio.Future[Scores]
-    ) -> None:
-        self._blocks.append((served, rows, future))
+    def add_block(self, block: Block) -> None:
+        self._blocks.append(block)
 
     @property
     def waits(self) -> bool:
@@ -110,7 +120,7 @@ class Lane:
 
     def next(self) -> Call | None:
         """Return the next call: in turn a block and a batch of requests, where there are both."""
-        while self._blocks and self._blocks[0][2].done():  # its client has gone
+        while self._blocks and self._blocks[0].future.done():  # its client has gone
             self._blocks.popleft()
         if self._blocks and (self._block_is_next or not self._waiting):
             self._block_is_next = False
@@ -126,9 +136,9 @@ class Lane:
             call.deliver(problem)
 
     def _block(self) -> Call:
-        served, rows, future = self._blocks.popleft()
+        served, rows, work, future = self._blocks.popleft()
 
-        def deliver(found: Scores | Problem) -> None:
+        def deliver(found: list[Any] | Problem) -> None:
             if future.done():
                 return
             if isinstance(found, Problem):
@@ -136,7 +146,7 @@ class Lane:
             else:
                 future.set_result(found)
 
-        return Call(served, rows, deliver)
+        return Call(served, rows, work, deliver)
 
     def _batch(self) -> Call:
         """Take the requests that have waited longest."""
@@ -158,7 +168,7 @@ class Lane:
                 else:
                     future.set_result(score)
 
-        return Call(served, [row for row, _ in batch], deliver)
+        return Call(served, [row for row, _ in batch], predict, deliver)
 
 
 class Scorer:
@@ -214,13 +224,35 @@ class Scorer:
         Problem
             503 if the model hangs.
         """
+        return await self._block(served, rows, predict)
+
+    async def explain(self, served: ServedVersion, row: Row) -> tuple[Score, Explanation]:
+        """Predict one row by a call of its own, and explain the prediction exactly.
+
+        Raises
+        ------
+        Unexplained
+            If the model is of no kind that has contributions of its own.
+        Problem
+            500 if the model failed at this row, or gave no finite number; 503 if it hangs.
+        """
+        (found,) = await self._block(served, [row], explain)
+        if isinstance(found, Unexplained):
+            raise found
+        if found is None:
+            raise _no_score(served)
+        answer: tuple[Score, Explanation] = found
+        return answer
+
+    async def _block(self, served: ServedVersion, rows: Sequence[Row], work: Work) -> list[Any]:
+        """Make a call of its own for some rows, and return what comes of each."""
         loop = asyncio.get_running_loop()
         lane = self._lane(served)
-        future: asyncio.Future[Scores] = loop.create_future()
+        future: asyncio.Future[list[Any]] = loop.create_future()
         with step(SCORE) as span:
             if span is not None:
                 span.note(rows=len(rows))
-            lane.add_block(served, rows, future)
+            lane.add_block(Block(served, rows, work, future))
             self._wake(loop, lane)
             return await future
 
@@ -311,7 +343,7 @@ class Scorer:
         self._turn = lane
         lane.call, lane.begun = call, time.monotonic()
         lane.timer = asyncio.get_running_loop().call_later(TURN_S, self._pass_on, lane)
-        running = self._threads.start(predict, call.served, call.rows)
+        running = self._threads.start(call.work, call.served, call.rows)
         running.add_done_callback(lambda done: self._finish(lane, done))
 
     def _pass_on(self, lane: Lane) -> None:
@@ -336,7 +368,7 @@ class Scorer:
         )
         lane.refuse(self._hangs(served))
 
-    def _finish(self, lane: Lane, done: asyncio.Future[Scores]) -> None:
+    def _finish(self, lane: Lane, done: asyncio.Future[list[Any]]) -> None:
         call, lane.call = lane.call, None
         assert call is not None and lane.timer is not None  # noqa: S101, PT018  `_begin` set both
         lane.timer.cancel()
@@ -375,6 +407,26 @@ def predict(served: ServedVersion, rows: Sequence[Row]) -> Scores:
         # without a stack trace, which ends with the message
         logger.error("%s %s failed at a row: %s.", served.model, served.version, failure(error))  # noqa: TRY400
         return [None]
+
+
+def explain(
+    served: ServedVersion, rows: Sequence[Row]
+) -> list[tuple[Score, Explanation] | Unexplained | None]:
+    """Predict and explain rows one by one; None for a row that the model cannot predict."""
+    assert served.estimator is not None  # noqa: S101  monitor-only versions are refused before
+    found: list[tuple[Score, Explanation] | Unexplained | None] = []
+    for row, score in zip(rows, predict(served, rows), strict=True):
+        if score is None:
+            found.append(None)
+            continue
+        try:
+            (explanation,) = served.estimator.explained([row], served.published.reference)
+            found.append((score, explanation))
+        except Unexplained as reason:
+            found.append(reason)
+        except Exception as error:  # noqa: BLE001  a library can raise anything; it is answered
+            found.append(Unexplained(f"cannot be explained by its library: {failure(error)}"))
+    return found
 
 
 def _no_score(served: ServedVersion) -> Problem:

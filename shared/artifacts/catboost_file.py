@@ -1,13 +1,17 @@
 """CatBoost's own files (`.cbm`), as `save_model` writes them; they know their classes."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.artifacts.format import ArtifactFormat
 from driftgauge.shared.artifacts.native_model import NativeModel
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.explaining.trees import of_catboost
 from driftgauge.shared.extras import needs
 from driftgauge.shared.reference.frames import category_text
 from driftgauge.shared.versions.manifest import Task
@@ -16,6 +20,9 @@ MISSING: Final = "nan"
 """What a missing text is for a model: CatBoost takes no missing category, and `astype(str)` makes
 this of one.
 """
+
+LOGARITHMIC: Final = ("Poisson", "Tweedie")
+"""Losses whose trees add up to the logarithm of the prediction."""
 
 
 class CatBoostModel(NativeModel):
@@ -36,10 +43,7 @@ class CatBoostModel(NativeModel):
         except (catboost.CatBoostError, ValueError) as error:
             raise BadData(f"The file is no CatBoost model: {error}.") from error
         own = tuple(category_text(label) for label in model.classes_)
-        if own:
-            self._model = model
-        else:  # its kind of prediction follows from the loss
-            self._model = catboost.CatBoostRegressor().load_model(blob=content)
+        self._model = model
         if classes not in {(), own}:
             raise BadData(
                 f"The model's own classes are {', '.join(own) or 'none'}, not "
@@ -47,6 +51,7 @@ class CatBoostModel(NativeModel):
             )
         self._categories = model.get_cat_feature_indices()
         kinds: dict[int, Task] = {0: "regression", 2: "binary"}
+        self._kind = "Probability" if own else _kind_of_number(model.get_metadata())
         super().__init__(
             "CatBoost",
             kinds.get(len(own), "multiclass") if task == "monitor" else task,
@@ -57,16 +62,35 @@ class CatBoostModel(NativeModel):
 
     def raw(self, rows: Any) -> NDArray[np.float64]:
         """Predict by the model, with one thread."""
-        if self._categories:
-            rows = [
-                [
-                    _category(value) if place in self._categories else value
-                    for place, value in enumerate(row)
-                ]
-                for row in (rows if isinstance(rows, np.ndarray) else rows.to_numpy()).tolist()
+        found = self._model.predict(
+            self._as_trained(rows), thread_count=1, prediction_type=self._kind
+        )
+        return np.asarray(found, dtype=np.float64)
+
+    def raw_contributions(self, rows: Any) -> Floats:
+        """Return the contributions of the features, as shared/explaining/trees.py says."""
+        return of_catboost(self._model, self._as_trained(rows))
+
+    def _as_trained(self, rows: Any) -> Any:
+        """Make texts of the categories."""
+        if not self._categories:
+            return rows
+        return [
+            [
+                _category(value) if place in self._categories else value
+                for place, value in enumerate(row)
             ]
-        kind = {} if self.task == "regression" else {"prediction_type": "Probability"}
-        return np.asarray(self._model.predict(rows, thread_count=1, **kind), dtype=np.float64)
+            for row in (rows if isinstance(rows, np.ndarray) else rows.to_numpy()).tolist()
+        ]
+
+
+def _kind_of_number(metadata: Mapping[str, str]) -> str:
+    """Return what a regression predicts, as CatBoost names it: the wrapper tells it by the loss,
+    and forgets the loss when it loads bytes.
+    """
+    options = json.loads(metadata.get("params", "{}"))
+    loss = options.get("loss_function", {}).get("type", "")
+    return "Exponent" if loss in LOGARITHMIC else "RawFormulaVal"
 
 
 def _category(value: Any) -> str:

@@ -5,19 +5,18 @@ come from the schema, in the order of the `classes_` of LightGBM's scikit-learn 
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.artifacts.format import ArtifactFormat
 from driftgauge.shared.artifacts.native_model import NativeModel
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.explaining.trees import of_lightgbm
 from driftgauge.shared.reference.frames import category_text
 from driftgauge.shared.versions.manifest import Task
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _OBJECTIVE: Final = re.compile(r"^objective=(\w+)", re.MULTILINE)
 _TASKS: Final[dict[str, Task]] = {
@@ -64,15 +63,21 @@ class TextModel(NativeModel):
 
     def raw(self, rows: Any) -> NDArray[np.float64]:
         """Predict by the booster, with one thread."""
-        frame = rows if isinstance(rows, np.ndarray) else self._as_trained(rows)
+        frame = self._as_trained(rows)
         return np.asarray(self._booster.predict(frame, num_threads=_THREADS), dtype=np.float64)
 
-    def _as_trained(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """Convert categories from text to the values that the model was trained on.
+    def raw_contributions(self, rows: Any) -> Floats:
+        """Return the contributions of the features, as shared/explaining/trees.py says."""
+        return of_lightgbm(self._booster, self._as_trained(rows))
+
+    def _as_trained(self, frame: Any) -> Any:
+        """Convert categories of a frame from text to the values that the model was trained on.
 
         Events hold categories as text, whatever type they had in training. A category that the
-        model does not know is missing.
+        model does not know is missing. A matrix stays as it is.
         """
+        if isinstance(frame, np.ndarray):
+            return frame
         import pandas as pd
 
         known: list[list[Any]] = self._booster.pandas_categorical or []
@@ -89,7 +94,7 @@ class TextModel(NativeModel):
             codes = {category_text(value): code for code, value in enumerate(values)}
             found = [codes.get(text, -1) for text in frame[name].astype(object)]
             columns[name] = pd.Categorical.from_codes(found, categories=pd.Index(values))
-        return frame.assign(**columns)  # type: ignore[arg-type]  # column names are str
+        return frame.assign(**columns)
 
 
 def _task_of(text: str) -> Task:

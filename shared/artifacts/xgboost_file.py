@@ -11,9 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.artifacts.format import ArtifactFormat
 from driftgauge.shared.artifacts.native_model import NativeModel
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.explaining.trees import best_trees, of_xgboost
 from driftgauge.shared.extras import needs
 from driftgauge.shared.versions.manifest import Task
 
@@ -59,8 +61,7 @@ class XGBoostModel(NativeModel):
                 "The XGBoost model has categorical features, whose codes are not in a request. "
                 "Encode them within the model: register it as joblib or ONNX, with its encoder."
             )
-        best = self._booster.attributes().get("best_iteration")
-        self._trees = (0, int(best) + 1) if best is not None else (0, 0)
+        self._trees = best_trees(self._booster)
         super().__init__(
             "XGBoost",
             TASKS.get(objective, "regression") if task == "monitor" else task,
@@ -76,6 +77,10 @@ class XGBoostModel(NativeModel):
             matrix, iteration_range=self._trees, validate_features=False
         )
         return np.asarray(found, dtype=np.float64)
+
+    def raw_contributions(self, rows: Any) -> Floats:
+        """Return the contributions of the features, as shared/explaining/trees.py says."""
+        return of_xgboost(self._booster, np.asarray(rows, dtype=np.float64))
 
 
 def _first_line(error: Exception) -> str:

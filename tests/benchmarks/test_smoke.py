@@ -81,6 +81,10 @@ EXPECTED = {
     "benchmarks.fuzzing": ("fuzzing", {"requests", "longest turn ms"}),
     "benchmarks.judging": ("judging", {"panes/CPU s", "ratio"}),
     "benchmarks.live.alarm": ("alarm", {"incidents", "p99 ms", "goal p99 ms"}),
+    "benchmarks.live.explaining": (
+        "explaining",
+        {"plain ms", "explained ms", "plain meanwhile ms"},
+    ),
     "benchmarks.live.intake": ("intake", {"events/CPU s", "of bare"}),
     "benchmarks.scale.features": ("features", {"worker ns a value", "worker of 18"}),
     "benchmarks.scale.log_page": ("log_page", {"median ms", "CPU ms", "goal ms"}),

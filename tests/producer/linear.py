@@ -33,6 +33,14 @@ class Gated(Linear):
         return super().predict(rows)
 
 
+class Positive(Linear):
+    """A model that gives no number where it would be negative."""
+
+    def predict(self, rows: Any) -> NDArray[np.float64]:
+        found = super().predict(rows)
+        return np.where(found < 0, np.nan, found)
+
+
 class Moody(Linear):
     """A model that raises at some values of its first feature."""
 

@@ -85,20 +85,24 @@ def rows_of(store: Store, published: PublishedVersion, wanted: Range) -> int:
     return rows
 
 
-def read_sample(store: Store, published: PublishedVersion, wanted: Range, rows: int) -> Sample:
+def read_sample(
+    store: Store, published: PublishedVersion, wanted: Range, rows: int, most: int | None = None
+) -> Sample:
     """Read the rows of a version and range that count for drift, with their labels.
 
     Parameters
     ----------
     rows
         How many there are, as from `rows_of`.
+    most
+        About how many are taken at most; None for as many as memory is allowed for.
 
     Raises
     ------
     BadData
         If a file cannot be read.
     """
-    schema, most = published.schema.stream, rows_taken(published)
+    schema, most = published.schema.stream, most or rows_taken(published)
     share = PARTS if rows <= most else PARTS * most // rows
     sources = CellMap.of(published).sources
     names = ["time", *column_names(feature.name for feature in schema.features)]

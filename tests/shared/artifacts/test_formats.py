@@ -34,6 +34,7 @@ FRAME["city"] = RANDOM.choice(["rome", "oslo", "bonn"], 300)
 FRAME["price"] = FRAME.a * 2 - FRAME.b + (FRAME.city == "rome")
 FRAME["sold"] = (FRAME.price > 0).astype(int)
 FRAME["kind"] = np.where(FRAME.price > 1, "high", np.where(FRAME.price < -1, "low", "mid"))
+FRAME["count"] = np.exp(FRAME.price / 2).round()
 NUMBERS = ["a", "b", "c"]
 
 
@@ -102,6 +103,17 @@ def of_catboost(folder: Path) -> Made:
     return Made("m.cbm", content, made, shares, "kind", columns=columns)
 
 
+def of_catboost_counts(folder: Path) -> Made:
+    """Trees that add up to a logarithm."""
+    catboost = library("catboost")
+    fitted = catboost.CatBoostRegressor(
+        iterations=5, loss_function="Poisson", verbose=False, thread_count=1, train_dir=str(folder)
+    )
+    fitted.fit(FRAME[NUMBERS], FRAME["count"]).save_model(str(folder / "m.cbm"))
+    content = (folder / "m.cbm").read_bytes()
+    return Made("m.cbm", content, fitted.predict(FRAME[NUMBERS]), target="count")
+
+
 def onnx_of(fitted: Any, types: Any, **options: Any) -> bytes:
     skl2onnx = library("skl2onnx")
     with warnings.catch_warnings():
@@ -162,6 +174,7 @@ MAKERS: list[Callable[[Path], Made]] = [
     of_xgboost,
     of_xgboost_classes,
     of_catboost,
+    of_catboost_counts,
     of_onnx,
     of_onnx_columns,
     of_onnx_shares,
@@ -187,7 +200,7 @@ def test_a_file_predicts_as_its_library_does(
     )
     manifest, schema = version.manifest, version.schema
     assert [one.name for one in tried] == [format_of(file).file] == [manifest.artifact]
-    tasks = {"price": "regression", "sold": "binary", "kind": "multiclass"}
+    tasks = {"price": "regression", "count": "regression", "sold": "binary", "kind": "multiclass"}
     assert manifest.task == tasks[made.target]
     assert {*format_of(file).libraries} & {*manifest.libraries}
     fitted = registry.load_artifact("m", "1.0.0")
