@@ -8,7 +8,7 @@ is no order between the lists: each goes to a stream of its own.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from itertools import compress, pairwise
 from operator import attrgetter
 from typing import Literal
@@ -27,7 +27,7 @@ from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.panes.open_pane import OpenPane
 from driftgauge.consumer.counting.panes.rollups import mark
 from driftgauge.consumer.counting.policy import CountingPolicy
-from driftgauge.consumer.counting.state import CountingState, InUse
+from driftgauge.consumer.counting.state import CountingState, InUse, Position
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.counters import VersionTraffic
 from driftgauge.shared.contract.events import Failure, Prediction
@@ -95,6 +95,11 @@ class Outputs:
         """Whether there is an alarm, which is committed at once."""
         return any(isinstance(entry, Alarm) for _, _, entry in self.panes)
 
+    def write(self, position: Position, entry: PaneEntry) -> None:
+        """Write an entry that is not a pane after the last closed pane."""
+        position.written += 1
+        self.panes.append((position.closed, position.written, entry))
+
 
 def advance(
     state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy
@@ -133,6 +138,9 @@ class _Step:
         self.versions = versions
         self.policy = policy
         self.outputs = Outputs()
+        self._write = partial(self.outputs.write, state.position)
+        # no method of the step itself: the joiner has it too, and what goes in circles, all entries
+        # of the batch among it, would wait for the garbage collector
         self.changed = state.changed
         self.entry_ms = 0
         self.place = 0
@@ -600,9 +608,3 @@ class _Step:
         assert pane is not None  # noqa: S101  its event was added to it
         self._roll_up(pane.start)
         self.state.rollups.note(alarm, pane.start, self.state.position.closed + 1)
-
-    def _write(self, entry: PaneEntry) -> None:
-        """Write an entry that is not a pane after the last closed pane."""
-        position = self.state.position
-        position.written += 1
-        self.outputs.panes.append((position.closed, position.written, entry))
