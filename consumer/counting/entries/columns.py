@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 import msgspec
 import numpy as np
 
-from driftgauge.consumer.counting.entries.client_ids import digest_of
+from driftgauge.consumer.counting.entries.client_ids import digests_of
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
@@ -127,7 +127,7 @@ class Numbered(Generic[_Event]):
     @cached_property
     def digests(self) -> list[bytes]:
         """Digests of the events' ids, by which what waits for them is found."""
-        return [digest_of(event.id) for event in self.events]
+        return digests_of(event.id for event in self.events)
 
 
 NO_INTS: Ints = np.zeros(0, np.int64)
