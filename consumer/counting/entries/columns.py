@@ -55,6 +55,7 @@ _decoder = msgspec.json.Decoder(Prediction)
 _decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(written) for written, kind in WRITTEN.items()
 }
+NEWLINE = ord("\n")
 _Event = TypeVar("_Event", bound=Event)
 Half = Request | Response
 
@@ -372,7 +373,7 @@ def _decode_lines(
     exactly as many results as payloads, and exactly one newline between each.
     """
     joined = b"\n".join(payloads)
-    if joined.count(b"\n") != len(payloads) - 1:
+    if np.count_nonzero(np.frombuffer(joined, np.uint8) == NEWLINE) != len(payloads) - 1:
         return None
     try:
         events = decode(joined)
