@@ -19,7 +19,8 @@ import numpy as np
 from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
 from driftgauge.consumer.counting.dedupe import Dedupe
 from driftgauge.consumer.counting.detection import detect
-from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter, Failures
+from driftgauge.consumer.counting.entries.client_ids import CLIENT_ID
+from driftgauge.consumer.counting.entries.columns import VERSION, Batch, DeadLetter, Failures
 from driftgauge.consumer.counting.exchanges.pairing import Paired, Pairer
 from driftgauge.consumer.counting.group import Group, segments_of
 from driftgauge.consumer.counting.join import Joiner
@@ -43,6 +44,7 @@ from driftgauge.shared.contract.pane import (
 from driftgauge.shared.reference.history import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
+ID, TIME = attrgetter("id"), attrgetter("time")
 FORGOTTEN = (
     "it came so late that its client's ids are forgotten for want of room "
     "(DRIFTGAUGE_CLIENT_IDS_MAX): whether another try of it was counted is not known any more"
@@ -198,7 +200,7 @@ class _Step:
             if len(fresh) == len(predictions)
             else [predictions[place] for place in fresh]
         )
-        names = {prediction.version for prediction in chosen}
+        names = set(map(VERSION, chosen))
         checked = self.batch.checked
         if checked is not None and all(
             name in self.versions and self.versions[name].schema.kinds == checked for name in names
@@ -258,7 +260,7 @@ class _Step:
         dead letter.
         """
         predictions, known = self.batch.predictions, 0
-        if not any(map(attrgetter("client_id"), predictions)):
+        if not any(map(CLIENT_ID, predictions)):
             return usable
         first = []
         for place in usable.tolist():
@@ -369,7 +371,7 @@ class _Step:
         predictions = self.batch.predictions
         if len(places) < len(predictions):
             predictions = [predictions[place] for place in places.tolist()]
-        event_ms = np.array([prediction.time for prediction in predictions])
+        event_ms = np.fromiter(map(TIME, predictions), np.int64, count=len(predictions))
         positions, entry_ms = self.batch.positions[places], self.batch.entry_ms[places]
         before = self.state.position.clock.logical
         times = self.state.position.clock.advance(event_ms, entry_ms)
@@ -433,7 +435,7 @@ class _Step:
 
     def _groups(self, predictions: list[Prediction]) -> list[Group]:
         """Group predictions by version, and map each to its cells."""
-        names = [prediction.version for prediction in predictions]
+        names = list(map(VERSION, predictions))
         if len(set(names)) == 1:
             return [
                 Group.of(
@@ -458,7 +460,7 @@ class _Step:
         marks = group.marks if every or group.marks is None else group.marks[:, group.counted]
         ids = list(
             map(
-                attrgetter("id"),
+                ID,
                 group.predictions if every else compress(group.predictions, group.counted),
             )
         )

@@ -12,14 +12,16 @@ counted: it goes to the dead letters. In memory are the last two hours, and thos
 came late.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal
+from operator import attrgetter
+from typing import Final, Literal
 
 from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.shared.contract.events import Prediction
 
+CLIENT_ID: Final = attrgetter("client_id")
 DIGEST_BYTES = 16
 """Bytes by which a prediction that waits for its label is known."""
 KEPT_BYTES = 8
@@ -124,11 +126,13 @@ class ClientIds:
         return True
 
     def absent(
-        self, predictions: Iterable[Prediction], entry_ms: Iterable[int], keep_ms: int
+        self, predictions: Sequence[Prediction], entry_ms: Iterable[int], keep_ms: int
     ) -> list[int]:
         """Return the hours that are kept in Redis and must be loaded before these predictions are
         counted.
         """
+        if not any(map(CLIENT_ID, predictions)):
+            return []
         own = {
             hour_of(prediction.received, moment, keep_ms)
             for prediction, moment in zip(predictions, entry_ms, strict=True)
