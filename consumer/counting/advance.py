@@ -8,7 +8,7 @@ is no order between the lists: each goes to a stream of its own.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from itertools import compress, pairwise
 from operator import attrgetter
 from typing import Literal
@@ -19,7 +19,8 @@ import numpy as np
 from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
 from driftgauge.consumer.counting.dedupe import Dedupe
 from driftgauge.consumer.counting.detection import detect
-from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter, Failures
+from driftgauge.consumer.counting.entries.client_ids import CLIENT_ID
+from driftgauge.consumer.counting.entries.columns import VERSION, Batch, DeadLetter, Failures
 from driftgauge.consumer.counting.exchanges.pairing import Paired, Pairer
 from driftgauge.consumer.counting.group import Group, segments_of
 from driftgauge.consumer.counting.join import Joiner
@@ -27,7 +28,7 @@ from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.panes.open_pane import OpenPane
 from driftgauge.consumer.counting.panes.rollups import mark
 from driftgauge.consumer.counting.policy import CountingPolicy
-from driftgauge.consumer.counting.state import CountingState, InUse
+from driftgauge.consumer.counting.state import CountingState, InUse, Position
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.counters import VersionTraffic
 from driftgauge.shared.contract.events import Failure, Prediction
@@ -43,6 +44,7 @@ from driftgauge.shared.contract.pane import (
 from driftgauge.shared.reference.history import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
+ID, TIME = attrgetter("id"), attrgetter("time")
 FORGOTTEN = (
     "it came so late that its client's ids are forgotten for want of room "
     "(DRIFTGAUGE_CLIENT_IDS_MAX): whether another try of it was counted is not known any more"
@@ -95,6 +97,11 @@ class Outputs:
         """Whether there is an alarm, which is committed at once."""
         return any(isinstance(entry, Alarm) for _, _, entry in self.panes)
 
+    def write(self, position: Position, entry: PaneEntry) -> None:
+        """Write an entry that is not a pane after the last closed pane."""
+        position.written += 1
+        self.panes.append((position.closed, position.written, entry))
+
 
 def advance(
     state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy
@@ -133,6 +140,9 @@ class _Step:
         self.versions = versions
         self.policy = policy
         self.outputs = Outputs()
+        self._write = partial(self.outputs.write, state.position)
+        # no method of the step itself: the joiner has it too, and what goes in circles, all entries
+        # of the batch among it, would wait for the garbage collector
         self.changed = state.changed
         self.entry_ms = 0
         self.place = 0
@@ -190,7 +200,7 @@ class _Step:
             if len(fresh) == len(predictions)
             else [predictions[place] for place in fresh]
         )
-        names = {prediction.version for prediction in chosen}
+        names = set(map(VERSION, chosen))
         checked = self.batch.checked
         if checked is not None and all(
             name in self.versions and self.versions[name].schema.kinds == checked for name in names
@@ -250,7 +260,7 @@ class _Step:
         dead letter.
         """
         predictions, known = self.batch.predictions, 0
-        if not any(map(attrgetter("client_id"), predictions)):
+        if not any(map(CLIENT_ID, predictions)):
             return usable
         first = []
         for place in usable.tolist():
@@ -361,7 +371,7 @@ class _Step:
         predictions = self.batch.predictions
         if len(places) < len(predictions):
             predictions = [predictions[place] for place in places.tolist()]
-        event_ms = np.array([prediction.time for prediction in predictions])
+        event_ms = np.fromiter(map(TIME, predictions), np.int64, count=len(predictions))
         positions, entry_ms = self.batch.positions[places], self.batch.entry_ms[places]
         before = self.state.position.clock.logical
         times = self.state.position.clock.advance(event_ms, entry_ms)
@@ -425,7 +435,7 @@ class _Step:
 
     def _groups(self, predictions: list[Prediction]) -> list[Group]:
         """Group predictions by version, and map each to its cells."""
-        names = [prediction.version for prediction in predictions]
+        names = list(map(VERSION, predictions))
         if len(set(names)) == 1:
             return [
                 Group.of(
@@ -450,7 +460,7 @@ class _Step:
         marks = group.marks if every or group.marks is None else group.marks[:, group.counted]
         ids = list(
             map(
-                attrgetter("id"),
+                ID,
                 group.predictions if every else compress(group.predictions, group.counted),
             )
         )
@@ -600,9 +610,3 @@ class _Step:
         assert pane is not None  # noqa: S101  its event was added to it
         self._roll_up(pane.start)
         self.state.rollups.note(alarm, pane.start, self.state.position.closed + 1)
-
-    def _write(self, entry: PaneEntry) -> None:
-        """Write an entry that is not a pane after the last closed pane."""
-        position = self.state.position
-        position.written += 1
-        self.outputs.panes.append((position.closed, position.written, entry))

@@ -18,6 +18,7 @@ from driftgauge.shared.contract.events import Prediction, Source
 from driftgauge.shared.contract.pane import Slowest, slowest_of
 from driftgauge.shared.otel.context import trace_of
 
+SOURCE: Final = attrgetter("source")
 TRACE: Final = attrgetter("trace")
 
 
@@ -41,7 +42,7 @@ class Group:
     def of(
         cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints
     ) -> "Group":
-        names = list(map(attrgetter("source"), predictions))
+        names = list(map(SOURCE, predictions))
         counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
         cells, marks, odd = cell_map.mapped(predictions)
         traces = _traces(predictions)

@@ -13,14 +13,14 @@ Theory of operation:
   prediction still comes, and *unknown* if it does not.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from msgspec.structs import replace
 
 from driftgauge.consumer.counting.clock import DAY_MS
-from driftgauge.consumer.counting.entries.client_ids import digest_of
+from driftgauge.consumer.counting.entries.client_ids import digests_of
 from driftgauge.consumer.counting.entries.columns import Labels
 from driftgauge.consumer.counting.error_detection import Moment, detect_errors
 from driftgauge.consumer.counting.labels.pending import (
@@ -96,9 +96,17 @@ class Joiner:
         self._write = write
         self._positions = labels.positions[fresh].tolist()
         self._entry_ms = labels.entry_ms[fresh].tolist()
-        self._labels = [labels.events[place] for place in fresh.tolist()]
-        self._digests = [labels.digests[place] for place in fresh.tolist()]
+        self._labels, self._digests = labels.events, labels.digests
+        if len(fresh) < len(labels.events):
+            self._labels = [labels.events[place] for place in fresh.tolist()]
+            self._digests = [labels.digests[place] for place in fresh.tolist()]
         self._touched = set(self._digests)
+        self._textual = {
+            name: known.layout.kind == "categorical"
+            for name, known in versions.items()
+            if known.layout is not None
+        }
+        self._watches = any(known.errors is not None for known in versions.values())
         self._next = 0
         self._arrivals: list[Arrival] = []
         self._arrived = 0
@@ -138,7 +146,7 @@ class Joiner:
         chosen = [predictions[row] for row in rows[:room]]
         self._pending.day(day).predictions += len(chosen)
         self._state.changed.add(b"labels")
-        digests = [digest_of(one.id) for one in chosen]
+        digests = digests_of([one.id for one in chosen])
         parts = [b""] * len(chosen) if segments is None else [segments[row] for row in rows[:room]]
         waiting = [
             Waiting(pane, one.version, one.time, one.prediction, one.probabilities, None, part)  # type: ignore[arg-type]  # none is None
@@ -183,14 +191,16 @@ class Joiner:
         the batch.
         """
         while not self._idle:
-            label_at = self._positions[self._next] if self._next < len(self._labels) else until + 1
             arrival = self._arrivals[self._arrived] if self._arrived < len(self._arrivals) else None
-            if arrival is not None and arrival.position < label_at and arrival.position <= until:
+            comes = arrival is not None and arrival.position <= until
+            before = arrival.position if arrival is not None and comes else until + 1
+            stop = bisect_left(self._positions, before, self._next)
+            if stop > self._next:
+                self._take(self._next, stop)
+                self._next = stop
+            elif arrival is not None and comes:
                 self._arrived += 1
                 self._arrive(arrival)
-            elif label_at <= until:
-                self._next += 1
-                self._take(self._next - 1)
             else:
                 return
 
@@ -199,7 +209,7 @@ class Joiner:
         closed, revisions = self._state.position.closed, self._state.revisions
         if not (all_of_them or revisions.due(closed, entry_ms)):
             return
-        fresh = revisions.first_labels(closed)
+        fresh = revisions.first_labels(closed) if self._watches else []
         revised = revisions.take(closed, entry_ms, self._versions)
         if revised:
             self._state.changed.add(b"labels")
@@ -218,19 +228,31 @@ class Joiner:
             self._first(day, arrival.digest, arrival.waiting, early, arrival.entry_ms)
             self.revise(arrival.position, arrival.entry_ms)
 
-    def _take(self, place: int) -> None:
-        label, digest, entry_ms = self._labels[place], self._digests[place], self._entry_ms[place]
-        day = entry_ms // DAY_MS
+    def _take(self, start: int, stop: int) -> None:
+        """Take some labels, in their order."""
+        pending, revisions = self._pending, self._state.revisions
+        closed = self._state.position.closed
         self._state.changed.add(b"labels")
-        self._pending.forget(day, self._counts)
-        found = self._pending.find(digest, day)
-        if found is None:
-            self._hold(digest, label, day)
-        elif found[1].label is None:
-            self._first(found[0], digest, found[1], label, entry_ms)
-        else:
-            self._again(found[0], digest, found[1], label.label, entry_ms)
-        self.revise(self._positions[place], entry_ms)
+        today, layers = -1, list[tuple[int, Mapping[bytes, Waiting]]]()
+        for place in range(start, stop):
+            label, digest, now = self._labels[place], self._digests[place], self._entry_ms[place]
+            if now // DAY_MS != today:
+                today = now // DAY_MS
+                pending.forget(today, self._counts)
+                layers = pending.layers(today)
+            for day, known in layers:
+                waiting = known.get(digest)
+                if waiting is None:
+                    continue
+                if waiting.label is None:
+                    self._first(day, digest, waiting, label, now)
+                else:
+                    self._again(day, digest, waiting, label.label, now)
+                break
+            else:
+                self._hold(digest, label, today)
+            if revisions.due(closed, now):
+                self.revise(self._positions[place], now)
 
     def _first(
         self, day: int, digest: bytes, waiting: Waiting, label: Label | Early, now: int
@@ -240,8 +262,7 @@ class Joiner:
             self._counts.unfit += 1
             return
         self._counts.joined += 1
-        self._pending.day(day).labelled += 1
-        self._pending.put(day, digest, replace(waiting, label=label.label))
+        self._pending.label(day, digest, waiting, label.label)
         self._state.revisions.join(digest, waiting, label.label, label.time, now)
 
     def _again(self, day: int, digest: bytes, waiting: Waiting, label: Truth, now: int) -> None:
@@ -253,7 +274,7 @@ class Joiner:
         else:
             self._counts.corrected += 1
             self._state.revisions.correct(digest, waiting, label, now)
-            self._pending.put(day, digest, replace(waiting, label=label))
+            self._pending.put(day, digest, waiting.labelled(label))
 
     def _hold(self, digest: bytes, label: Label, day: int) -> None:
         """Keep a label whose prediction has not arrived."""
@@ -272,7 +293,4 @@ class Joiner:
 
     def _fits(self, waiting: Waiting, label: Truth) -> bool:
         """Return whether a label is of the kind that the prediction's version predicts."""
-        layout = (
-            self._versions[waiting.version].layout if waiting.version in self._versions else None
-        )
-        return layout is not None and isinstance(label, str) == (layout.kind == "categorical")
+        return self._textual.get(waiting.version) is isinstance(label, str)

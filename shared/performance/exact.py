@@ -7,7 +7,8 @@ associative, subtracting is exact, and a variance from sums does not cancel.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +19,11 @@ UNIT = 1200
 """A sum counts units of 2^-UNIT, a sum of squares units of 2^-(2 UNIT): finer than any float."""
 _MANTISSA = 53
 _HALF = 27
+_THIRD = 18
+_MOST_ALIKE = 1 << 15
+"""Most floats whose products of thirds, 3 x 2^36 at most, add up to no more than 2^53."""
+_LEAST_ALIKE = 4
+"""Floats for each kind from which on they are summed by kind first."""
 _DIGIT = 24
 """Bits of a digit: three bytes, and sums of up to 2^26 of them are exact as floats."""
 _SPARE = 3
@@ -57,6 +63,10 @@ def exact_sums(values: Floats, groups: Ints, count: int) -> list[int]:
     >>> [float(value_of(total)) for total in totals]
     [3.0, 0.75]
     """
+    alike = _Alike.of(values, groups, count)
+    if alike is not None:
+        high, low = _cut(alike.mantissas, _HALF)
+        return alike.gather([low, high], _HALF, UNIT - 2 * _HALF)
     wholes, exponents = _parts(values)
     return _gather(wholes, exponents + UNIT, groups, count)
 
@@ -72,6 +82,19 @@ def exact_squares(values: Floats, groups: Ints, count: int) -> list[int]:
     >>> root_of(square_of(total)) / 1e200
     5.0
     """
+    alike = _Alike.of(np.abs(values), groups, count)
+    if alike is not None:
+        top, rest = _cut(alike.mantissas, _THIRD)
+        middle, last = _cut(rest / 2.0**_THIRD, _THIRD)
+        products = [
+            last * last,
+            2 * middle * last,
+            2 * top * last + middle * middle,
+            2 * top * middle,
+            top * top,
+        ]
+        alike = replace(alike, exponents=2 * alike.exponents)
+        return alike.gather(products, _THIRD, 2 * UNIT - 6 * _THIRD)
     wholes, exponents = _parts(np.abs(values))
     high, low = wholes >> _HALF, wholes & ((1 << _HALF) - 1)
     places = 2 * exponents + 2 * UNIT
@@ -114,6 +137,64 @@ def root_of(value: Fraction) -> float:
         return math.ldexp(scaled**0.5, half)
     except OverflowError:
         return float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Floats many of which have the group and the exponent in common: they are summed together
+    first, as floats that are whole and so small that nothing is rounded.
+
+    Parameters
+    ----------
+    mantissas
+        From 1/2 to 1, or 0, with the sign.
+    cells
+        Which kind, of one group and one exponent, each float is of.
+    kinds
+        The kinds that there are, ascending.
+    exponents, groups
+        Of these kinds.
+    """
+
+    mantissas: Floats
+    cells: Ints
+    kinds: Ints
+    exponents: Ints
+    groups: Ints
+    count: int
+
+    @classmethod
+    def of(cls, values: Floats, groups: Ints, count: int) -> "_Alike | None":
+        """Return the floats by kind; None if they have too many kinds, or are too many."""
+        if not 0 < len(values) <= _MOST_ALIKE:
+            return None
+        mantissas, exponents = np.frexp(values)
+        first = int(exponents.min())
+        width = int(exponents.max()) - first + 1
+        if count * width * _LEAST_ALIKE > len(values):
+            return None
+        cells = groups * width + (exponents - first)
+        kinds = np.flatnonzero(np.bincount(cells))
+        of_kinds, within = np.divmod(kinds, width)
+        return cls(mantissas, cells, kinds, within + first, of_kinds, count)
+
+    def gather(self, parts: Sequence[Floats], bits: int, exponent: int) -> list[int]:
+        """Sum, in each group, whole floats times 2^(exponent of the kind + `exponent` + `bits` x
+        their place among the parts).
+        """
+        sums = [np.bincount(self.cells, part)[self.kinds].astype(np.int64) for part in parts]
+        places = [self.exponents + exponent + bits * place for place in range(len(parts))]
+        groups = np.tile(self.groups, len(parts))
+        return _gather(np.concatenate(sums), np.concatenate(places), groups, self.count)
+
+
+def _cut(mantissas: Floats, bits: int) -> tuple[Floats, Floats]:
+    """Cut numbers into m / 2^bits + rest / 4^bits, with a whole m and a rest from 0 to 2^bits;
+    return m and the rest. Nothing is rounded.
+    """
+    scaled = mantissas * 2.0**bits
+    first = np.floor(scaled)
+    return first, (scaled - first) * 2.0**bits
 
 
 def _parts(values: Floats) -> tuple[Ints, Ints]:

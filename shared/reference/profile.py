@@ -356,10 +356,14 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         cells
             Shape (columns, rows).
         """
+        numbers = [np.asarray(columns[place], dtype=np.float64) for place in self._numbers]
+        found = self._numeric_cells.of(np.stack(numbers)) if numbers else None
+        if found is not None and len(numbers) == len(columns):
+            found += self.offsets[:-1, None]
+            return found
         cells = np.empty((len(columns), len(columns[0]) if columns else 0), dtype=np.int64)
-        if self._numbers:
-            numbers = [np.asarray(columns[place], dtype=np.float64) for place in self._numbers]
-            cells[self._numbers] = self._numeric_cells.of(np.stack(numbers))
+        if found is not None:
+            cells[self._numbers] = found
         for place, reference in enumerate(self.columns):
             if isinstance(reference, CategoricalReference):
                 cells[place] = reference.cells(columns[place])

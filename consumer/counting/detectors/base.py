@@ -47,7 +47,11 @@ class Observed:
     @cached_property
     def ranks(self) -> Floats:
         """The rank of each value, shape (all columns, events), NaN where missing."""
-        return self.cell_ranks[self.cells]
+        return self.cell_ranks.take(self.cells)
+
+    def cells_of(self, columns: Sequence[int]) -> Ints:
+        """Return the cells of some columns, in ascending order; of all of them without a copy."""
+        return self.cells if len(columns) == len(self.cells) else self.cells[columns]
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class ErrorDdm:
         return cls(reference, columns, alpha)
 
     def update(self, observed: Observed) -> list[Detection]:
-        rows = observed.cells[self.columns]
+        rows = observed.cells_of(self.columns)
         found = [one for place, cells in enumerate(rows) for one in self._alarms(place, cells)]
         return sorted(found, key=lambda one: (one.row, one.column))
 

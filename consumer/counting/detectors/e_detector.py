@@ -17,6 +17,7 @@ its alert fires already: so it does not restart the other columns, which may dri
 again.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar, Self
 
 import msgspec
@@ -51,7 +52,7 @@ REST = 1024
 """Events for which a column rests after its alarm, a multiple of RENEWAL; less than a window, so
 that its alert does not end meanwhile.
 """
-STRETCH = 512
+STRETCH = 1024
 """Most events that are processed at once, a multiple of PART."""
 PART = 128
 """Events whose e-values are made at once, so that they fit into the processor's cache."""
@@ -175,22 +176,23 @@ class EDetector:
         """Process events to `last`, or to the first evaluation at which R reaches c; then return
         the worst column and R too.
         """
-        history = self._history(cells[:, first:last])
-        totals = history.sum(axis=1)
-        over = np.flatnonzero(totals >= self.threshold)
-        if not len(over):
-            self._scores = history[-1]
-            self._seen += last - first
-            return last, None
-        evaluation = int(over[0])
-        passed = (evaluation + 1) * STEP
-        self._seen += passed
-        by_column = history[evaluation].reshape(-1, EXPERTS).sum(axis=1)
-        return first + passed, (int(by_column.argmax()), float(totals[evaluation]))
+        for before, history in self._history(cells[:, first:last]):
+            totals = history.sum(axis=1)
+            over = np.flatnonzero(totals >= self.threshold)
+            if len(over):
+                evaluation = int(over[0])
+                passed = before + (evaluation + 1) * STEP
+                self._seen += passed
+                by_column = history[evaluation].reshape(-1, EXPERTS).sum(axis=1)
+                return first + passed, (int(by_column.argmax()), float(totals[evaluation]))
+            self._scores = history[-1].copy()
+        self._seen += last - first
+        return last, None
 
-    def _history(self, cells: Bytes) -> Floats:
-        """Return each expert's share of R at every evaluation, shape (evaluations, columns x
-        experts), and count the events.
+    def _history(self, cells: Bytes) -> Iterator[tuple[int, Floats]]:
+        """Count events; then yield, part by part, the events before the part and each expert's
+        share of R at its evaluations, shape (evaluations, columns x experts), in memory that is
+        used again. `_scores` must be the last of them when the next part is asked for.
         """
         columns, events = cells.shape
         blocks = (self._seen % RENEWAL + np.arange(events)) // RENEWAL
@@ -202,19 +204,26 @@ class EDetector:
         counts = counts.reshape(CELLS, number, columns)
         rarities = self._rarities(cells, counts.sum(axis=1))
         taken = self._bets(counts, events)
-        kept = np.empty((events // STEP, columns * EXPERTS))
-        added = np.empty_like(kept)
-        for first in range(0, events, PART):
-            part, steps = slice(first, first + PART), slice(first // STEP, (first + PART) // STEP)
-            factors = taken.take(rows[part].ravel(), axis=0).reshape(-1, STEP, columns * EXPERTS)
-            # numpy is slow along the experts alone
-            factors *= rarities[part].repeat(EXPERTS).reshape(factors.shape)
-            _compose(factors, kept[steps], added[steps])
         share = 1 / (columns * EXPERTS)
-        added *= np.repeat((self._wakes == 0) * share, EXPERTS) if self._wakes.any() else share
-        if self._constants.any():
-            added *= np.repeat(self._may_begin(cells), EXPERTS, axis=1)
-        return _recursion(self._scores, kept, added)
+        awake = np.repeat((self._wakes == 0) * share, EXPERTS) if self._wakes.any() else share
+        begins = self._may_begin(cells) if self._constants.any() else None
+        memory = np.empty((2, min(PART, events) // STEP, columns * EXPERTS))
+        for first in range(0, events, PART):
+            steps = min(PART, events - first) // STEP
+            kept, added = memory[:, :steps]
+            part = slice(first, first + PART)
+            # all first events of the steps, then all second ones: numpy is fast along long rows
+            ordered = rows[part].reshape(steps, STEP, columns).swapaxes(0, 1).ravel()
+            rare = rarities[part].reshape(steps, STEP, columns).swapaxes(0, 1).ravel()
+            factors = taken.take(ordered, axis=0).reshape(STEP, steps, columns * EXPERTS)
+            # numpy is slow along the experts alone
+            factors *= rare.repeat(EXPERTS).reshape(factors.shape)
+            _compose(factors, kept, added)
+            added *= awake
+            if begins is not None:
+                begin = slice(first // STEP, first // STEP + steps)
+                added *= np.repeat(begins[begin], EXPERTS, axis=1)
+            yield first, _recursion(self._scores, kept, added)
 
     def _may_begin(self, cells: Bytes) -> NDArray[np.bool_]:
         """Return where a change may begin, shape (evaluations, columns): of a constant only where
@@ -353,16 +362,16 @@ def _compose(factors: Floats, kept: Floats, added: Floats) -> None:
     Parameters
     ----------
     factors
-        The e-values, shape (evaluations, 4, …).
+        The e-values, shape (4, evaluations, …).
     kept, added
         Memory for a and b, shape (evaluations, …).
     """
-    second = factors[:, 2] * factors[:, 3]
-    np.multiply(factors[:, 0], factors[:, 1], out=kept)
-    np.add(factors[:, 1], kept, out=added)
+    second = factors[2] * factors[3]
+    np.multiply(factors[0], factors[1], out=kept)
+    np.add(factors[1], kept, out=added)
     added *= second
     added += second
-    added += factors[:, 3]
+    added += factors[3]
     kept *= second
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from driftgauge.consumer.counting.detectors.base import Observed
 from driftgauge.consumer.counting.detectors.effect import RECENT, Effect, estimate
 from driftgauge.consumer.counting.detectors.rank_cells import BORDERS, CELLS, MISSING, in_order
-from driftgauge.shared.arrays import Floats
+from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import ColumnReference, ReferenceProfile
 
 Bytes = NDArray[np.int8]
@@ -44,12 +44,25 @@ class History:
         for row, column in enumerate(columns):
             first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
             self._groups[first:missing], self._laws[row] = _grouped(reference.columns[column])
-        self._seen = np.full((len(columns), RECENT), -1, dtype=np.int8)
+        self._before = np.full((len(columns), RECENT), -1, dtype=np.int8)
+        self._new: Ints = np.empty((len(columns), 0), dtype=np.int64)
+        """The cells of the newest events, which become groups where they are looked at."""
 
     def take(self, observed: Observed) -> None:
         """Remember new events."""
-        new = self._groups[observed.cells[self._columns]]
-        self._seen = np.concatenate((self._seen[:, -RECENT:], new), axis=1)
+        self._before, self._new = self._until(RECENT, 0), observed.cells_of(self._columns)
+
+    def _until(self, most: int, after: int) -> Bytes:
+        """Return the groups of the latest values but the last few, oldest first, at most so many,
+        shape (C, values).
+        """
+        end = self._new.shape[1] - after
+        new = self._groups.take(self._new[:, max(0, end - most) : max(0, end)])
+        missing = most - new.shape[1]
+        if not missing:
+            return new
+        last = RECENT + min(0, end)
+        return np.concatenate((self._before[:, max(0, last - missing) : last], new), axis=1)
 
     def effect(self, place: int, after: int) -> Effect:
         """Estimate what happened to a column.
@@ -61,18 +74,17 @@ class History:
         after
             Events of the latest ones that came after the alarm, and are left out.
         """
-        end = self._seen.shape[1] - after
-        recent = self._seen[place, max(0, end - RECENT) : end]
+        recent = self._until(RECENT, after)[place]
         return estimate(recent[recent >= 0], self._laws[place], ordered=self._ordered[place])
 
     def pack(self) -> bytes:
         """Return what it remembers."""
-        return np.ascontiguousarray(self._seen[:, -RECENT:]).tobytes()
+        return self._until(RECENT, 0).tobytes()
 
     def restore(self, packed: bytes) -> None:
         """Take up what `pack` returned; what was kept in another form is forgotten."""
         if len(packed) == len(self._columns) * RECENT:
-            self._seen = np.frombuffer(packed, dtype=np.int8).reshape(-1, RECENT)
+            self._before = np.frombuffer(packed, dtype=np.int8).reshape(-1, RECENT)
 
 
 def _grouped(column: ColumnReference) -> tuple[Bytes, Floats]:

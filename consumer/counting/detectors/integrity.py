@@ -122,7 +122,7 @@ class OnlineIntegrity:
 
     def update(self, observed: Observed) -> list[Detection]:
         before = self._seen % BLOCK
-        blocks = self._blocks(observed.cells[self.columns], before)
+        blocks = self._blocks(observed.cells_of(self.columns), before)
         self._seen -= before
         done, found = 0, list[Detection]()
         while done < len(blocks):
@@ -141,7 +141,7 @@ class OnlineIntegrity:
         """Return the bad values of each full block, shape (blocks, tests); keep those of the last
         one, if it is not full.
         """
-        kinds = self._kinds[cells]
+        kinds = self._kinds.take(cells)
         rows, events = np.nonzero(kinds)
         tests = rows + len(self.columns) * (kinds[rows, events].astype(np.int64) - 1)
         count = (before + cells.shape[1]) // BLOCK + 1

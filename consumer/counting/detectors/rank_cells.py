@@ -135,8 +135,8 @@ class RankCells:
 
     def of(self, observed: Observed) -> NDArray[np.int8]:
         """Return the rank cell of each value of the watched columns, shape (C, events)."""
-        cells = observed.cells[self.columns]
-        found = self._cells[cells]
+        cells = observed.cells_of(self.columns)
+        found = self._cells.take(cells)
         if found.min(initial=0) == TIED:
             rows, events = np.nonzero(found == TIED)
             keys = self._places[cells[rows, events]] + _uniforms(observed.ids, events, rows)

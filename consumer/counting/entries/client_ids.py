@@ -12,14 +12,16 @@ counted: it goes to the dead letters. In memory are the last two hours, and thos
 came late.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal
+from operator import attrgetter
+from typing import Final, Literal
 
 from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.shared.contract.events import Prediction
 
+CLIENT_ID: Final = attrgetter("client_id")
 DIGEST_BYTES = 16
 """Bytes by which a prediction that waits for its label is known."""
 KEPT_BYTES = 8
@@ -124,11 +126,13 @@ class ClientIds:
         return True
 
     def absent(
-        self, predictions: Iterable[Prediction], entry_ms: Iterable[int], keep_ms: int
+        self, predictions: Sequence[Prediction], entry_ms: Iterable[int], keep_ms: int
     ) -> list[int]:
         """Return the hours that are kept in Redis and must be loaded before these predictions are
         counted.
         """
+        if not any(map(CLIENT_ID, predictions)):
+            return []
         own = {
             hour_of(prediction.received, moment, keep_ms)
             for prediction, moment in zip(predictions, entry_ms, strict=True)
@@ -191,3 +195,17 @@ def unpack(packed: bytes) -> set[bytes]:
 def digest_of(event_id: str) -> bytes:
     """Return the digest of an id."""
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+
+
+def digests_of(event_ids: Iterable[str]) -> list[bytes]:
+    """Return the digest of each id, as `digest_of` does: a call for each would cost a quarter more.
+
+    Examples
+    --------
+    >>> digests_of(["a", "b"]) == [digest_of("a"), digest_of("b")]
+    True
+    """
+    return [
+        blake2b(one.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+        for one in event_ids
+    ]

@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 import numpy as np
 
-from driftgauge.consumer.counting.entries.client_ids import digest_of
+from driftgauge.consumer.counting.entries.client_ids import digests_of
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
@@ -55,6 +55,8 @@ _decoder = msgspec.json.Decoder(Prediction)
 _decoders: dict[bytes, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(written) for written, kind in WRITTEN.items()
 }
+VERSION = attrgetter("version")
+NEWLINE = ord("\n")
 _Event = TypeVar("_Event", bound=Event)
 Half = Request | Response
 
@@ -127,7 +129,7 @@ class Numbered(Generic[_Event]):
     @cached_property
     def digests(self) -> list[bytes]:
         """Digests of the events' ids, by which what waits for them is found."""
-        return [digest_of(event.id) for event in self.events]
+        return digests_of(event.id for event in self.events)
 
 
 NO_INTS: Ints = np.zeros(0, np.int64)
@@ -185,8 +187,7 @@ class Batch:
     @property
     def versions(self) -> set[str]:
         """The model versions that the batch names."""
-        failed = {failure.version for failure in self.failures.events}
-        return failed.union(prediction.version for prediction in self.predictions)
+        return set(map(VERSION, self.predictions)).union(map(VERSION, self.failures.events))
 
 
 def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Batch:
@@ -211,8 +212,9 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     >>> batch.predictions[0].features, batch.dead[1].reason
     ([1.0, None], "unknown entry type b'x'")
     """
-    all_ms = times_of([entry[0] for entry in entries])
-    values = _regular([entry[1] for entry in entries])
+    ids, fields = zip(*entries, strict=True)
+    all_ms = times_of(ids)
+    values = _regular(fields)
     batch = None
     if values is not None and values.kinds.count(PREDICTION) == len(entries):
         batch = _read_predictions(entries, all_ms, values, expected)
@@ -325,7 +327,7 @@ def _in_order(first: Numbered[Any], second: Numbered[Any]) -> Numbered[Any]:
     )
 
 
-def _regular(fields: list[list[bytes]]) -> _Values | None:
+def _regular(fields: Sequence[list[bytes]]) -> _Values | None:
     """Return the values of the entries if all are events with their fields in the usual order."""
     try:
         columns = list(zip(*fields, strict=True))
@@ -344,7 +346,7 @@ def _sequence_numbers(publishers: Sequence[bytes], texts: Sequence[bytes]) -> In
     if max(map(len, set(publishers))) > LONGEST_PUBLISHER:
         return None
     try:
-        numbers = np.array(list(map(int, texts)), dtype=np.int64)
+        numbers = np.fromiter(map(int, texts), np.int64, count=len(texts))
     except (ValueError, OverflowError):
         return None
     return numbers if numbers.min() > 0 else None
@@ -372,7 +374,7 @@ def _decode_lines(
     exactly as many results as payloads, and exactly one newline between each.
     """
     joined = b"\n".join(payloads)
-    if joined.count(b"\n") != len(payloads) - 1:
+    if np.count_nonzero(np.frombuffer(joined, np.uint8) == NEWLINE) != len(payloads) - 1:
         return None
     try:
         events = decode(joined)

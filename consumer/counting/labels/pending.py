@@ -46,6 +46,18 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     label: Truth | None = None
     segments: bytes = b""
 
+    def labelled(self, label: Truth) -> "Waiting":
+        """Return it with another label: many times faster than a general replacement."""
+        return Waiting(
+            self.pane,
+            self.version,
+            self.time,
+            self.prediction,
+            self.probabilities,
+            label,
+            self.segments,
+        )
+
 
 class Early(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A label whose prediction has not arrived, and the day of entry time on which the label
@@ -122,17 +134,39 @@ class Pending:
         """Store a waiting prediction, or replace it after a change."""
         self.changes.setdefault(day, {})[digest] = waiting
 
+    def label(self, day: int, digest: bytes, waiting: Waiting, label: Truth) -> None:
+        """Store a waiting prediction with its first label."""
+        self.day(day).labelled += 1
+        self.put(day, digest, waiting.labelled(label))
+
     def put_all(self, day: int, pairs: Iterable[tuple[bytes, Waiting]]) -> None:
         """Store waiting predictions."""
         self.changes.setdefault(day, {}).update(pairs)
 
+    def layers(self, today: int) -> list[tuple[int, Mapping[bytes, Waiting]]]:
+        """Return the predictions in memory that still wait on a day, and their days: the first that
+        has an id is the latest. They hold what is put later, too.
+        """
+        days = range(today, self.oldest(today) - 1, -1)
+        return [
+            (day, known)
+            for day in days
+            for known in (self._changes_of(day), self.found.get(day))
+            if known is not None
+        ]
+
     def find(self, digest: bytes, today: int) -> tuple[int, Waiting] | None:
         """Find the latest prediction of an id, and its day."""
-        for day in range(today, self.oldest(today) - 1, -1):
-            waiting = self.changes.get(day, {}).get(digest) or self.found.get(day, {}).get(digest)
-            if waiting is not None:
-                return day, waiting
+        for day, known in self.layers(today):
+            if digest in known:
+                return day, known[digest]
         return None
+
+    def _changes_of(self, day: int) -> dict[bytes, Waiting] | None:
+        """Return the changes of a day, made if absent; None if nothing waits or waited."""
+        if day in self.days or day in self.found:
+            return self.changes.setdefault(day, {})
+        return self.changes.get(day)
 
     def hold(self, digest: bytes, early: Early) -> None:
         """Keep an early label."""

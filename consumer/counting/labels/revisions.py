@@ -7,8 +7,9 @@ not written before it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress
 from operator import attrgetter
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ classes in 63 segments take 33 KB for each.
 """
 DELTA_MS = 5000
 """Entry time (ms) after which joined rows are passed on at the next label or the end of a pane."""
+VERSION: Final = attrgetter("version")
 
 
 class Joined(msgspec.Struct, array_like=True, gc=False):
@@ -96,7 +98,7 @@ class Revisions(msgspec.Struct):
         """Take the first label of a prediction. `time` is when it became known, `now` its entry
         time (ms).
         """
-        rows = self._rows(waiting.pane, now)
+        rows = self.rows.get(waiting.pane) or self._rows(waiting.pane, now)
         if digest in rows:  # another prediction of the same id, which has its label
             rows[digest + len(rows).to_bytes(8)] = rows.pop(digest)
         delay_ms = time - waiting.time
@@ -107,8 +109,9 @@ class Revisions(msgspec.Struct):
             None,
             label,
             delay_ms,
-            segments=waiting.segments,
-            time=waiting.time,
+            0,
+            waiting.segments,
+            waiting.time,
         )
         self.size += 1
 
@@ -136,8 +139,11 @@ class Revisions(msgspec.Struct):
 
     def due(self, closed: int, now: int) -> bool:
         """Return whether rows of panes up to `closed`, the last closed one, are due."""
+        waited = now - self.since >= DELTA_MS
+        if not waited and self.size < DELTA_ROWS:
+            return False  # as nearly always: it is asked at every label
         ready = self.ready(closed)
-        return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
+        return ready > 0 and (waited or ready >= DELTA_ROWS)
 
     def first_labels(self, closed: int) -> list[tuple[bytes, Joined]]:
         """Return the rows of closed panes whose label judging does not know, with the digests of
@@ -156,28 +162,22 @@ class Revisions(msgspec.Struct):
             self.since = now
         revised = []
         for first in range(0, len(panes), PANES_AT_ONCE):
-            rows = [
-                (pane, row)
-                for pane in panes[first : first + PANES_AT_ONCE]
-                for row in self.rows.pop(pane).values()
-            ]
+            chosen = panes[first : first + PANES_AT_ONCE]
+            parts = [self.rows.pop(pane) for pane in chosen]
+            rows = [row for part in parts for row in part.values()]
             self.size -= len(rows)
-            by_version = groupby(sorted(rows, key=_version), key=_version)
-            revised += [
-                one
-                for version, found in by_version
-                for one in _revised(version, list(found), versions[version])
-            ]
+            names = list(map(VERSION, rows))
+            of_rows = np.repeat(chosen, list(map(len, parts)))
+            for version in sorted(set(names)):
+                mine = np.array([name == version for name in names])
+                found = rows if mine.all() else list(compress(rows, mine.tolist()))
+                revised += _revised(version, of_rows[mine], found, versions[version])
         return sorted(revised, key=attrgetter("pane", "version"))
 
     def _rows(self, pane: int, now: int) -> dict[bytes, Joined]:
         if not self.rows:
             self.since = now
         return self.rows.setdefault(pane, {})
-
-
-def _version(found: tuple[int, Joined]) -> str:
-    return found[1].version
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class _Rows:
         layout = self.cell_map.layout
         assert layout is not None  # noqa: S101  only predictions of versions with labels wait
         predictions, labels = (
-            _column(layout, [row.prediction for row in self.rows]),
+            _column(layout, _each(self.rows, "prediction")),
             _column(layout, self.labels),
         )
         return Sums.by_group(
@@ -229,33 +229,44 @@ class _Rows:
         segments, measures = self.cell_map.segments, self.cell_map.measures
         if segments is None or measures is None:
             return None
-        predictions = _column(measures.layout, [row.prediction for row in self.rows])
+        predictions = _column(measures.layout, _each(self.rows, "prediction"))
         labels = _column(measures.layout, self.labels)
-        codes = segments.unpacked([row.segments for row in self.rows]) + self.places * segments.size
+        codes = segments.unpacked(_each(self.rows, "segments")) + self.places * segments.size
         return measures.of(predictions, labels, codes, segments.size * self.panes).reshape(
             self.panes, -1
         )
 
 
-def _revised(version: str, found: Sequence[tuple[int, Joined]], cell_map: CellMap) -> list[Revised]:
-    """Sum up rows of one version, pane by pane: all panes at once, since each has few rows."""
-    names, places = np.unique([pane for pane, _ in found], return_inverse=True)
-    panes, rows = names.tolist(), [row for _, row in found]
-    known = _Rows(cell_map, rows, [row.label for row in rows], places, len(panes))
-    chosen = [place for place, row in enumerate(rows) if row.told is not None]
-    replaced = [rows[place] for place in chosen]
-    told = (
-        _Rows(cell_map, replaced, [row.told for row in replaced], places[chosen], len(panes))
-        if replaced
-        else None
-    )
+def _each(rows: Sequence[Joined], name: str) -> list[Any]:
+    """Return one field of each row."""
+    return list(map(attrgetter(name), rows))
+
+
+def _revised(
+    version: str, of_rows: Ints, rows: Sequence[Joined], cell_map: CellMap
+) -> list[Revised]:
+    """Sum up rows of one version, pane by pane: all panes at once, since each has few rows.
+
+    Parameters
+    ----------
+    of_rows
+        The pane of each row.
+    """
+    names, places = np.unique(of_rows, return_inverse=True)
+    panes, before = names.tolist(), _each(rows, "told")
+    known = _Rows(cell_map, rows, _each(rows, "label"), places, len(panes))
+    chosen = [place for place, label in enumerate(before) if label is not None]
+    told = None
+    if chosen:
+        replaced = [rows[place] for place in chosen]
+        told = _Rows(cell_map, replaced, _each(replaced, "told"), places[chosen], len(panes))
     sums = known.sums()
     if told is not None:
         sums = [one - other for one, other in zip(sums, told.sums(), strict=True)]
     labelled = np.bincount(places, minlength=len(panes)) - np.bincount(
         places[chosen], minlength=len(panes)
     )
-    corrected = np.bincount(places, [row.corrected for row in rows], len(panes)).astype(np.int64)
+    corrected = np.bincount(places, _each(rows, "corrected"), len(panes)).astype(np.int64)
     columns = zip(
         panes,
         labelled.tolist(),
@@ -271,8 +282,9 @@ def _revised(version: str, found: Sequence[tuple[int, Joined]], cell_map: CellMa
 
 def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
     """Count the delays of each pane's first labels, packed; empty where there is none."""
-    chosen = [place for place, row in enumerate(rows) if row.delay_ms is not None]
-    seconds = np.array([rows[place].delay_ms for place in chosen]) / 1000
+    delays_ms = np.array(_each(rows, "delay_ms"), dtype=np.float64)  # None becomes NaN
+    chosen = np.flatnonzero(~np.isnan(delays_ms))
+    seconds = delays_ms[chosen] / 1000
     kinds = len(DELAY_EDGES_S) + 1
     cells = places[chosen] * kinds + np.searchsorted(DELAY_EDGES_S, seconds)
     counts = np.bincount(cells, minlength=panes * kinds).reshape(panes, kinds)

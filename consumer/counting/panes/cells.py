@@ -4,7 +4,6 @@ over events.
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
 from operator import attrgetter
 from typing import Self
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.consumer.counting.entries.columns import CheckedDecoder
+from driftgauge.consumer.counting.panes.numbers import array_of, columns_of
 from driftgauge.consumer.counting.panes.odd import OddRows
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.events import Prediction, Source, Value
@@ -212,7 +212,7 @@ class CellMap:
         """
         columns = self._columns(predictions)
         cells = self.reference.cells(columns)
-        odd = OddRows.of(columns, self.beyond[cells])
+        odd = OddRows.of(columns, self.beyond.take(cells))
         if not self.runs:
             return cells, None, odd
         marked = np.empty_like(cells)
@@ -239,12 +239,7 @@ class CellMap:
     def _columns(self, predictions: Sequence[Prediction]) -> list[Column]:
         rows = list(map(attrgetter("features"), predictions))
         if self.numeric:
-            flat = np.fromiter(
-                chain.from_iterable(rows), np.float64, count=len(rows) * len(self.schema.features)
-            )
-            columns: list[Column] = list(
-                np.ascontiguousarray(flat.reshape(len(rows), -1).T)
-            )  # None became NaN
+            columns: list[Column] = list(columns_of(rows, len(self.schema.features)))
         else:
             kinds = [feature.counted for feature in self.schema.features]
             columns = [
@@ -252,9 +247,7 @@ class CellMap:
                 for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)
             ]
         if self.schema.timed:
-            events_ms = np.fromiter(
-                map(attrgetter("time"), predictions), np.float64, count=len(predictions)
-            )
+            events_ms = array_of(list(map(attrgetter("time"), predictions)))
             columns = counted(self.schema, columns, events_ms)
         if self.has_prediction:
             columns.append(
@@ -267,7 +260,7 @@ class CellMap:
 
 def told_latencies(predictions: Sequence[Prediction]) -> Floats:
     """Return the latencies (ms) of predictions; those that tell none are left out."""
-    values = np.array([one.latency_ms for one in predictions], dtype=np.float64)
+    values = array_of(list(map(attrgetter("latency_ms"), predictions)))
     return values[~np.isnan(values)]
 
 
@@ -277,11 +270,7 @@ def latency_cells(latencies_ms: Floats) -> Ints:
 
 
 def _column(values: Sequence[Value], kind: str | None) -> Column:
-    return (
-        list(values)
-        if kind == "categorical"
-        else np.fromiter(values, np.float64, count=len(values))
-    )
+    return list(values) if kind == "categorical" else array_of(values)
 
 
 def _column_ranks(column: ColumnReference) -> Floats:

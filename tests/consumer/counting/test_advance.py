@@ -1,5 +1,6 @@
 """Panes: the algebra of counting, over logs with every kind of entry."""
 
+import gc
 import itertools
 from dataclasses import dataclass, field
 
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftgauge.consumer.counting.advance import advance
 from driftgauge.consumer.counting.clock import DAY_MS
+from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import LATENCY_EDGES_MS, CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState
 from driftgauge.shared.contract.pane import Alarm, Watermark, decode, encode, unpack_counts
 from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
 from tests.consumer.builders import (
@@ -121,6 +125,21 @@ def test_entry_by_entry_changes_nothing() -> None:
     assert (
         min(counters.duplicates, counters.dead, counters.missing, *counters.versions.values()) > 0
     )
+
+
+def test_a_step_leaves_nothing_to_the_garbage_collector() -> None:
+    """A batch goes when its step is done: batches that wait for the collector take memory, and time
+    at every collection.
+    """
+    log, state = random_log(7, length=400), CountingState()
+    gc.collect()
+    gc.disable()
+    try:
+        outputs = advance(state, columns.read(log.entries), VERSIONS, POLICY)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    assert outputs.panes
 
 
 @settings(max_examples=15)

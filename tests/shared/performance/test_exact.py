@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,24 @@ def test_groups_do_not_mix(rows: list[tuple[float, int]]) -> None:
     ]
     squares = [square_of(total) for total in exact_squares(values, groups, 4)]
     assert squares == [sum(value**2 for value in part) for part in parts]
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-3, 1.0, 1e300])
+def test_many_alike_are_summed_as_exactly(scale: float) -> None:
+    """Floats of a few sizes, which are summed by group and exponent first, have the sums of
+    fractions; and so have as many as there may be, with all bits set.
+    """
+    random, groups = np.random.default_rng(0), np.resize(np.arange(7), 5000)
+    values = random.uniform(-4, 4, 5000) * scale
+    values[::9] = 0.0
+    for find, power, unit in ((exact_sums, 1, value_of), (exact_squares, 2, square_of)):
+        found = find(values, groups, 7)
+        for group in range(7):
+            mine = [Fraction(value) ** power for value in values[groups == group].tolist()]
+            assert unit(found[group]) == sum(mine)
+        full = np.full(1 << 15, -np.nextafter(1.0, 0.0))
+        total = unit(find(full, np.zeros(len(full), np.int64), 1)[0])
+        assert total == len(full) * Fraction(full[0]) ** power
 
 
 def test_many_of_one_sign_carry() -> None:

@@ -1,6 +1,7 @@
 """The e-detector: its false-alarm rate, its delays, what its alarms say."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,3 +188,25 @@ def test_a_state_of_other_rank_cells_starts_again() -> None:
     assert again.pack() == detector.pack()
     other = EDetector.unpack(detector.pack(), after, np.empty(0))
     assert other.pack() == started(after, 1e6).pack()
+
+
+def test_what_comes_at_once_is_what_comes_step_by_step() -> None:
+    """Events that are processed in long stretches and parts give the alarms and the state of every
+    step alone, also where R grows beyond all floats before a part ends.
+    """
+    random = np.random.default_rng(5)
+    reference = profile(list(random.normal(size=(3, 20_000))))
+    values = random.normal(size=(3, 4100))
+    values[0, 1000:1400], values[2, 3000:] = np.nan, values[2, 3000:] + 2
+    whole, steps = (started(reference, 1e6) for _ in range(2))
+    at_once = observed(reference, list(values))
+    found = whole.update(at_once)
+    singly = []
+    for first in range(0, 4100, STEP):
+        part = Observed(
+            at_once.cells[:, first : first + STEP], np.empty(0), at_once.ids[first : first + STEP]
+        )
+        singly += [replace(one, row=one.row + first) for one in steps.update(part)]
+    assert found == singly
+    assert {one.column for one in found} == {0, 2}
+    assert whole.pack() == steps.pack()
