@@ -202,8 +202,13 @@ def test_a_lost_checkpoint_leaves_what_is_archived(
     archive(stage, world)
     before = rows(world)
     world.client.delete(stage.checkpoint.key)
-    archive(make(), world)
+    stage = make()
+    archive(stage, world)
     assert rows(world) == before
+    check(world)
+    count(world, 800, first=801)
+    archive(stage, world)
+    assert len(rows(world)) > len(before)
     check(world)
 
 
