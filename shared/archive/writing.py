@@ -131,29 +131,40 @@ def add_file(
     group: Group,
     generation: int = 0,
 ) -> FileEntry:
-    """Write the file of some rows, unless it is there; return what its manifest is to say of it."""
+    """Write the file of some rows, unless it is there; return what its manifest is to say of it.
+
+    A file of that name with other rows was left by a process that was killed, or is another's that
+    writes the same rows anew: then the name tells of one generation more.
+    """
     start, end = span
-    name = f"{group.version}-p{partition}-{start}-{end}-g{generation}.parquet"
-    path = f"{folder}/{name}"
     content = parquet(group.table)
-    rows = group.table.num_rows
-    if not store.create(path, content):
-        with store.open(path) as file:
-            content = file.read()
-        rows = pq.ParquetFile(pa.BufferReader(content)).metadata.num_rows
+    while True:
+        name = f"{group.version}-p{partition}-{start}-{end}-g{generation}.parquet"
+        if store.create(f"{folder}/{name}", content) or _has(store, f"{folder}/{name}", content):
+            break
+        generation += 1
     return FileEntry(
         name,
         group.version,
         partition,
         start,
         end,
-        rows,
+        group.table.num_rows,
         len(content),
         hashlib.sha256(content).hexdigest(),
         group.first,
         group.last,
         generation,
     )
+
+
+def _has(store: Store, path: str, content: bytes) -> bool:
+    """Tell whether a file has that content; one that is gone by now has not."""
+    try:
+        with store.open(path) as file:
+            return file.read() == content
+    except FileNotFoundError:
+        return False
 
 
 def change_manifest(
