@@ -36,9 +36,13 @@ class Head(msgspec.Struct, frozen=True):
     ----------
     end
         Id of the entry up to which all is in the archive.
+    plan
+        Id of the entry up to which a cut is being written, of which some files may be there; empty
+        if none is.
     """
 
     end: str
+    plan: str = ""
 
 
 def head_path(model: str, stream: str) -> str:
@@ -175,16 +179,26 @@ def change_manifest(
     store.change(path, lambda packed: change(manifest_of(packed, store.where(path))).pack())
 
 
-def read_head(store: Store, model: str, stream: str) -> str | None:
-    """Return the id of the last entry of a stream that is archived; None if nothing is."""
+def read_head(store: Store, model: str, stream: str) -> Head | None:
+    """Return how far a stream is archived; None if nothing of it is."""
     try:
         packed = store.read(head_path(model, stream))
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(packed, type=Head).end
+    return msgspec.json.decode(packed, type=Head)
 
 
 def write_head(store: Store, model: str, stream: str, end: str) -> None:
-    """Note the id of the last entry of a stream that is archived."""
-    packed = msgspec.json.encode(Head(end))
+    """Note that a stream is archived up to an entry."""
+    _change_head(store, model, stream, Head(end))
+
+
+def note_cut(store: Store, model: str, stream: str, span: tuple[str, str]) -> None:
+    """Note that a cut is being written: Redis, which plans it, can lose that it was begun."""
+    start, end = span
+    _change_head(store, model, stream, Head(start, plan=end))
+
+
+def _change_head(store: Store, model: str, stream: str, head: Head) -> None:
+    packed = msgspec.json.encode(head)
     store.change(head_path(model, stream), lambda _: packed)
