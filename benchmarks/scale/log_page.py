@@ -74,7 +74,7 @@ def archived(folder: Path, rows: int, days: int) -> int:
     store = FolderStore(folder)
     head = read_head(store, MODEL, "p0")
     if head is not None:
-        return EntryId.parse(head).ms
+        return EntryId.parse(head.end).ms
     end_ms = int(time.time() * 1000) // DAY_MS * DAY_MS
     begun = time.process_time()
     made = make(store, MODEL, _schema(), rows, days, end_ms, lambda _: None)

@@ -127,11 +127,17 @@ def erase(
         If the archive does not answer.
     """
     gone: dict[Kind, int] = dict.fromkeys(ERASED, 0)
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         for kind in ERASED:
             for day in days(store, model, kind):
                 gone[kind] += _erase_day(store, model, day, wanted, reason, chosen_by, told)
-        if not _left(store, model, wanted):
+        try:
+            left = _left(store, model, wanted)
+        except BadData:  # a file that another process has written anew in between is gone
+            if attempt == ATTEMPTS:
+                raise
+            left = True
+        if not left:
             for kind in ERASED:  # files that wait to be removed hold such rows too
                 for day in days(store, model, kind):
                     sweep(store, model, day, before=None)
@@ -212,6 +218,8 @@ def _check_strangers(store: Store, model: str, wanted: Wanted) -> None:
             try:
                 rows = read_file(store, path, looked_into(kind))
                 held = pc.any(wanted.among(kind, rows)).as_py()
+            except FileNotFoundError:  # removed in between, by who wrote it
+                continue
             except (pa.ArrowException, KeyError):  # it is told below
                 held = True
             if held:

@@ -36,9 +36,13 @@ class Head(msgspec.Struct, frozen=True):
     ----------
     end
         Id of the entry up to which all is in the archive.
+    plan
+        Id of the entry up to which a cut is being written, of which some files may be there; empty
+        if none is.
     """
 
     end: str
+    plan: str = ""
 
 
 def head_path(model: str, stream: str) -> str:
@@ -131,29 +135,40 @@ def add_file(
     group: Group,
     generation: int = 0,
 ) -> FileEntry:
-    """Write the file of some rows, unless it is there; return what its manifest is to say of it."""
+    """Write the file of some rows, unless it is there; return what its manifest is to say of it.
+
+    A file of that name with other rows was left by a process that was killed, or is another's that
+    writes the same rows anew: then the name tells of one generation more.
+    """
     start, end = span
-    name = f"{group.version}-p{partition}-{start}-{end}-g{generation}.parquet"
-    path = f"{folder}/{name}"
     content = parquet(group.table)
-    rows = group.table.num_rows
-    if not store.create(path, content):
-        with store.open(path) as file:
-            content = file.read()
-        rows = pq.ParquetFile(pa.BufferReader(content)).metadata.num_rows
+    while True:
+        name = f"{group.version}-p{partition}-{start}-{end}-g{generation}.parquet"
+        if store.create(f"{folder}/{name}", content) or _has(store, f"{folder}/{name}", content):
+            break
+        generation += 1
     return FileEntry(
         name,
         group.version,
         partition,
         start,
         end,
-        rows,
+        group.table.num_rows,
         len(content),
         hashlib.sha256(content).hexdigest(),
         group.first,
         group.last,
         generation,
     )
+
+
+def _has(store: Store, path: str, content: bytes) -> bool:
+    """Tell whether a file has that content; one that is gone by now has not."""
+    try:
+        with store.open(path) as file:
+            return file.read() == content
+    except FileNotFoundError:
+        return False
 
 
 def change_manifest(
@@ -164,16 +179,26 @@ def change_manifest(
     store.change(path, lambda packed: change(manifest_of(packed, store.where(path))).pack())
 
 
-def read_head(store: Store, model: str, stream: str) -> str | None:
-    """Return the id of the last entry of a stream that is archived; None if nothing is."""
+def read_head(store: Store, model: str, stream: str) -> Head | None:
+    """Return how far a stream is archived; None if nothing of it is."""
     try:
         packed = store.read(head_path(model, stream))
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(packed, type=Head).end
+    return msgspec.json.decode(packed, type=Head)
 
 
 def write_head(store: Store, model: str, stream: str, end: str) -> None:
-    """Note the id of the last entry of a stream that is archived."""
-    packed = msgspec.json.encode(Head(end))
+    """Note that a stream is archived up to an entry."""
+    _change_head(store, model, stream, Head(end))
+
+
+def note_cut(store: Store, model: str, stream: str, span: tuple[str, str]) -> None:
+    """Note that a cut is being written: Redis, which plans it, can lose that it was begun."""
+    start, end = span
+    _change_head(store, model, stream, Head(start, plan=end))
+
+
+def _change_head(store: Store, model: str, stream: str, head: Head) -> None:
+    packed = msgspec.json.encode(head)
     store.change(head_path(model, stream), lambda _: packed)

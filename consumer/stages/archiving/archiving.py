@@ -128,14 +128,18 @@ class Archiving(Stage):
         self._level = False
         self._clock.reset()
         self._hold_log(at_once=True)
-        head = self._in_archive.end()
+        head = self._in_archive.read_head()
         self.hold()
-        if head is None or head <= EntryId.parse(self._offset):
+        if head is None:
             return
-        if not fields or str(head) == self._state.plan:
-            self._move_to(str(head))
-        else:
-            self._went_back(head)
+        lost_plan = head.plan not in {"", self._state.plan}
+        if EntryId.parse(head.end) > EntryId.parse(self._offset):
+            if not fields or head.end == self._state.plan:
+                self._move_to(head.end)
+            else:
+                self._went_back(EntryId.parse(head.end))
+        if lost_plan:  # some files of a cut that comes again, in other parts
+            self._remove_behind()
 
     def _went_back(self, head: EntryId) -> None:
         """Bring archive and checkpoint together after Redis came back with an older state."""
@@ -149,7 +153,11 @@ class Archiving(Stage):
             )
             self._move_to(str(head))
         else:
-            self._in_archive.remove_behind(self._offset, self.name, self.hold)
+            self._remove_behind()
+
+    def _remove_behind(self) -> None:
+        """Remove what is archived behind the offset: it comes again."""
+        self._in_archive.remove_behind(self._offset, self.name, self.hold)
 
     def _move_to(self, end: str) -> None:
         """Go on behind an entry up to which all is archived already."""

@@ -64,9 +64,11 @@ class FollowedArchive(Sink):
         self._waiting: list[Event] = []
         self._bytes = 0
         self._due_at = math.inf
-        head = self._in_archive.end()
-        if head is not None and str(head) != self._state.plan:
-            self._align(head)
+        head = self._in_archive.read_head()
+        if head is not None and head.end != self._state.plan:
+            self._align(EntryId.parse(head.end))
+            if head.plan != self._state.plan and head.plan:  # Redis lost that a cut was begun
+                self._remove_behind(self._state.end or BEGINNING)
 
     @abstractmethod
     def _align(self, head: EntryId) -> None:

@@ -100,11 +100,14 @@ class Panes(FollowedArchive):
         yield from super().take(events, hold)
 
     def _align(self, head: EntryId) -> None:
-        """Remove panes that Redis does not have: their numbers come again."""
+        """Remove panes that Redis does not have: their numbers come again. Without a checkpoint go
+        on behind what is archived: a cut that begins before it is not taken.
+        """
         last = EntryId.parse(last_generated(self._client, self._stream))
-        end = min(self._end, last) if self._state.end else last
+        end = min(self._end if self._state.end else head, last)
         if head > end:
             self._remove_behind(str(end))
+        if head > end or not self._state.end:
             self._state = msgspec.structs.replace(self._state, end=str(end), plan="")
 
     def _after(self, end: str) -> Followed:

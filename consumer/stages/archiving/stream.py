@@ -9,8 +9,13 @@ from driftgauge.shared.archive.manifest import Kind
 from driftgauge.shared.archive.pruning import prune
 from driftgauge.shared.archive.rows import Group
 from driftgauge.shared.archive.store import Store
-from driftgauge.shared.archive.writing import read_head, write_groups, write_head
-from driftgauge.shared.contract.entry_id import EntryId
+from driftgauge.shared.archive.writing import (
+    Head,
+    note_cut,
+    read_head,
+    write_groups,
+    write_head,
+)
 from driftgauge.shared.errors import DriftgaugeError
 
 log = logging.getLogger("driftgauge.worker")
@@ -36,11 +41,10 @@ class ArchivedStream:
     head: str
     kinds: Sequence[Kind]
 
-    def end(self) -> EntryId | None:
-        """Return the last entry that is archived; None if none is."""
+    def read_head(self) -> Head | None:
+        """Return how far it is archived; None if nothing of it is."""
         with self.asked():
-            head = read_head(self.store, self.model, self.head)
-        return None if head is None else EntryId.parse(head)
+            return read_head(self.store, self.model, self.head)
 
     def write(
         self, span: tuple[str, str], groups: Iterable[Group], hold: Callable[[], None]
@@ -49,6 +53,7 @@ class ArchivedStream:
         head.
         """
         with self.asked():
+            note_cut(self.store, self.model, self.head, span)
             write_groups(self.store, self.model, self.partition, span, groups, hold)
             write_head(self.store, self.model, self.head, span[1])
 

@@ -45,7 +45,11 @@ class Waiting:
             client = nodes.shared(self._keys.log(model, partition))
             head = read_head(store, model, f"p{partition}")
             counted = client.hget(self._keys.count(model, partition), OFFSET.decode())
-            start = head or beginning(client, self._keys.uncounted(model, partition))
+            start = (
+                beginning(client, self._keys.uncounted(model, partition))
+                if head is None
+                else head.end
+            )
             if head is not None or not has_rows:
                 self.ends[partition] = EntryId.parse(start)
             self._spans[partition] = start, _text(counted) or start

@@ -12,12 +12,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftgauge.shared.archive.manifest import FileEntry, Kind, Manifest, day_folder
-from driftgauge.shared.archive.pruning import Day
+from driftgauge.shared.archive.manifest import FileEntry, Kind, day_folder
+from driftgauge.shared.archive.pruning import Day, read_named, switch
 from driftgauge.shared.archive.rows import Group
-from driftgauge.shared.archive.scan import DAMAGE, is_damaged, read_file
+from driftgauge.shared.archive.scan import DAMAGE, is_damaged
 from driftgauge.shared.archive.store import Store
-from driftgauge.shared.archive.writing import add_file, change_manifest
+from driftgauge.shared.archive.writing import add_file
 from driftgauge.shared.errors import BadData
 
 MOST_ROWS: Final[dict[Kind, int]] = {
@@ -84,7 +84,9 @@ def _join(
     tables = []
     for file in part:
         hold()
-        tables.append(_read(store, f"{folder}/{file.name}"))
+        tables.append(_read(store, model, day, file))
+        if tables[-1] is None:
+            return 0
     table = pa.concat_tables(tables).unify_dictionaries()
     times = pc.min_max(table["time"].cast(pa.int64())).as_py()
     first, last = part[0], part[-1]
@@ -93,30 +95,20 @@ def _join(
     span = (first.start, last.end)
     new = add_file(store, folder, first.partition, span, group, generation)
     hold()
-    switched = named = False
-
-    def switch(manifest: Manifest) -> Manifest:
-        nonlocal switched, named
-        found = manifest.replaced(part, [new])
-        switched, named = found is not None, new.name in manifest.names
-        return manifest if found is None else found.retiring(part, now_ms)
-
-    change_manifest(store, day.kind, model, day.date, switch)
-    if switched:
-        for file in part:
-            store.retire(f"{folder}/{file.name}")
-        return len(part) - 1
-    if not named:  # rows of them were erased meanwhile; else another process joined them too
-        store.remove(f"{folder}/{new.name}")
-    return 0
+    if not switch(store, model, day, part, [new], now_ms):
+        return 0
+    for file in part:
+        store.retire(f"{folder}/{file.name}")
+    return len(part) - 1
 
 
-def _read(store: Store, path: str) -> Any:
+def _read(store: Store, model: str, day: Day, file: FileEntry) -> Any:
     try:
-        return read_file(store, path)
+        return read_named(store, model, day, file)
     except DAMAGE as error:
         if not is_damaged(error):
             raise
+        path = f"{day_folder(day.kind, model, day.date)}/{file.name}"
         raise BadData(
             f"{store.where(path)} is damaged: {error}. Restore it from a copy."
         ) from error

@@ -203,6 +203,42 @@ def test_a_process_that_slept_through_its_lease_adds_nothing(
     assert world.rows().num_rows == 50
 
 
+@pytest.mark.parametrize("fields", ["as before", "gone"])
+def test_a_redis_that_lost_the_plan_of_a_cut_loses_no_row(
+    world: World, monkeypatch: pytest.MonkeyPatch, fields: str
+) -> None:
+    """The machine fails in the middle of a cut, and Redis comes back without its last second: the
+    files that were written are removed, and the cut that comes again, longer, is archived whole.
+    """
+    add(world, some(20))
+    world.count()
+    world.archive()
+    key = world.keys.archive(MODEL, 0)
+    kept: Any = world.client.dump(key)
+    add(world, some(20, first=100))
+    world.count()
+
+    def fail(*_: Any) -> None:
+        raise OSError("power")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream_module, "write_head", fail)
+        with pytest.raises(DriftgaugeError, match="power"):
+            world.archive()
+    assert world.rows().num_rows == 40
+    world.archiving.checkpoint.release()
+    world.client.delete(key)
+    if fields == "as before":
+        world.client.restore(key, 0, kept)
+    world.archiver()
+    assert world.rows().num_rows == 20
+    add(world, some(10, first=200))
+    world.count()
+    world.archive()
+    assert max(world.ids().values()) == 1
+    assert world.rows().num_rows == world.events == 50
+
+
 def test_a_redis_that_went_back_gives_no_row_twice(world: World) -> None:
     """Redis comes back as it was some seconds ago: what is sent again gets new ids, and the rows
     that were archived meanwhile are removed.

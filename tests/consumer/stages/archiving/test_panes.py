@@ -193,6 +193,31 @@ def test_a_redis_that_went_back_gives_no_pane_twice(
     check(world)
 
 
+def test_a_redis_that_lost_the_plan_of_a_cut_loses_no_pane(
+    world: World, make: Callable[[], Follower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of a cut that Redis does not know of any more are removed, and it comes again,
+    longer.
+    """
+    stage = make()
+    count(world, 800)
+    archive(stage, world)
+    kept: Any = world.client.dump(stage.checkpoint.key)
+    before = len(rows(world))
+    count(world, 800, first=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "write_head", die)
+        with pytest.raises(Killed):
+            archive(stage, world)
+    assert len(rows(world)) > before
+    stage.checkpoint.release()
+    world.client.delete(stage.checkpoint.key)
+    world.client.restore(stage.checkpoint.key, 0, kept)
+    count(world, 800, first=2000)
+    archive(make(), world)
+    check(world)
+
+
 def test_a_lost_checkpoint_leaves_what_is_archived(
     world: World, make: Callable[[], Follower]
 ) -> None:
@@ -202,8 +227,13 @@ def test_a_lost_checkpoint_leaves_what_is_archived(
     archive(stage, world)
     before = rows(world)
     world.client.delete(stage.checkpoint.key)
-    archive(make(), world)
+    stage = make()
+    archive(stage, world)
     assert rows(world) == before
+    check(world)
+    count(world, 800, first=801)
+    archive(stage, world)
+    assert len(rows(world)) > len(before)
     check(world)
 
 
