@@ -98,6 +98,7 @@ WORLD = pd.DataFrame([*itertools.product(*FACTORS.values())], columns=[*FACTORS]
 ROW = [2.0, -1.0, 4.0]
 
 
+@pytest.mark.long
 def test_linear_models_are_explained_as_by_shap() -> None:
     """Values of shap 0.51.0, `LinearExplainer` with WORLD as its background."""
     model = LogisticRegression()
@@ -144,6 +145,7 @@ def boosted(name: str) -> Any:
     return catboost("CatBoostRegressor", PRICE, NUMBERS)
 
 
+@pytest.mark.long  # the package is large, and no dependency; its answers stand above
 @pytest.mark.parametrize("name", ["lightgbm", "lightgbm classes", "xgboost", "catboost"])
 def test_trees_are_explained_as_by_an_installed_shap(name: str) -> None:
     """Where the package is installed, its own algorithm gives the same."""
@@ -158,6 +160,7 @@ def test_trees_are_explained_as_by_an_installed_shap(name: str) -> None:
     np.testing.assert_allclose(found[:, :, :-1], wanted.transpose(0, 2, 1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_linear_models_are_explained_as_by_an_installed_shap() -> None:
     """Where the package is installed, its means of the same rows give the same."""
     shap = pytest.importorskip("shap", reason="shap is not installed: pip install shap")
