@@ -1,29 +1,14 @@
 """`driftgauge models explain`, as a person calls it."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from driftgauge.consumer.commands.models import models
 from driftgauge.shared.errors import BadData
-from tests.consumer.offline.archived.rivals import rivals
 from tests.shared.archive.making import MODEL
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a registry of two versions and an archive of the first one's rows."""
-    found = tmp_path_factory.mktemp("plant")
-    rivals(found)
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRIFTGAUGE_REGISTRY_DIR", str(folder / "registry"))
-    monkeypatch.setenv("DRIFTGAUGE_ARCHIVE_URL", str(folder / "archive"))
+pytestmark = pytest.mark.usefixtures("rivalry")
 
 
 def run(*given: str) -> Result:
